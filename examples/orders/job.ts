@@ -1,0 +1,18 @@
+import { count, defineJob, from, json, kafka, merge, postgres, sumDecimal, tumbling } from 'oncesink'
+
+interface Order {
+  item: string
+  amount: number
+  at: string
+}
+
+export default defineJob({
+  name: 'orders-by-item',
+  database: postgres({ connectionString: process.env.DATABASE_URL }),
+  pipeline: from(kafka({ brokers: ['localhost:9092'], topics: ['orders'], startFrom: 'earliest' }))
+    .decode(json<Order>())
+    .filter((o) => o.amount > 0)
+    .groupBy({ item: (o) => o.item, minute: tumbling('1 minute', (o) => o.at) })
+    .aggregate({ orders: count(), revenue: sumDecimal((o) => o.amount, { scale: 2 }) })
+    .into(merge({ table: 'orders_by_item' })),
+})

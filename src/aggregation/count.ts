@@ -1,0 +1,13 @@
+import { type Aggregate, aggregateOf } from './aggregate.ts'
+
+/** Number of records. Needs a BIGINT column. */
+export function count(): Aggregate<unknown, number> {
+  return aggregateOf<unknown, number, number>({
+    kind: 'count',
+    mergeRule: 'add',
+    zero: () => 0,
+    add: (state) => state + 1,
+    merge: (a, b) => a + b,
+    result: (state) => state,
+  })
+}

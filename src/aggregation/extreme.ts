@@ -1,0 +1,62 @@
+import { describeValue } from '../model/excerpt.ts'
+import { type Aggregate, aggregateOf, type Selector } from './aggregate.ts'
+
+/** What `min` and `max` compare. */
+export type Comparable = number | bigint | Date
+
+type Extreme = Comparable | null
+
+/**
+ * Smallest value. Accepts finite numbers, bigints and Dates, one of these types per aggregate; null and undefined are
+ * ignored, and a group of nothing else gives null. Text is refused: its order depends on the database's collation.
+ */
+export function min<T, X extends Comparable>(
+  select: Selector<T, X | null | undefined>,
+): Aggregate<T, X | null> {
+  return extreme('min', 'least', (a, b) => a < b, select)
+}
+
+/** Largest value; see {@link min}. */
+export function max<T, X extends Comparable>(
+  select: Selector<T, X | null | undefined>,
+): Aggregate<T, X | null> {
+  return extreme('max', 'greatest', (a, b) => a > b, select)
+}
+
+function extreme<T, X extends Comparable>(
+  kind: 'min' | 'max',
+  mergeRule: 'least' | 'greatest',
+  wins: (a: Comparable, b: Comparable) => boolean,
+  select: Selector<T, X | null | undefined>,
+): Aggregate<T, X | null> {
+  const better = (state: Extreme, candidate: Extreme): Extreme => {
+    if (candidate === null) return state
+    if (state === null) return candidate
+    if (typeof state !== typeof candidate) {
+      throw new Error(
+        `${kind} compares values of one type, but got ${describeValue(candidate)} after ${describeValue(state)}`,
+      )
+    }
+    return wins(candidate, state) ? candidate : state
+  }
+  return aggregateOf<T, Extreme, X | null>({
+    kind,
+    mergeRule,
+    zero: () => null,
+    add: (state, value, meta) => better(state, comparable(kind, select(value, meta))),
+    merge: better,
+    result: (state) => state as X | null,
+  })
+}
+
+function comparable(kind: 'min' | 'max', value: unknown): Extreme {
+  if (value === null || value === undefined) return null
+  if (typeof value === 'bigint') return value
+  // Adding 0 turns -0 into 0: they are equal, so which of them stays must not depend on the order.
+  if (typeof value === 'number' && Number.isFinite(value)) return value + 0
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return new Date(value.getTime())
+  const hint = typeof value === 'string' ? ': the order of text depends on the collation of the database' : ''
+  throw new Error(
+    `${kind} compares finite numbers, bigints and valid Dates, but got ${describeValue(value)}${hint}`,
+  )
+}

@@ -1,0 +1,103 @@
+import type { Transaction } from '../database/dialect.ts'
+import type { PartitionTask } from '../executor/partition-task.ts'
+import type { Job } from '../job/job.ts'
+import type { OffsetRange } from '../model/offset-range.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { FetchedRange, Source } from '../source/source.ts'
+import { replay } from './replay.ts'
+import type { TableCheck } from './table-check.ts'
+import type { TableReport } from './table-report.ts'
+
+/** Digest, digest over other columns, detail: no table asks for more. */
+const MAX_PASSES = 3
+const KEEP_ALIVE_MS = 2_000
+
+export interface OracleDeps {
+  readonly job: Job
+  readonly task: PartitionTask
+  readonly source: Source
+  readonly clock: Clock
+  /** One snapshot: positions, ledger and tables of the same moment. */
+  readonly snapshot: Transaction
+  readonly signal: AbortSignal
+  readonly onProgress: (message: string) => void
+}
+
+/** One check per pipeline, null where the sink cannot be recomputed. */
+export type Checks = readonly (TableCheck | null)[]
+
+/**
+ * Recomputes the tables from the log, single-threaded and with the job's own functions, and compares them with the
+ * snapshot. Every pass reads the log first and then the tables, so that only groups are held in memory.
+ * @param onFirstPass hears every range once
+ * @returns the tables' reports and how many records the log has in `ranges`
+ */
+export async function consultOracle(
+  deps: OracleDeps,
+  ranges: readonly OffsetRange[],
+  topicIds: ReadonlyMap<string, string>,
+  checks: Checks,
+  onFirstPass: (fetched: FetchedRange) => void,
+): Promise<{ tables: TableReport[]; records: number }> {
+  let wanting = new Set(checks.filter((check) => check !== null))
+  let records = 0
+  for (let pass = 1; pass === 1 || (wanting.size > 0 && pass <= MAX_PASSES); pass++) {
+    const progress = throttled(deps.clock, deps.onProgress)
+    const consume = async (fetched: FetchedRange) => {
+      if (pass === 1) {
+        records += fetched.records
+        onFirstPass(fetched)
+      }
+      const { partials } = await deps.task.run(fetched, deps.signal)
+      for (const [i, check] of checks.entries()) {
+        const partial = partials[i]
+        if (check && partial && wanting.has(check)) check.add(partial)
+      }
+    }
+    const alive = keepAlive(deps)
+    await replay({ ...deps, ranges, topicIds, onRange: consume }, async (read) => {
+      await alive()
+      const what = `reading the log again${pass > 1 ? ` (pass ${pass})` : ''}`
+      progress(`${what}: ${read.offsets}/${read.ofOffsets} offsets, ${read.records} records`)
+    })
+    wanting = await compareTables(deps, wanting)
+  }
+  return { tables: checks.flatMap((check) => check?.report() ?? []), records }
+}
+
+/** @returns the checks that want another pass */
+async function compareTables(deps: OracleDeps, checks: ReadonlySet<TableCheck>): Promise<Set<TableCheck>> {
+  const wanting = new Set<TableCheck>()
+  for (const check of checks) {
+    const progress = throttled(deps.clock, deps.onProgress)
+    let rows = 0
+    for await (const row of deps.snapshot.readTable(check.table, check.columns())) {
+      deps.signal.throwIfAborted()
+      check.row(row)
+      rows += 1
+      if (rows % 1_000 === 0) progress(`comparing ${check.table}: ${rows} rows`)
+    }
+    if (check.endPass()) wanting.add(check)
+  }
+  return wanting
+}
+
+/** Passes on at most one message per second. */
+function throttled(clock: Clock, onProgress: (message: string) => void): (message: string) => void {
+  let last = clock.monotonicMs()
+  return (message) => {
+    if (clock.monotonicMs() - last < 1_000) return
+    last = clock.monotonicMs()
+    onProgress(message)
+  }
+}
+
+/** Servers end transactions that say nothing for long, and reading a long log takes longer. */
+function keepAlive({ snapshot, job, clock }: OracleDeps): () => Promise<void> {
+  let last = clock.monotonicMs()
+  return async () => {
+    if (clock.monotonicMs() - last < KEEP_ALIVE_MS) return
+    await snapshot.readPositions(job.name)
+    last = clock.monotonicMs()
+  }
+}

@@ -1,0 +1,90 @@
+import { formatRange, type OffsetRange } from '../model/offset-range.ts'
+import { topicPartitionKey } from '../model/topic-partition.ts'
+import type { Watermarks } from '../source/source.ts'
+import type { PartitionChain } from './chain.ts'
+
+/** What has to be read again, or why it cannot be. */
+export interface ReplayPlan {
+  /** Ranges of one partition in the order in which they were committed; partitions in partition order. */
+  readonly ranges: readonly OffsetRange[]
+  /** Non-empty when the tables cannot be recomputed from the log as it is now. */
+  readonly obstacles: readonly string[]
+}
+
+/**
+ * Which offsets the tables stand for. Taken from the starts, the operator's acts and the positions, never from the
+ * batches: those are what is being checked.
+ *
+ * - `start` begins reading; `reset` and `accept_loss` go on elsewhere; `rebuild` empties the tables first.
+ * - Where retention has deleted the start row, a start at `earliest` of a log that still begins at 0 was 0.
+ */
+export function planReplay(chains: readonly PartitionChain[], watermarks: readonly Watermarks[]): ReplayPlan {
+  const bounds = new Map(watermarks.map((w) => [topicPartitionKey(w), w]))
+  const ranges: OffsetRange[] = []
+  const obstacles: string[] = []
+  for (const chain of chains) {
+    const bound = bounds.get(topicPartitionKey(chain))
+    if (!bound) {
+      obstacles.push(
+        `${topicPartitionKey(chain)} is not in the log: the topic has fewer partitions than positions`,
+      )
+      continue
+    }
+    const start = startOf(chain, bound)
+    if (start === null) {
+      const before = chain.prunedBefore === null ? '' : ` before ${chain.prunedBefore}`
+      obstacles.push(
+        `the ledger of ${topicPartitionKey(chain)} no longer tells where it started: pruned${before}`,
+      )
+      continue
+    }
+    for (const range of rangesOf(chain, start)) {
+      const obstacle = obstacleTo(range, bound)
+      if (obstacle) obstacles.push(obstacle)
+      else ranges.push(range)
+    }
+  }
+  return { ranges, obstacles }
+}
+
+function startOf(chain: PartitionChain, bound: Watermarks): bigint | null {
+  const oldest = chain.rows[0]
+  if (!oldest || !chain.position) return null
+  if (oldest.kind !== 'batch') return oldest.untilOffset
+  if (chain.rows.some((row) => row.kind === 'rebuild')) return oldest.fromOffset
+  const neverMoved = oldest.incarnation === 0 && chain.position.startReason === 'earliest'
+  return neverMoved && bound.low === 0n ? 0n : null
+}
+
+function rangesOf(chain: PartitionChain, start: bigint): OffsetRange[] {
+  const { topic, partition } = chain
+  let ranges: OffsetRange[] = []
+  let from = start
+  const close = (until: bigint) => {
+    if (until > from) ranges.push({ topic, partition, from, until })
+  }
+  for (const row of chain.rows.slice(1)) {
+    if (row.kind === 'batch') continue
+    close(row.fromOffset)
+    if (row.kind === 'rebuild') ranges = []
+    from = row.untilOffset
+  }
+  close(chain.position?.nextOffset ?? from)
+  return ranges
+}
+
+function obstacleTo(range: OffsetRange, bound: Watermarks): string | null {
+  if (bound.low > range.from) {
+    const lost = formatRange({ ...range, until: smaller(bound.low, range.until) })
+    return `retention has deleted ${lost} from the log, which begins at ${bound.low}`
+  }
+  if (bound.high < range.until) {
+    return `the log of ${topicPartitionKey(range)} ends at ${bound.high}, before the committed ${range.until}: it was truncated`
+  }
+  return null
+}
+
+function smaller(a: bigint, b: bigint): bigint {
+  if (a < b) return a
+  return b
+}

@@ -1,0 +1,142 @@
+import { formatRange } from '../model/offset-range.ts'
+import { topicPartitionKey } from '../model/topic-partition.ts'
+import type { ChainReport } from './chain.ts'
+import { prunedTexts, type VerifyReport } from './conclusion.ts'
+import type { RowDifference } from './table-report.ts'
+import type { Violation } from './violation.ts'
+
+/** The report for people, without a line break at its end. */
+export function formatReport(report: VerifyReport): string {
+  const { chain, recordCounts } = report
+  const lines = [`verify ${report.job}: ${report.outcome.toUpperCase()}`]
+  const add = (label: string, text: string) => lines.push(`  ${label.padEnd(14)}${text}`)
+  add(
+    'records',
+    `${report.recordsReplayed} read again, ${chain.records} committed in ${chain.batches} batches`,
+  )
+  add('lost', report.lost === null ? 'unknown: no column counts records' : String(report.lost))
+  add(
+    'duplicated',
+    report.duplicated === null ? 'unknown: no column counts records' : String(report.duplicated),
+  )
+  add('ledger chain', chainText(chain))
+  if (recordCounts) {
+    const wrong = recordCounts.violations.total
+    add(
+      'batch totals',
+      `${recordCounts.batches} batches counted, ${wrong === 0 ? 'all' : `${wrong} not`} as in the log`,
+    )
+  }
+  for (const table of report.tables) {
+    add(
+      `table`,
+      `${table.table}: ${table.rowsActual} rows, ${table.rowsExpected} expected, ${table.differences.total} different`,
+    )
+    for (const total of table.totals) {
+      add('', `sum of ${total.column}: ${total.actual}, expected ${total.expected}`)
+    }
+  }
+  for (const reason of report.inconclusive) add('inconclusive', reason)
+  for (const violation of [...chain.violations.first, ...(recordCounts?.violations.first ?? [])]) {
+    add('violation', `${violation.class}: ${violation.message}`)
+  }
+  addMore(chain.violations, add)
+  if (recordCounts) addMore(recordCounts.violations, add)
+  for (const table of report.tables) {
+    for (const difference of table.differences.first) {
+      add('violation', `${difference.class}: ${table.table} ${differenceText(difference)}`)
+    }
+    addMore(table.differences, add)
+  }
+  return lines.join('\n')
+}
+
+function chainText(chain: ChainReport): string {
+  if (chain.violations.total > 0) return `BROKEN, ${chain.violations.total} violations`
+  const pruned = prunedTexts(chain)
+  return `unbroken over ${chain.partitions.length} partitions${pruned.length === 0 ? '' : `; ${pruned.join('; ')}`}`
+}
+
+function addMore(
+  list: { total: number; first: readonly unknown[] },
+  add: (label: string, text: string) => void,
+) {
+  if (list.total > list.first.length) add('', `... and ${list.total - list.first.length} more`)
+}
+
+/** `item=a minute=...: expected orders=3, found orders=2`. */
+export function differenceText(difference: RowDifference): string {
+  const times = difference.times !== undefined && difference.times > 1 ? ` (${difference.times} times)` : ''
+  const key = columnsText(difference.key)
+  if (difference.expected === difference.key) return `${key} is missing${times}`
+  if (difference.actual === difference.key) return `${key} should not be there${times}`
+  const expected = difference.expected ? columnsText(difference.expected) : 'no row'
+  const actual = difference.actual ? columnsText(difference.actual) : 'no row'
+  return `${key}: expected ${expected}, found ${actual}${times}`
+}
+
+function columnsText(columns: Readonly<Record<string, string | null>>): string {
+  return Object.entries(columns)
+    .map(([name, text]) => `${name}=${text ?? 'NULL'}`)
+    .join(' ')
+}
+
+/** The report for machines: plain JSON values, offsets as strings. */
+export function reportAsJson(report: VerifyReport): Record<string, unknown> {
+  const { chain, recordCounts } = report
+  const list = <T>(bounded: { total: number; first: readonly T[] }, map: (item: T) => unknown) => ({
+    total: bounded.total,
+    first: bounded.first.map(map),
+  })
+  return {
+    job: report.job,
+    outcome: report.outcome,
+    exitCode: report.exitCode,
+    lost: numberOrNull(report.lost),
+    duplicated: numberOrNull(report.duplicated),
+    recordsReplayed: report.recordsReplayed,
+    durationMs: Math.round(report.durationMs),
+    inconclusive: report.inconclusive,
+    chain: {
+      unbroken: chain.violations.total === 0,
+      batches: chain.batches,
+      records: chain.records,
+      violations: list(chain.violations, violationObject),
+      partitions: chain.partitions.map((partition) => ({
+        topic: partition.topic,
+        partition: partition.partition,
+        nextOffset: partition.position === null ? null : String(partition.position.nextOffset),
+        prunedBefore: partition.prunedBefore === null ? null : String(partition.prunedBefore),
+      })),
+    },
+    recordCounts: recordCounts && {
+      batches: recordCounts.batches,
+      violations: list(recordCounts.violations, violationObject),
+    },
+    tables: report.tables.map((table) => ({
+      table: table.table,
+      sink: table.sink,
+      rowsExpected: table.rowsExpected,
+      rowsActual: table.rowsActual,
+      lost: numberOrNull(table.lost),
+      duplicated: numberOrNull(table.duplicated),
+      totals: table.totals,
+      differences: list(table.differences, (difference) => difference),
+    })),
+  }
+}
+
+function violationObject(violation: Violation): Record<string, unknown> {
+  return {
+    class: violation.class,
+    message: violation.message,
+    ...(violation.range && { range: formatRange(violation.range) }),
+    ...(violation.partition && { partition: topicPartitionKey(violation.partition) }),
+    ...(violation.epoch !== undefined && { epoch: String(violation.epoch) }),
+    ...(violation.batchId !== undefined && { batchId: violation.batchId }),
+  }
+}
+
+function numberOrNull(count: bigint | null): number | null {
+  return count === null ? null : Number(count)
+}

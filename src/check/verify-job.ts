@@ -1,0 +1,193 @@
+import type { Connection, Dialect, PositionRow, TableDescription, Transaction } from '../database/dialect.ts'
+import { OncesinkError } from '../errors.ts'
+import { compilePartitionTask } from '../executor/partition-task.ts'
+import type { Job } from '../job/job.ts'
+import { describeShapeChange, shapeOf } from '../job/shape.ts'
+import type { TopicPartition } from '../model/topic-partition.ts'
+import type { PipelinePlan } from '../pipeline/plan.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import type { Source, Watermarks } from '../source/source.ts'
+import { createAppendCheck } from './append-check.ts'
+import { type ChainReport, checkChain } from './chain.ts'
+import { concludeReport, type VerifyFindings, type VerifyReport } from './conclusion.ts'
+import { createMergeCheck } from './merge-check.ts'
+import { type Checks, consultOracle } from './oracle.ts'
+import { RecordCounts } from './record-counts.ts'
+import { planReplay } from './replay-ranges.ts'
+import type { TableCheck } from './table-check.ts'
+
+export interface VerifyDeps {
+  readonly job: Job
+  readonly dialect: Dialect
+  /** Not opened yet, and for this verification only: it is opened, sought and closed here. */
+  readonly source: Source
+  readonly runtime: Runtime
+  /** One line for people, about once a second. */
+  readonly onProgress: (message: string) => void
+  /** Aborting it ends the verification with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Checks a job against its log and its tables as they are at one moment, while the job may be running: the chain of
+ * the ledger, the records of every batch, and every row of every table that can be recomputed. Writes nothing.
+ * @throws OncesinkError when brokers or database cannot be asked; JOB_IDENTITY_CONFLICT when the job's shape is not
+ *   the one that the tables were filled with
+ */
+export async function verifyJob(deps: VerifyDeps): Promise<VerifyReport> {
+  const { job, dialect, source, runtime } = deps
+  const startedMs = runtime.clock.monotonicMs()
+  const connection = await dialect.connect({ job: job.name, owner: 'verify' })
+  try {
+    const findings = await examine(deps, connection)
+    return concludeReport({ ...findings, durationMs: runtime.clock.monotonicMs() - startedMs })
+  } finally {
+    await source.close()
+    await connection.close()
+  }
+}
+
+type Findings = Omit<VerifyFindings, 'durationMs'>
+
+async function examine(deps: VerifyDeps, connection: Connection): Promise<Findings> {
+  const { job } = deps
+  if ((await connection.schemaVersion()) === 0) {
+    return nothingFound(job, 'this database has no tables of oncesink: the job has never run here')
+  }
+  await refuseOtherShape(job, connection)
+  const described = await describeTables(job, connection)
+  const snapshot = await connection.begin('snapshot')
+  try {
+    return await examineSnapshot(deps, snapshot, described)
+  } finally {
+    await snapshot.rollback()
+  }
+}
+
+async function examineSnapshot(
+  deps: VerifyDeps,
+  snapshot: Transaction,
+  described: readonly (TableDescription | null)[],
+): Promise<Findings> {
+  const { job, source, runtime } = deps
+  const positions = await snapshot.readPositions(job.name)
+  const ledger = await snapshot.readLedger(job.name)
+  const chain = checkChain(ledger, positions)
+  deps.onProgress(`the ledger has ${chain.batches} batches over ${chain.partitions.length} partitions`)
+
+  await source.open()
+  const obstacles = await topicObstacles(source, positions)
+  const watermarks = obstacles.length === 0 ? await knownWatermarks(source, chain) : []
+  const plan = obstacles.length === 0 ? planReplay(chain.partitions, watermarks) : { ranges: [], obstacles }
+  const { checks, reasons } = checksOf(job, described)
+  const inconclusive = [...plan.obstacles, ...reasons]
+  const findings = { job: job.name, chain, recordCounts: null, tables: [], inconclusive, recordsReplayed: 0 }
+  // Half a log proves nothing about tables to which all partitions have added.
+  if (plan.obstacles.length > 0) return findings
+
+  const recordCounts = new RecordCounts(ledger, plan.ranges)
+  const task = compilePartitionTask(job.root, job.pipelines, runtime.clock)
+  const topicIds = new Map(positions.map((position) => [position.topic, position.topicId]))
+  const signal = deps.signal ?? new AbortController().signal
+  const oracle = { job, task, source, clock: runtime.clock, snapshot, signal, onProgress: deps.onProgress }
+  try {
+    const { tables, records } = await consultOracle(oracle, plan.ranges, topicIds, checks, (fetched) =>
+      recordCounts.add(fetched),
+    )
+    return { ...findings, recordCounts: recordCounts.finish(), tables, recordsReplayed: records }
+  } catch (error) {
+    if (!(error instanceof OncesinkError) || !logHasChanged.has(error.code)) throw error
+    return { ...findings, inconclusive: [...inconclusive, error.message] }
+  }
+}
+
+/** Why the log can no longer be recomputed, found out while reading it: the outcome, not a failure of verify. */
+const logHasChanged = new Set<OncesinkError['code']>([
+  'OFFSET_OUT_OF_RANGE',
+  'LOG_TRUNCATED',
+  'TOPIC_RECREATED',
+  'JOB_FUNCTION_FAILED',
+])
+
+function nothingFound(job: Job, reason: string): Findings {
+  const chain = checkChain([], [])
+  return { job: job.name, chain, recordCounts: null, tables: [], inconclusive: [reason], recordsReplayed: 0 }
+}
+
+async function refuseOtherShape(job: Job, connection: Connection): Promise<void> {
+  const trx = await connection.begin('claim')
+  try {
+    const stored = await trx.lockJob(job.name)
+    if (!stored || stored.shape === shapeOf(job)) return
+    throw new OncesinkError(
+      'JOB_IDENTITY_CONFLICT',
+      `job '${job.name}' has another shape than the one its tables were filled with, so they cannot be compared:\n` +
+        `${describeShapeChange(stored.shape, shapeOf(job))}\n` +
+        'Verify with the job file that is running.',
+    )
+  } finally {
+    await trx.rollback()
+  }
+}
+
+async function describeTables(job: Job, connection: Connection): Promise<(TableDescription | null)[]> {
+  const described: (TableDescription | null)[] = []
+  for (const { sink } of job.pipelines) {
+    described.push('table' in sink ? await connection.describeTable(sink.table) : null)
+  }
+  return described
+}
+
+function checksOf(
+  job: Job,
+  described: readonly (TableDescription | null)[],
+): { checks: Checks; reasons: string[] } {
+  const reasons: string[] = []
+  const checks = job.pipelines.map((pipeline, i) => {
+    const check = checkOf(pipeline, described[i] ?? null)
+    if (typeof check !== 'string') return check
+    reasons.push(check)
+    return null
+  })
+  return { checks, reasons }
+}
+
+/** The check of one pipeline's table, or why there is none. */
+function checkOf(
+  { terminal, sink }: PipelinePlan,
+  description: TableDescription | null,
+): TableCheck | string {
+  if (!('table' in sink)) {
+    return `what ${sink.kind}() has written cannot be recomputed: only merge and append tables can`
+  }
+  if (!description) return `table ${sink.table} does not exist`
+  if (sink.kind === 'merge' && terminal.kind === 'aggregate')
+    return createMergeCheck(terminal, sink, description)
+  if (sink.kind === 'append') return createAppendCheck(sink, description)
+  return `${sink.kind}() after ${terminal.kind} cannot be recomputed`
+}
+
+async function topicObstacles(source: Source, positions: readonly PositionRow[]): Promise<string[]> {
+  const { topics } = await source.describe()
+  const ids = new Map(topics.map((topic) => [topic.topic, topic.topicId]))
+  const obstacles = new Set<string>()
+  for (const { topic, topicId } of positions) {
+    const id = ids.get(topic)
+    if (id === undefined)
+      obstacles.add(`the job no longer subscribes to topic '${topic}', of which it has positions`)
+    else if (id !== topicId) {
+      obstacles.add(
+        `topic '${topic}' was deleted and created again (id ${topicId} is now ${id}): its log is gone`,
+      )
+    }
+  }
+  return [...obstacles]
+}
+
+/** Bounds of the partitions that the log has; the chain may know others. */
+async function knownWatermarks(source: Source, chain: ChainReport): Promise<Watermarks[]> {
+  const { topics } = await source.describe()
+  const counts = new Map(topics.map((topic) => [topic.topic, topic.partitions]))
+  const exists = ({ topic, partition }: TopicPartition) => partition < (counts.get(topic) ?? 0)
+  return source.watermarks(chain.partitions.filter(exists))
+}

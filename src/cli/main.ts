@@ -1,0 +1,134 @@
+#!/usr/bin/env node
+import process from 'node:process'
+import { Command, CommanderError, Option } from 'commander'
+import type { Logger } from 'pino'
+import { asError, ExitCode, OncesinkError } from '../errors.ts'
+import { createLogger, type LogFormat, type LogLevel, logLevels } from '../telemetry/logger.ts'
+import type { OutputFormat } from './output.ts'
+import { version } from './version.ts'
+
+interface GlobalOptions {
+  readonly format: OutputFormat
+  readonly logFormat?: LogFormat
+  readonly logLevel: LogLevel
+  readonly color: boolean
+}
+
+const exitCodes = `
+Exit codes:
+  0  ok
+  1  failure
+  2  wrong usage or configuration
+  3  ownership lost: another process has taken the job over
+  4  violation: verify found rows or positions that contradict the log
+  5  inconclusive: verify could not recompute everything`
+
+const program = new Command('oncesink')
+  .description('Exactly-once transactional sink: Kafka to SQL.')
+  .version(version())
+  .addOption(
+    new Option('--format <format>', 'how results are printed').choices(['table', 'json']).default('table'),
+  )
+  .addOption(
+    new Option('--log-format <format>', 'pretty on a terminal, else json').choices(['pretty', 'json']),
+  )
+  .addOption(
+    new Option('--log-level <level>', 'least level that is logged').choices([...logLevels]).default('info'),
+  )
+  .option('--no-color', 'no colours in the log')
+  .showHelpAfterError('(--help shows what there is)')
+  .addHelpText('after', exitCodes)
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(text) })
+
+command('run', 'Run the job until it is stopped (SIGTERM, SIGINT).')
+  .option('--once', 'end when the records that are in the topics now have been committed', false)
+  .option(
+    '--accept-shape-change',
+    'take over a table that was filled with other keys, aggregates or columns',
+    false,
+  )
+  .action(async (file: string, options: { once: boolean; acceptShapeChange: boolean }) => {
+    const { run } = await import('./run.ts')
+    await finish(run(file, options, logger()))
+  })
+
+command('status', 'Show per partition: stored offset, log end, lag, owner, epoch.').action(
+  async (file: string) => {
+    const { status } = await import('./status.ts')
+    await finish(status(file, globals().format))
+  },
+)
+
+command('peek', 'Compute the next micro-batch and print its rows; nothing is written or claimed.')
+  .option('--records <count>', 'records to take at most', '1000')
+  .option('--rows <count>', 'rows to print at most', '20')
+  .action(async (file: string, options: { records: string; rows: string }) => {
+    const { peek } = await import('./peek.ts')
+    const limits = { records: positive('--records', options.records), rows: positive('--rows', options.rows) }
+    await finish(peek(file, limits, globals().format))
+  })
+
+command(
+  'verify',
+  'Recompute the tables from the log and compare; check the chain of offset ranges. Read-only.',
+).action(async (file: string) => {
+  const { verify } = await import('./verify.ts')
+  await finish(verify(file, globals().format))
+})
+
+await program.parseAsync().catch(fail)
+
+function command(name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .argument('<job>', 'job file: TypeScript or JavaScript')
+}
+
+function globals(): GlobalOptions {
+  return program.opts()
+}
+
+function logger(): Logger {
+  const { logFormat, logLevel, color } = globals()
+  const terminal = process.stderr.isTTY === true
+  return createLogger(
+    logFormat ?? (terminal ? 'pretty' : 'json'),
+    logLevel,
+    color && terminal && !process.env.NO_COLOR,
+  )
+}
+
+function positive(option: string, text: string): number {
+  const value = Number(text)
+  if (Number.isSafeInteger(value) && value > 0) return value
+  throw new OncesinkError('CONFIGURATION_INVALID', `${option} must be a whole number above 0, not '${text}'`)
+}
+
+/** Ends the process with the command's exit code; whatever a library still holds open must not keep it alive. */
+async function finish(result: Promise<ExitCode>): Promise<void> {
+  const code = await result
+  process.exit(code)
+}
+
+function fail(thrown: unknown): void {
+  if (thrown instanceof CommanderError) process.exit(thrown.exitCode === 0 ? ExitCode.ok : ExitCode.usage)
+  const error = asError(thrown)
+  if (error instanceof OncesinkError) {
+    logger().error({ event: 'failed', code: error.code, ...coordinates(error) }, error.message)
+    process.exit(error.exitCode)
+  }
+  // Not one of ours: a defect. The stack is what a report needs.
+  logger().error(
+    { event: 'failed', code: 'UNEXPECTED', stack: error.stack },
+    `unexpected error: ${error.message}`,
+  )
+  process.exit(ExitCode.failure)
+}
+
+function coordinates(error: OncesinkError): Record<string, unknown> {
+  if (!error.record) return {}
+  const { topic, partition, offset } = error.record
+  return { topic, partition, offset: offset.toString() }
+}

@@ -1,0 +1,93 @@
+import { stderr } from 'node:process'
+import { collectPartials } from '../aggregation/collect.ts'
+import type { PartialResult } from '../aggregation/partial-result.ts'
+import { ExitCode as Exit, type ExitCode } from '../errors.ts'
+import { compilePartitionTask } from '../executor/partition-task.ts'
+import type { Job } from '../job/job.ts'
+import { loadJob } from '../job/load-job.ts'
+import { formatRange } from '../model/offset-range.ts'
+import { systemRuntime } from '../runtime/runtime.ts'
+import { rowObjects } from '../sink/rows.ts'
+import type { SeekPosition } from '../source/source.ts'
+import { type Inspection, inspect } from './inspect.ts'
+import { type OutputFormat, printTable } from './output.ts'
+
+export interface PeekLimits {
+  readonly records: number
+  readonly rows: number
+}
+
+/** `oncesink peek`: one batch from the stored positions (or the start), computed and printed. */
+export async function peek(file: string, limits: PeekLimits, format: OutputFormat): Promise<ExitCode> {
+  const job = await loadJob(file)
+  await inspect(job, async (inspection) => {
+    await inspection.source.seek(await resumePositions(job, inspection))
+    const task = compilePartitionTask(job.root, job.pipelines, systemRuntime.clock)
+    const never = new AbortController().signal
+    const fetched = await inspection.source.take(
+      { maxRecords: limits.records, maxWaitMs: 5_000, includeEmptyRanges: false, order: 'fair' },
+      never,
+    )
+    const results = []
+    for (const range of fetched) results.push(await task.run(range, never))
+    stderr.write(
+      `${results.map((r) => `${formatRange(r.range)}: ${r.records} records`).join('\n') || 'no records within 5 s'}\n`,
+    )
+    for (const [i, pipeline] of job.pipelines.entries()) {
+      const partials = results.flatMap((result) => result.partials[i] ?? [])
+      const collected = collectPartials(pipeline.terminal, partials)
+      if (job.pipelines.length > 1) stderr.write(`pipeline ${i + 1} into ${target(pipeline.sink)}\n`)
+      printResult(collected, rowObjects(pipeline, collected), limits.rows, format)
+    }
+  })
+  return Exit.ok
+}
+
+function printResult(
+  collected: PartialResult,
+  rows: readonly Readonly<Record<string, unknown>>[],
+  maxRows: number,
+  format: OutputFormat,
+): void {
+  if (collected.kind === 'reduced') {
+    printTable(format, [{ result: cell(collected.value) }], '')
+    return
+  }
+  const shown = rows.slice(0, maxRows)
+  printTable(
+    format,
+    shown.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, cell(value)]))),
+    '(no rows)',
+  )
+  if (rows.length > shown.length) stderr.write(`... and ${rows.length - shown.length} more rows (--rows)\n`)
+}
+
+function cell(value: unknown): string | number | bigint | boolean | null {
+  if (value === null || value === undefined) return null
+  if (value instanceof Date) return value.toISOString()
+  if (typeof value === 'object')
+    return JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? v.toString() : v))
+  return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'
+    ? value
+    : String(value)
+}
+
+function target(sink: Job['pipelines'][number]['sink']): string {
+  return 'table' in sink ? sink.table : `${sink.kind}()`
+}
+
+/** The stored positions; where there are none, the configured start of every partition. */
+async function resumePositions(
+  job: Job,
+  { source, positions }: Inspection,
+): Promise<readonly SeekPosition[]> {
+  const described = await source.describe()
+  const known = new Set(positions.map((p) => `${p.topic}/${p.partition}`))
+  const missing = described.topics
+    .flatMap(({ topic, topicId, partitions }) =>
+      Array.from({ length: partitions }, (_, partition) => ({ topic, topicId, partition })),
+    )
+    .filter(({ topic, partition }) => !known.has(`${topic}/${partition}`))
+  const starts = await source.startOffsets(missing, job.root.source.startFrom)
+  return [...positions, ...missing.map((tp, i) => ({ ...tp, nextOffset: starts[i] ?? 0n, leaderEpoch: -1 }))]
+}

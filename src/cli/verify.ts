@@ -1,0 +1,23 @@
+import { stderr, stdout } from 'node:process'
+import { formatReport, reportAsJson } from '../check/report.ts'
+import { verifyJob } from '../check/verify-job.ts'
+import type { ExitCode } from '../errors.ts'
+import { loadJob } from '../job/load-job.ts'
+import { systemRuntime } from '../runtime/runtime.ts'
+import { EventBus, type JobEvents } from '../telemetry/events.ts'
+import { createDialect, createSource } from '../wire.ts'
+import type { OutputFormat } from './output.ts'
+
+/** `oncesink verify`: checker points 1 and 2 on a live system. Read-only. */
+export async function verify(file: string, format: OutputFormat): Promise<ExitCode> {
+  const job = await loadJob(file)
+  const report = await verifyJob({
+    job,
+    dialect: createDialect(job, systemRuntime),
+    source: createSource(job, systemRuntime, new EventBus<JobEvents>()),
+    runtime: systemRuntime,
+    onProgress: (message) => void stderr.write(`${message}\n`),
+  })
+  stdout.write(format === 'json' ? `${JSON.stringify(reportAsJson(report))}\n` : `${formatReport(report)}\n`)
+  return report.exitCode
+}

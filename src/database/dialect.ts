@@ -1,0 +1,280 @@
+import type { Knex } from 'knex'
+import type { MergeRule } from '../aggregation/aggregate-function.ts'
+import type { OffsetRange } from '../model/offset-range.ts'
+import type { TopicPartition } from '../model/topic-partition.ts'
+import type { ColumnValue } from '../model/values.ts'
+
+/*
+ * The dialect port: the closed set of named operations that an engine (or a simulated database) offers. Claim,
+ * commit, strategies and driver are written above it; SQL text lives below it.
+ *
+ * Every operation that talks to the server rejects with an OncesinkError whose cause is the driver's error:
+ *   DATABASE_UNAVAILABLE  connection lost, refused or being shut down (the connection is broken from then on)
+ *   TRANSACTION_ABORTED   rolled back for a passing reason: deadlock, lock timeout, serialization failure
+ *   ROWS_REJECTED         SQLSTATE 22 and 23 of a statement on a declared sink table: may be the data's fault
+ *   DATABASE_REFUSED      everything else, and any such error on oncesink's own tables
+ */
+
+export interface Dialect {
+  readonly engine: 'postgres' | 'mysql' | 'mariadb'
+  /**
+   * Opens one connection of its own.
+   * @param application how the session is named at the server, so that a claim can find the sessions of its job
+   * @throws OncesinkError DATABASE_UNAVAILABLE (nobody answers) or DATABASE_REFUSED (credentials, no such database)
+   */
+  connect(application: SessionName): Promise<Connection>
+}
+
+/** Identifies sessions of one job at the server. */
+export interface SessionName {
+  readonly job: string
+  /** Who opened the session: host, pid and role, for people who look at the server's session list. */
+  readonly owner: string
+}
+
+export interface Connection {
+  readonly backend: BackendId
+  /** Product and version, for example `PostgreSQL 18.4`. */
+  readonly serverVersion: string
+  /** True once the connection was lost or an operation's outcome is in doubt; it must then be destroyed. */
+  readonly broken: boolean
+
+  /** Applies the numbered migrations of `sql/<engine>` that are missing, in one transaction each; returns names. */
+  migrate(): Promise<string[]>
+  /** Number of the newest applied migration, 0 when oncesink's tables do not exist. */
+  schemaVersion(): Promise<number>
+  /** Null when the table does not exist (or is not visible to this role). */
+  describeTable(table: string): Promise<TableDescription | null>
+  /** Whether the server accepts writes (not a replica, not read-only). */
+  isWritable(): Promise<boolean>
+
+  begin(kind: TransactionKind): Promise<Transaction>
+
+  /**
+   * Ends the sessions of the same job that hold the locks `waiting` waits for. A session is matched by its backend
+   * id *and* start time, so that a reused id is never hit. Sessions that are not this job's are left alone and
+   * returned with `ended: false`.
+   */
+  endBlockers(waiting: BackendId, job: string): Promise<BlockingSession[]>
+
+  /** Deletes ledger rows older than `retentionMs`, except the newest of each partition; returns how many. */
+  pruneLedger(job: string, retentionMs: number): Promise<number>
+
+  /** Ends the session politely. Never throws. */
+  close(): Promise<void>
+  /** Cuts the socket at once. Never throws. */
+  destroy(): void
+}
+
+export interface BackendId {
+  readonly id: number
+  /** Server's own start time of the session, as text. */
+  readonly startedAt: string
+}
+
+export interface BlockingSession {
+  readonly backend: BackendId
+  readonly application: string
+  readonly ended: boolean
+}
+
+/**
+ * - `claim`: READ COMMITTED, writes oncesink's tables only;
+ * - `batch`: READ COMMITTED, bounded idle, lock and statement time;
+ * - `snapshot`: REPEATABLE READ, read only: everything read in it is of one moment.
+ */
+export type TransactionKind = 'claim' | 'batch' | 'snapshot'
+
+/**
+ * One open transaction.
+ *
+ * States: `open` -> (a statement fails) -> `failed` -> rollback() -> `ended`;
+ *         `open` -> commit() | rollback() -> `ended`.
+ * Only `open` accepts operations. Nothing is ever retried inside a transaction.
+ */
+export interface Transaction {
+  // --- the job's identity (claim)
+  /** Reads the job's row and locks it until the end of the transaction. */
+  lockJob(job: string): Promise<JobRow | null>
+  insertJob(row: JobRow): Promise<void>
+  /** Replaces shape, code version, sink tables of an existing job. */
+  updateJob(row: JobRow): Promise<void>
+  /** Jobs other than `job` that declare one of `tables`. */
+  findJobsWritingTo(tables: readonly string[], job: string): Promise<{ job: string; table: string }[]>
+
+  // --- topics and starting positions (claim)
+  lockTopics(job: string): Promise<TopicRow[]>
+  /** Inserts the topic, or raises `knownPartitions` of the existing row. */
+  upsertTopic(job: string, row: TopicRow): Promise<void>
+  /** Writes position rows (epoch 0, no claim) and their ledger rows of kind `start`. */
+  insertStarts(job: string, starts: readonly StartRow[]): Promise<void>
+  /**
+   * While nothing was committed for a partition (seq 0) its symbolic start may be resolved again: replaces
+   * next_offset and the start row of the ledger.
+   */
+  replaceStart(job: string, start: StartRow): Promise<void>
+
+  // --- positions
+  /** Reads position rows and locks them, in partition order, until the end of the transaction. */
+  lockPositions(job: string, partitions: readonly TopicPartition[]): Promise<PositionRow[]>
+  /** Raises the epoch by one and writes claim id and owner; rows must have been locked. Returns the new rows. */
+  claimPositions(job: string, claims: readonly ClaimWrite[]): Promise<PositionRow[]>
+  /** All position rows of the job in partition order, without locks. */
+  readPositions(job: string): Promise<PositionRow[]>
+
+  // --- the batch
+  /**
+   * The compare-and-set: in one statement, moves every partition from `range.from` to `range.until` where
+   * next_offset, epoch and claim_id are still those given. Returns the number of rows that matched.
+   */
+  advanceRanges(job: string, advances: readonly RangeAdvance[]): Promise<number>
+  /** Adds rows to a table by key. Rows are sorted by key and keys are unique. Returns the rows sent. */
+  mergeRows(write: MergeWrite): Promise<number>
+  /** Inserts rows. Returns the rows sent. */
+  appendRows(write: AppendWrite): Promise<number>
+  /**
+   * Runs user code with a knex handle bound to this transaction. The handle is poisoned by the first statement that
+   * fails (also when the user's code swallows the error), refuses statements that begin with transaction control
+   * or DDL, and is revoked when `work` settles.
+   * @throws what `work` threw (wrapped), or the poisoning error
+   */
+  runUserCode(work: (trx: Knex) => Promise<unknown>): Promise<void>
+  writeLedger(job: string, rows: readonly LedgerWrite[]): Promise<void>
+
+  // --- reading (snapshot)
+  /** Ledger rows of the job in (topic, partition, incarnation, from_offset, kind) order. */
+  readLedger(job: string): Promise<LedgerRow[]>
+  /** Every row of the table, each as the text of the named columns (null for NULL), in no particular order. */
+  readTable(table: string, columns: readonly string[]): AsyncIterable<(string | null)[]>
+
+  // --- the end
+  /**
+   * Sends COMMIT and tells what is known of it. Never rejects.
+   * A transaction that the server has rolled back although it answered without an error is `aborted`.
+   */
+  commit(): Promise<CommitResult>
+  /** Rolls back; a connection on which that fails is broken. Never throws. */
+  rollback(): Promise<void>
+}
+
+export type CommitResult =
+  | { readonly kind: 'committed' }
+  /** Definitely not committed. */
+  | { readonly kind: 'aborted'; readonly error: Error }
+  /** No answer: the connection is broken and only the positions can tell. */
+  | { readonly kind: 'unknown'; readonly error: Error }
+
+export interface JobRow {
+  readonly job: string
+  /** Canonical JSON of the declared shape. */
+  readonly shape: string
+  readonly codeVersion: string
+  readonly sinkTables: readonly string[]
+  readonly clusterId: string
+}
+
+export interface TopicRow {
+  readonly topic: string
+  readonly topicId: string
+  readonly knownPartitions: number
+}
+
+export interface StartRow extends TopicPartition {
+  readonly nextOffset: bigint
+  /** What the start was resolved from, kept in the ledger: `earliest`, `latest` or `offset`. */
+  readonly reason: StartReason
+}
+
+export type StartReason = 'earliest' | 'latest' | 'offset'
+
+export interface PositionRow extends TopicPartition {
+  readonly nextOffset: bigint
+  readonly epoch: bigint
+  /** Null before the first claim. */
+  readonly claimId: string | null
+  readonly owner: string | null
+  readonly seq: bigint
+  readonly incarnation: number
+  readonly leaderEpoch: number
+  readonly topicId: string
+  readonly updatedAt: Date
+  /** What the newest start row was resolved from. */
+  readonly startReason: StartReason
+}
+
+export interface ClaimWrite extends TopicPartition {
+  readonly claimId: string
+  readonly owner: string
+}
+
+export interface RangeAdvance {
+  readonly range: OffsetRange
+  readonly epoch: bigint
+  readonly claimId: string
+  readonly leaderEpoch: number
+}
+
+export type LedgerKind = 'start' | 'batch' | 'reset' | 'accept_loss' | 'rebuild'
+
+export interface LedgerWrite {
+  readonly range: OffsetRange
+  readonly kind: LedgerKind
+  readonly incarnation: number
+  readonly epoch: bigint
+  readonly claimId: string
+  readonly batchId: string
+  readonly records: number
+}
+
+export interface LedgerRow extends TopicPartition {
+  readonly kind: LedgerKind
+  readonly incarnation: number
+  readonly epoch: bigint
+  readonly claimId: string | null
+  readonly fromOffset: bigint
+  readonly untilOffset: bigint
+  readonly batchId: string | null
+  readonly records: number
+  readonly reason: string | null
+  readonly committedAt: Date
+}
+
+export interface MergeWrite {
+  readonly table: string
+  readonly keys: readonly string[]
+  readonly aggregates: readonly { readonly column: string; readonly rule: MergeRule }[]
+  /** Values in the order of `keys`, then `aggregates`. */
+  readonly rows: readonly (readonly ColumnValue[])[]
+}
+
+export interface AppendWrite {
+  readonly table: string
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly ColumnValue[])[]
+}
+
+export interface TableDescription {
+  /** Fully qualified and quoted. */
+  readonly qualifiedName: string
+  /** `table`, or what makes it unfit: `view`, `foreign table`, `unlogged table`, `temporary table`. */
+  readonly kind: string
+  readonly columns: readonly ColumnDescription[]
+  /** Column names of every unique, non-partial index on plain columns, the primary key first. */
+  readonly uniqueKeys: readonly (readonly string[])[]
+  /** Notes for the user: triggers, row-level security, partitions that are unlogged or foreign. */
+  readonly warnings: readonly string[]
+  /** Privileges that this role lacks, of SELECT, INSERT and UPDATE. */
+  readonly missingPrivileges: readonly string[]
+}
+
+export interface ColumnDescription {
+  readonly name: string
+  /** Type as the engine writes it, for example `numeric(14,2)`. */
+  readonly type: string
+  readonly nullable: boolean
+  readonly hasDefault: boolean
+  /** True where only the server may write the column (GENERATED ALWAYS). */
+  readonly generated?: boolean
+  /** Digits after the point for decimal types. */
+  readonly scale: number | null
+}

@@ -1,0 +1,46 @@
+import { OncesinkError } from '../../errors.ts'
+import type { CommitResult } from '../dialect.ts'
+import { asServerError } from './errors.ts'
+import type { Session } from './session.ts'
+
+/**
+ * Sends COMMIT and sorts what comes back. Only two answers say for certain that nothing was committed: the command
+ * tag ROLLBACK (a transaction that has failed answers COMMIT with it, and without an error), and an error of class
+ * 22, 23 or 40 (a deferred constraint is checked here). Anything else, and silence most of all, leaves it open.
+ */
+export async function commit(session: Session): Promise<CommitResult> {
+  if (session.broken) {
+    const error = session.classify(new Error('Connection terminated before COMMIT was sent'), commitPurpose)
+    return { kind: 'aborted', error }
+  }
+  try {
+    const { command } = await session.send('COMMIT', null)
+    if (command === 'COMMIT') return { kind: 'committed' }
+    if (command === 'ROLLBACK') {
+      const reason = `${session.target} answered COMMIT with ROLLBACK: a statement of the transaction had failed`
+      return { kind: 'aborted', error: new OncesinkError('TRANSACTION_ABORTED', reason) }
+    }
+    throw new Error(`the server answered COMMIT with '${command}'`)
+  } catch (error) {
+    if (isDefinite(error)) return { kind: 'aborted', error: session.classify(error, commitPurpose) }
+    session.destroy()
+    const message =
+      `COMMIT was sent to ${session.target}, and whether it happened is not known ` +
+      `(${error instanceof Error ? error.message : String(error)}). The stored positions will tell.`
+    return { kind: 'unknown', error: new OncesinkError('COMMIT_OUTCOME_UNKNOWN', message, { cause: error }) }
+  }
+}
+
+/** A constraint that fails at COMMIT is one of the sink's: oncesink's own tables defer none. */
+const commitPurpose = { scope: 'sink', doing: 'commit' } as const
+
+/** 40003 says by its name that the outcome is unknown. */
+function isDefinite(error: unknown): boolean {
+  const server = asServerError(error)
+  return (
+    server !== null &&
+    server.severity === 'ERROR' &&
+    server.code !== '40003' &&
+    /^(22|23|40)/.test(server.code)
+  )
+}

@@ -1,0 +1,119 @@
+import { Socket } from 'node:net'
+import pg from 'pg'
+import { OncesinkError } from '../../errors.ts'
+import type { Runtime } from '../../runtime/runtime.ts'
+import type { BackendId, SessionName } from '../dialect.ts'
+import type { PostgresPlan, PostgresTarget } from './options.ts'
+import { Session } from './session.ts'
+import { applicationName } from './session-name.ts'
+import { utcTypes } from './utc-types.ts'
+
+/** Silence after which the kernel asks whether the peer is still there, in milliseconds. */
+const KEEPALIVE_AFTER_MS = 10_000
+/** Older servers have been without security fixes for years. */
+const OLDEST_SERVER = 120_000
+/** From here on a server can notice that its client is gone while a statement runs. */
+const FIRST_WITH_CONNECTION_CHECK = 140_000
+/**
+ * How often the server looks whether its client is still there while it runs a statement. Without it a claim waits
+ * for the running statement of an owner that was killed.
+ */
+export const CONNECTION_CHECK_INTERVAL_MS = 500
+
+/** What is known of a session once it is open. */
+export interface ServerFacts {
+  readonly backend: BackendId
+  readonly version: string
+  /** Whether `client_connection_check_interval` can be set. */
+  readonly checksConnections: boolean
+}
+
+/**
+ * Opens one session, UTC and ISO throughout, named so that claims of the same job find it.
+ * @throws OncesinkError DATABASE_UNAVAILABLE, DATABASE_REFUSED
+ */
+export async function openSession(
+  plan: PostgresPlan,
+  name: SessionName,
+  runtime: Runtime,
+): Promise<{ session: Session; facts: ServerFacts }> {
+  const socket = new Socket()
+  const client = new pg.Client({
+    ...clientConfig(plan.target),
+    application_name: applicationName(plan.schema, name),
+    connectionTimeoutMillis: plan.connectTimeoutMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEPALIVE_AFTER_MS,
+    stream: () => socket,
+    types: utcTypes,
+  })
+  const session = new Session({
+    client,
+    socket,
+    clock: runtime.clock,
+    schema: plan.schema,
+    statementTimeoutMs: plan.statementTimeoutMs,
+  })
+  try {
+    await session.guard({ scope: 'connect', doing: 'connect' }, () => client.connect())
+    return { session, facts: await prepareSession(session) }
+  } catch (error) {
+    session.destroy()
+    throw error
+  }
+}
+
+/** A connection string's application_name would replace the one by which claims find this job's sessions. */
+function clientConfig({ connectionString, ...single }: PostgresTarget): pg.ClientConfig {
+  const ssl = single.ssl === undefined ? {} : { ssl: single.ssl }
+  if (connectionString === undefined) return { ...single, ...ssl }
+  const url = new URL(connectionString)
+  url.searchParams.delete('application_name')
+  url.searchParams.delete('fallback_application_name')
+  return { connectionString: url.href, ...ssl }
+}
+
+async function prepareSession(session: Session): Promise<ServerFacts> {
+  const purpose = { scope: 'own', doing: 'set up the session' } as const
+  const { rows } = await session.query<{ number: number; version: string; pid: number; started: string }>(
+    `SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version,
+       pid, backend_start::text AS started
+     FROM pg_stat_activity WHERE pid = pg_backend_pid()`,
+    [],
+    purpose,
+  )
+  const [row] = rows
+  if (!row || row.number < OLDEST_SERVER) {
+    throw new OncesinkError(
+      'DATABASE_REFUSED',
+      `${session.target} is PostgreSQL ${row?.version ?? 'of an unknown version'}: oncesink needs version 12 or newer`,
+    )
+  }
+  await session.query(
+    `SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO, MDY', false),
+       set_config('IntervalStyle', 'postgres', false), set_config('bytea_output', 'hex', false),
+       set_config('extra_float_digits', '1', false), set_config('standard_conforming_strings', 'on', false)`,
+    [],
+    purpose,
+  )
+  return {
+    backend: { id: row.pid, startedAt: row.started },
+    version: `PostgreSQL ${row.version}`,
+    checksConnections: row.number >= FIRST_WITH_CONNECTION_CHECK && (await checkConnections(session)),
+  }
+}
+
+/** Returns false where the server's platform cannot do it (it says so with class 22). */
+async function checkConnections(session: Session): Promise<boolean> {
+  try {
+    await session.query(
+      `SELECT set_config('client_connection_check_interval', $1, false)`,
+      [`${CONNECTION_CHECK_INTERVAL_MS}ms`],
+      { scope: 'sink', doing: 'set client_connection_check_interval' },
+    )
+    return true
+  } catch (error) {
+    if (error instanceof OncesinkError && error.code === 'ROWS_REJECTED') return false
+    throw error
+  }
+}

@@ -1,0 +1,116 @@
+import { invariant } from '../../errors.ts'
+import type { Runtime } from '../../runtime/runtime.ts'
+import type {
+  BackendId,
+  BlockingSession,
+  Connection,
+  TableDescription,
+  Transaction,
+  TransactionKind,
+} from '../dialect.ts'
+import { beginTransaction } from './begin.ts'
+import type { ServerFacts } from './connect.ts'
+import { endBlockers } from './end-blockers.ts'
+import { pruneLedger } from './ledger.ts'
+import { migrate, schemaVersion } from './migrations.ts'
+import type { PostgresPlan } from './options.ts'
+import type { Session } from './session.ts'
+import { TableCatalog } from './table-catalog.ts'
+import { PostgresTransaction } from './transaction.ts'
+
+export interface PostgresConnectionDeps {
+  readonly plan: PostgresPlan
+  readonly runtime: Runtime
+  readonly session: Session
+  readonly facts: ServerFacts
+}
+
+/**
+ * One session, no pool.
+ *
+ * States: `idle` -> begin() -> `in transaction` -> (it ends) -> `idle`; any -> `broken` (see Session), for good.
+ */
+export class PostgresConnection implements Connection {
+  readonly #deps: PostgresConnectionDeps
+  readonly #session: Session
+  readonly #tables: TableCatalog
+  #transaction: PostgresTransaction | null = null
+
+  constructor(deps: PostgresConnectionDeps) {
+    this.#deps = deps
+    this.#session = deps.session
+    this.#tables = new TableCatalog(deps.session)
+  }
+
+  get backend(): BackendId {
+    return this.#deps.facts.backend
+  }
+
+  get serverVersion(): string {
+    return this.#deps.facts.version
+  }
+
+  get broken(): boolean {
+    return this.#session.broken
+  }
+
+  migrate(): Promise<string[]> {
+    return this.#idle(() => migrate(this.#session, this.#deps.plan))
+  }
+
+  schemaVersion(): Promise<number> {
+    return this.#idle(() => schemaVersion(this.#session))
+  }
+
+  describeTable(table: string): Promise<TableDescription | null> {
+    return this.#idle(() => this.#tables.describe(table))
+  }
+
+  isWritable(): Promise<boolean> {
+    return this.#idle(async () => {
+      const { rows } = await this.#session.query<{ writable: boolean }>(
+        `SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off' AS writable`,
+        [],
+        { scope: 'own', doing: 'ask whether the server accepts writes' },
+      )
+      return rows[0]?.writable ?? false
+    })
+  }
+
+  begin(kind: TransactionKind): Promise<Transaction> {
+    return this.#idle(async () => {
+      await beginTransaction(this.#session, kind, this.#deps.plan, this.#deps.facts)
+      this.#transaction = new PostgresTransaction({
+        session: this.#session,
+        runtime: this.#deps.runtime,
+        tables: this.#tables,
+        onEnd: () => {
+          this.#transaction = null
+        },
+      })
+      return this.#transaction
+    })
+  }
+
+  endBlockers(waiting: BackendId, job: string): Promise<BlockingSession[]> {
+    return this.#idle(() => endBlockers(this.#session, waiting, job))
+  }
+
+  pruneLedger(job: string, retentionMs: number): Promise<number> {
+    return this.#idle(() => pruneLedger(this.#session, job, retentionMs))
+  }
+
+  async close(): Promise<void> {
+    await this.#session.end()
+  }
+
+  destroy(): void {
+    this.#session.destroy()
+  }
+
+  /** Statements beside an open transaction would run inside it. Always a rejection, never a throw. */
+  async #idle<T>(work: () => Promise<T>): Promise<T> {
+    invariant(!this.#transaction || this.broken, 'a connection was used while its transaction is open')
+    return work()
+  }
+}

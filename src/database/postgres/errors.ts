@@ -1,0 +1,158 @@
+import { asError, type ErrorCode, OncesinkError } from '../../errors.ts'
+
+/**
+ * Whose statement failed:
+ * - `connect`: opening the session;
+ * - `own`: on oncesink's own tables or the session itself;
+ * - `sink`: on a declared sink table (statements of `write` included).
+ */
+export type Scope = 'connect' | 'own' | 'sink'
+
+export interface ErrorContext {
+  readonly scope: Scope
+  /** What was being done, as it reads after "could not": `add rows to orders`. */
+  readonly doing: string
+  /** `host:port/database as user`. */
+  readonly target: string
+  /** Schema of oncesink's own tables: an error about one of them is never the data's fault. */
+  readonly ownSchema: string
+}
+
+/** SQLSTATEs, by whole code or by class (two characters), the whole code first. See exactly-once: error classes. */
+const bySqlState: Readonly<Record<string, ErrorCode>> = {
+  // run again
+  '40': 'TRANSACTION_ABORTED',
+  '55P03': 'TRANSACTION_ABORTED',
+  '57014': 'TRANSACTION_ABORTED',
+  // drop the connection, claim again
+  '08': 'DATABASE_UNAVAILABLE',
+  '57P01': 'DATABASE_UNAVAILABLE',
+  '57P02': 'DATABASE_UNAVAILABLE',
+  '57P03': 'DATABASE_UNAVAILABLE',
+  '57P05': 'DATABASE_UNAVAILABLE',
+  '25P03': 'DATABASE_UNAVAILABLE',
+  '25P04': 'DATABASE_UNAVAILABLE',
+  '25006': 'DATABASE_UNAVAILABLE',
+  // may be the data's fault, where the table is a sink's
+  '22': 'ROWS_REJECTED',
+  '23': 'ROWS_REJECTED',
+}
+
+/** Codes of Node's sockets and resolver, and the messages pg makes up when a socket is gone. */
+const networkCodes = new Set([
+  'ECONNRESET',
+  'ECONNREFUSED',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENOENT',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END',
+])
+const lostMessages =
+  /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout expired|Connection ended)/
+
+/** What to do, where the server's own words do not say it. */
+const cures: Readonly<Record<string, string>> = {
+  '28P01': 'Check user and password.',
+  '28000': "Check the user, its right to log in, and the server's pg_hba.conf.",
+  '3D000': 'Create the database, or correct its name.',
+  '42501': 'Grant the privilege to this user.',
+  '42P01': 'Create the table, or correct its name in the job.',
+  '42703': 'Add the column to the table, or correct its name in the job.',
+  '42P10': 'The table needs a primary key or unique index on exactly the key columns.',
+  '53100': "The server's disk is full: free space, then start again.",
+  '53300': 'The server has no connection to spare: raise max_connections or use fewer.',
+  '25006': 'The server is read-only, perhaps a replica: connect to the primary.',
+  '3F000': 'Create the schema, or correct its name.',
+}
+
+/** The parts of pg's DatabaseError that matter here. */
+export interface ServerError extends Error {
+  readonly code: string
+  readonly severity: string | undefined
+  readonly schema: string | undefined
+  readonly table: string | undefined
+  readonly detail: string | undefined
+}
+
+/** `error` when it is the server's own answer (it carries an SQLSTATE), else null. */
+export function asServerError(error: unknown): ServerError | null {
+  if (!(error instanceof Error) || !('code' in error) || !('severity' in error)) return null
+  return typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code) ? (error as ServerError) : null
+}
+
+/** Whether `error` says that the session is over. */
+export function endsSession(error: unknown): boolean {
+  const server = asServerError(error)
+  if (server) return server.severity === 'FATAL' || server.severity === 'PANIC' || isUnavailable(server.code)
+  return isNetworkError(error)
+}
+
+/** The driver's error as an OncesinkError; an OncesinkError passes unchanged. */
+export function classify(error: unknown, context: ErrorContext): OncesinkError {
+  if (error instanceof OncesinkError) return error
+  const server = asServerError(error)
+  const code = server ? classifyServerError(server, context) : classifyLocalError(error)
+  return new OncesinkError(code, describe(asError(error), server, context), { cause: error })
+}
+
+function classifyServerError(error: ServerError, { scope, ownSchema }: ErrorContext): ErrorCode {
+  if (scope === 'connect') {
+    // A server without a free connection slot has one later.
+    return error.code === '53300' || isUnavailable(error.code) ? 'DATABASE_UNAVAILABLE' : 'DATABASE_REFUSED'
+  }
+  const code = bySqlState[error.code] ?? bySqlState[error.code.slice(0, 2)]
+  if (code === 'ROWS_REJECTED' && (scope !== 'sink' || isOwnTable(error, ownSchema)))
+    return 'DATABASE_REFUSED'
+  if (code) return code
+  // Whatever ended the session by force (a dropped database, a crash) is met again when connecting.
+  return error.severity === 'FATAL' || error.severity === 'PANIC'
+    ? 'DATABASE_UNAVAILABLE'
+    : 'DATABASE_REFUSED'
+}
+
+/** Sinks may lie in the same schema. */
+function isOwnTable({ schema, table }: ServerError, ownSchema: string): boolean {
+  return schema === ownSchema && table !== undefined && table.startsWith('oncesink_')
+}
+
+function classifyLocalError(error: unknown): ErrorCode {
+  return isNetworkError(error) ? 'DATABASE_UNAVAILABLE' : 'DATABASE_REFUSED'
+}
+
+function isUnavailable(sqlState: string): boolean {
+  return (bySqlState[sqlState] ?? bySqlState[sqlState.slice(0, 2)]) === 'DATABASE_UNAVAILABLE'
+}
+
+function isNetworkError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  // Node joins the errors of several addresses of one name.
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isNetworkError)
+  if ('code' in error && typeof error.code === 'string' && networkCodes.has(error.code)) return true
+  return lostMessages.test(error.message)
+}
+
+function describe(error: Error, server: ServerError | null, context: ErrorContext): string {
+  const reason =
+    error.message || (error instanceof AggregateError ? error.errors.map(String).join(', ') : error.name)
+  const detail = server?.detail ? ` (${server.detail})` : ''
+  const state = server ? ` [SQLSTATE ${server.code}]` : ''
+  const cure = (server ? cures[server.code] : cureOfLocalError(error)) ?? ''
+  return `could not ${context.doing} at ${context.target}: ${reason}${detail}${state}${cure ? `. ${cure}` : ''}`
+}
+
+function cureOfLocalError(error: Error): string | undefined {
+  if (error.message.startsWith('SASL')) return 'The server wants a password: give one, and check it.'
+  if (error.message.includes('does not support SSL')) return 'Leave out ssl, or switch it on at the server.'
+  const code = 'code' in error ? String(error.code) : ''
+  if (/CERT|SELF_SIGNED|ERR_TLS/.test(code))
+    return 'Give the certificate authority in ssl.ca, or correct the host name.'
+  return undefined
+}

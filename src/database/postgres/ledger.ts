@@ -1,0 +1,126 @@
+import { invariant } from '../../errors.ts'
+import type { LedgerKind, LedgerRow, LedgerWrite } from '../dialect.ts'
+import { ownTable } from './own-tables.ts'
+import type { Session } from './session.ts'
+
+/** Ledger rows deleted by one statement: pruning a long backlog must not hold locks for long. */
+const PRUNE_AT_ONCE = 10_000
+
+interface StoredRow {
+  readonly topic: string
+  readonly partition: number
+  readonly kind: LedgerKind
+  readonly incarnation: number
+  readonly epoch: string
+  readonly claim_id: string | null
+  readonly from_offset: string
+  readonly until_offset: string
+  readonly batch_id: string | null
+  readonly records: string
+  readonly reason: string | null
+  readonly committed_at: Date
+}
+
+/** Writes the rows; returns the server's id of the transaction in which it happened. */
+export async function writeLedger(
+  session: Session,
+  job: string,
+  writes: readonly LedgerWrite[],
+): Promise<string> {
+  const { rows } = await session.query<{ written: string; transaction_id: string }>(
+    `WITH written AS (
+       INSERT INTO ${ownTable(session, 'batches')}
+         (job, topic, partition, incarnation, epoch, kind, from_offset, until_offset, claim_id, batch_id, records)
+       SELECT $1, * FROM unnest($2::text[], $3::int[], $4::int[], $5::bigint[], $6::text[], $7::bigint[],
+         $8::bigint[], $9::uuid[], $10::uuid[], $11::bigint[])
+       RETURNING 1
+     )
+     SELECT count(*) AS written, txid_current() AS transaction_id FROM written`,
+    [
+      job,
+      writes.map(({ range }) => range.topic),
+      writes.map(({ range }) => range.partition),
+      writes.map(({ incarnation }) => incarnation),
+      writes.map(({ epoch }) => epoch),
+      writes.map(({ kind }) => kind),
+      writes.map(({ range }) => range.from),
+      writes.map(({ range }) => range.until),
+      writes.map(({ claimId }) => claimId),
+      writes.map(({ batchId }) => batchId),
+      writes.map(({ records }) => records),
+    ],
+    { scope: 'own', doing: `write the ledger of job '${job}'` },
+  )
+  const [row] = rows
+  invariant(row && Number(row.written) === writes.length, 'the ledger did not take every row')
+  return row.transaction_id
+}
+
+/**
+ * Rows in (topic, partition, incarnation, from_offset) order; starts and operator acts begin their incarnation, so
+ * they come before its batches.
+ */
+export async function readLedger(session: Session, job: string): Promise<LedgerRow[]> {
+  const { rows } = await session.query<StoredRow>(
+    `SELECT topic, partition, kind, incarnation, epoch, claim_id, from_offset, until_offset, batch_id, records, reason,
+       committed_at
+     FROM ${ownTable(session, 'batches')} WHERE job = $1
+     ORDER BY topic, partition, incarnation, kind = 'batch', from_offset, kind`,
+    [job],
+    { scope: 'own', doing: `read the ledger of job '${job}'` },
+  )
+  return rows.map((row) => ({
+    topic: row.topic,
+    partition: row.partition,
+    kind: row.kind,
+    incarnation: row.incarnation,
+    epoch: BigInt(row.epoch),
+    claimId: row.claim_id,
+    fromOffset: BigInt(row.from_offset),
+    untilOffset: BigInt(row.until_offset),
+    batchId: row.batch_id,
+    records: Number(row.records),
+    reason: row.reason,
+    committedAt: row.committed_at,
+  }))
+}
+
+/**
+ * Deletes, in each partition, the rows of kind `batch` before the first one that is younger than `retentionMs`, and
+ * never the newest: the chain must still end at next_offset. Cut from its beginning only, in chain order, whatever
+ * the clock did meanwhile: what remains has no gap.
+ *
+ * Starts and operator acts are never deleted. They are few, and the oracle recomputes the table from all of them:
+ * from the start (or the newest rebuild), without the ranges given up by accept_loss.
+ */
+export async function pruneLedger(session: Session, job: string, retentionMs: number): Promise<number> {
+  const batches = ownTable(session, 'batches')
+  const ofPartition = `c.job = o.job AND c.topic = o.topic AND c.partition = o.partition AND c.kind = 'batch'`
+  let deleted = 0
+  for (;;) {
+    const { rowCount } = await session.query(
+      `DELETE FROM ${batches} WHERE ctid = ANY (ARRAY(
+         SELECT b.ctid FROM ${ownTable(session, 'offsets')} o
+         CROSS JOIN LATERAL (
+           SELECT least(
+             (SELECT ROW(c.incarnation, c.epoch, c.from_offset) FROM ${batches} c
+              WHERE ${ofPartition} AND c.committed_at >= clock_timestamp() - $2::float8 * interval '1 ms'
+              ORDER BY c.incarnation, c.epoch, c.from_offset LIMIT 1),
+             (SELECT ROW(c.incarnation, c.epoch, c.from_offset) FROM ${batches} c
+              WHERE ${ofPartition}
+              ORDER BY c.incarnation DESC, c.epoch DESC, c.from_offset DESC LIMIT 1)
+           ) AS row
+         ) AS first_kept
+         JOIN ${batches} b ON b.job = o.job AND b.topic = o.topic AND b.partition = o.partition AND b.kind = 'batch'
+           AND ROW(b.incarnation, b.epoch, b.from_offset) < first_kept.row
+         WHERE o.job = $1
+         ORDER BY b.topic, b.partition, b.incarnation, b.epoch, b.from_offset
+         LIMIT ${PRUNE_AT_ONCE}
+       ))`,
+      [job, retentionMs],
+      { scope: 'own', doing: `prune the ledger of job '${job}'` },
+    )
+    deleted += rowCount ?? 0
+    if ((rowCount ?? 0) < PRUNE_AT_ONCE) return deleted
+  }
+}

@@ -1,0 +1,106 @@
+import type { MergeRule } from '../../aggregation/aggregate-function.ts'
+import { invariant, OncesinkError } from '../../errors.ts'
+import type { MergeWrite } from '../dialect.ts'
+import { columnTextOf } from './column-text.ts'
+import { quoteIdentifier } from './identifiers.ts'
+import type { Session } from './session.ts'
+import type { ResolvedTable, TableCatalog } from './table-catalog.ts'
+
+/** One statement takes rows up to both limits: enough to make round trips cheap, little enough to keep in memory. */
+const MERGE_MAX_ROWS = 10_000
+const MERGE_MAX_CHARACTERS = 4 * 1024 * 1024
+
+/**
+ * Adds rows to a table by key: INSERT ... ON CONFLICT (keys) DO UPDATE.
+ *
+ * NULL is neutral in every rule: an aggregate that saw no value leaves the row's column as it is, and a NULL in the
+ * row's column counts as not there (for `add`: as 0).
+ */
+export async function mergeRows(session: Session, tables: TableCatalog, write: MergeWrite): Promise<number> {
+  const columns = [...write.keys, ...write.aggregates.map((aggregate) => aggregate.column)]
+  const purpose = { scope: 'sink', doing: `merge rows into ${write.table}` } as const
+  const table = await tables.resolve(write.table)
+  const sql = mergeStatement(table, write, columns)
+  let sent = 0
+  try {
+    for (const chunk of chunks(write, columns)) {
+      const { rowCount } = await session.query(sql, chunk.values, purpose)
+      if (rowCount !== chunk.rows) throw rowsVanished(write.table, chunk.rows, rowCount)
+      sent += chunk.rows
+    }
+  } catch (error) {
+    tables.forget(write.table)
+    throw error
+  }
+  return sent
+}
+
+/** The server accepted fewer rows than it was sent, and without an error. */
+export function rowsVanished(table: string, sent: number, taken: number | null): OncesinkError {
+  return new OncesinkError(
+    'DATABASE_REFUSED',
+    `${table} took ${taken} of ${sent} rows without an error. A trigger, a rule or row-level security drops rows: ` +
+      'remove it from this table, or the counts will not be right.',
+  )
+}
+
+/**
+ * Values travel as text and are cast to the columns' types without their lengths: a cast to varchar(3) would cut the
+ * text silently, the assignment to the column fails.
+ */
+function mergeStatement(table: ResolvedTable, write: MergeWrite, columns: readonly string[]): string {
+  const arrays = columns.map((_, i) => `$${i + 1}::text[]`).join(', ')
+  const names = columns.map((_, i) => `c${i}`).join(', ')
+  const casts = columns.map((column, i) => `v.c${i}::${castType(table, write.table, column)}`).join(', ')
+  const updates = write.aggregates.map(({ column, rule }) => updateOf(quoteIdentifier(column), rule))
+  return `INSERT INTO ${table.qualifiedName} AS t (${columns.map(quoteIdentifier).join(', ')})
+    SELECT ${casts} FROM unnest(${arrays}) AS v(${names})
+    ON CONFLICT (${write.keys.map(quoteIdentifier).join(', ')}) DO UPDATE SET ${updates.join(', ')}`
+}
+
+function updateOf(column: string, rule: MergeRule): string {
+  switch (rule) {
+    case 'add':
+      return `${column} = coalesce(t.${column} + EXCLUDED.${column}, t.${column}, EXCLUDED.${column})`
+    case 'least':
+    case 'greatest':
+      // PostgreSQL's own LEAST and GREATEST ignore NULLs.
+      return `${column} = ${rule}(t.${column}, EXCLUDED.${column})`
+  }
+}
+
+function castType(table: ResolvedTable, name: string, column: string): string {
+  const type = table.castTypes.get(column)
+  if (type !== undefined) return type
+  throw new OncesinkError(
+    'DATABASE_REFUSED',
+    `table ${name} has no column '${column}' (it has ${[...table.castTypes.keys()].join(', ')}). ` +
+      'Add the column, or name the right one in the sink.',
+  )
+}
+
+/** The rows in order, cut at the limits and turned into one array per column. */
+function* chunks(
+  write: MergeWrite,
+  columns: readonly string[],
+): Generator<{ rows: number; values: (string | null)[][] }> {
+  let values: (string | null)[][] = columns.map(() => [])
+  let rows = 0
+  let characters = 0
+  for (const [index, row] of write.rows.entries()) {
+    invariant(row.length === columns.length, `a row for ${write.table} has ${row.length} values`)
+    for (const [i, column] of columns.entries()) {
+      const text = columnTextOf(row[i], { table: write.table, column, row: index })
+      values[i]?.push(text)
+      characters += text?.length ?? 0
+    }
+    rows += 1
+    if (rows >= MERGE_MAX_ROWS || characters >= MERGE_MAX_CHARACTERS) {
+      yield { rows, values }
+      values = columns.map(() => [])
+      rows = 0
+      characters = 0
+    }
+  }
+  if (rows > 0) yield { rows, values }
+}

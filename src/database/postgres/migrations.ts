@@ -1,0 +1,141 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { invariant, OncesinkError } from '../../errors.ts'
+import { quoteIdentifier } from './identifiers.ts'
+import type { PostgresPlan } from './options.ts'
+import { ownTable } from './own-tables.ts'
+import type { Session } from './session.ts'
+
+/** Beside src/ in the repository, and beside dist/ in the package: three levels up in both. */
+const directory = new URL('../../../sql/postgres/', import.meta.url)
+
+export interface Migration {
+  readonly version: number
+  readonly name: string
+  readonly file: URL
+}
+
+/** The numbered files, ascending and without gaps. */
+export async function listMigrations(from: URL = directory): Promise<Migration[]> {
+  const migrations = (await readdir(from)).sort().flatMap((name): Migration[] => {
+    const [, digits] = /^(\d{4})_.+\.sql$/.exec(name) ?? []
+    return digits ? [{ version: Number(digits), name: name.slice(0, -4), file: new URL(name, from) }] : []
+  })
+  for (const [i, { version, name }] of migrations.entries()) {
+    invariant(version === i + 1, `migration ${name} does not have the number ${i + 1}`)
+  }
+  invariant(migrations.length > 0, `there are no migrations in ${from.href}`)
+  return migrations
+}
+
+/** Applies what is missing, each in a transaction of its own. Returns the names applied. */
+export async function migrate(
+  session: Session,
+  plan: PostgresPlan,
+  migrations?: readonly Migration[],
+): Promise<string[]> {
+  const files = migrations ?? (await listMigrations())
+  const applied: string[] = []
+  for (;;) {
+    const name = await applyNext(session, plan, files)
+    if (name === null) return applied
+    applied.push(name)
+  }
+}
+
+/** 0 when oncesink's tables do not exist. */
+export async function schemaVersion(session: Session): Promise<number> {
+  const purpose = { scope: 'own', doing: "read the version of oncesink's tables" } as const
+  const table = ownTable(session, 'migrations')
+  const { rows } = await session.query<{ found: boolean }>(
+    'SELECT to_regclass($1) IS NOT NULL AS found',
+    [table],
+    purpose,
+  )
+  if (!rows[0]?.found) return 0
+  const newest = await session.query<{ version: number }>(
+    `SELECT coalesce(max(version), 0) AS version FROM ${table}`,
+    [],
+    purpose,
+  )
+  return newest.rows[0]?.version ?? 0
+}
+
+/**
+ * One transaction under an advisory lock: processes that start at once apply each migration one after another, and
+ * the later ones find it done.
+ */
+async function applyNext(
+  session: Session,
+  plan: PostgresPlan,
+  migrations: readonly Migration[],
+): Promise<string | null> {
+  const run = (text: string, values: unknown[] | null, doing = "migrate oncesink's tables") =>
+    session.query(text, values, { scope: 'own', doing })
+  await run(
+    `BEGIN; SET LOCAL lock_timeout = ${plan.lockTimeoutMs}; SET LOCAL statement_timeout = ${plan.statementTimeoutMs}`,
+    null,
+  )
+  try {
+    await run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`oncesink migrations ${plan.schema}`])
+    const version = await schemaVersion(session)
+    refuseNewer(version, migrations.length, session)
+    const next = migrations[version]
+    if (next) {
+      if (version === 0) await createHome(session)
+      const sql = await readFile(next.file, 'utf8')
+      await run(
+        sql.replaceAll(':schema', () => quoteIdentifier(plan.schema)),
+        null,
+        `apply ${next.name}`,
+      )
+      await run(`INSERT INTO ${ownTable(session, 'migrations')} (version, name) VALUES ($1, $2)`, [
+        next.version,
+        next.name,
+      ])
+    }
+    await run('COMMIT', null)
+    return next?.name ?? null
+  } catch (error) {
+    await rollback(session)
+    throw error
+  }
+}
+
+/** CREATE SCHEMA wants its privilege even where IF NOT EXISTS has nothing to do. */
+async function createHome(session: Session): Promise<void> {
+  const schema = quoteIdentifier(session.schema)
+  const purpose = { scope: 'own', doing: `create schema ${schema} for oncesink's tables` } as const
+  const { rows } = await session.query(
+    'SELECT FROM pg_namespace WHERE nspname = $1',
+    [session.schema],
+    purpose,
+  )
+  if (rows.length === 0) await session.query(`CREATE SCHEMA ${schema}`, null, purpose)
+  await session.query(
+    `CREATE TABLE IF NOT EXISTS ${ownTable(session, 'migrations')} (
+       version    integer PRIMARY KEY,
+       name       text NOT NULL,
+       applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+     )`,
+    null,
+    purpose,
+  )
+}
+
+function refuseNewer(version: number, newest: number, session: Session): void {
+  if (version <= newest) return
+  throw new OncesinkError(
+    'DATABASE_REFUSED',
+    `the tables in schema '${session.schema}' at ${session.target} have version ${version}, but this oncesink knows ` +
+      `versions up to ${newest}: a newer oncesink has been here. Run that version, or a newer one.`,
+  )
+}
+
+async function rollback(session: Session): Promise<void> {
+  try {
+    if (!session.broken) await session.query('ROLLBACK', null, { scope: 'own', doing: 'roll back' })
+  } catch {
+    // The error that matters is the one that led here; without an answer the server rolls back by itself.
+    session.destroy()
+  }
+}

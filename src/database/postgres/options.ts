@@ -1,0 +1,173 @@
+import type { ConnectionOptions } from 'node:tls'
+import { OncesinkError } from '../../errors.ts'
+import type { DatabasePlan } from '../../job/job.ts'
+
+export interface PostgresOptions {
+  /**
+   * `postgres://user:password@host:port/database?sslmode=...`. Either this or the single settings below; what
+   * neither gives is taken from PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE.
+   */
+  readonly connectionString?: string | undefined
+  /** Host name, address, or directory of a Unix socket. */
+  readonly host?: string | undefined
+  /** @default 5432 */
+  readonly port?: number | undefined
+  readonly user?: string | undefined
+  readonly password?: string | undefined
+  readonly database?: string | undefined
+  /** `true` verifies the server's certificate; an object is given to Node's tls.connect. @default false */
+  readonly ssl?: boolean | ConnectionOptions | undefined
+  /** Schema of oncesink's own tables. @default 'oncesink' */
+  readonly schema?: string | undefined
+  /** How long one statement may run, in milliseconds, from 100. @default 60000 */
+  readonly statementTimeoutMs?: number | undefined
+  /** How long one statement may wait for a lock, in milliseconds, from 10. @default 10000 */
+  readonly lockTimeoutMs?: number | undefined
+  /** How long the server lets a transaction stand idle, in milliseconds, from 100. @default 60000 */
+  readonly idleInTransactionTimeoutMs?: number | undefined
+  /** How long one attempt to connect may take, in milliseconds, from 10. @default 5000 */
+  readonly connectTimeoutMs?: number | undefined
+}
+
+/** {@link PostgresOptions} with defaults, validated and frozen. */
+export interface PostgresPlan extends DatabasePlan {
+  readonly engine: 'postgres'
+  /** Where and as whom to connect; the secret parts are not enumerable, so that dumping a plan leaks nothing. */
+  readonly target: PostgresTarget
+  readonly schema: string
+  readonly statementTimeoutMs: number
+  readonly lockTimeoutMs: number
+  readonly idleInTransactionTimeoutMs: number
+  readonly connectTimeoutMs: number
+}
+
+export interface PostgresTarget {
+  readonly connectionString: string | undefined
+  readonly host: string | undefined
+  readonly port: number | undefined
+  readonly user: string | undefined
+  readonly password: string | undefined
+  readonly database: string | undefined
+  readonly ssl: boolean | ConnectionOptions | undefined
+}
+
+const MAX_TIMEOUT_MS = 2 ** 31 - 1
+/** PostgreSQL cuts longer names without an error. */
+const MAX_NAME_BYTES = 63
+
+const known: Record<keyof PostgresOptions, true> = {
+  connectionString: true,
+  host: true,
+  port: true,
+  user: true,
+  password: true,
+  database: true,
+  ssl: true,
+  schema: true,
+  statementTimeoutMs: true,
+  lockTimeoutMs: true,
+  idleInTransactionTimeoutMs: true,
+  connectTimeoutMs: true,
+}
+
+/**
+ * Configuration of a PostgreSQL database (version 12 or newer).
+ * @throws OncesinkError CONFIGURATION_INVALID, naming the option and what to do
+ */
+export function postgres(options: PostgresOptions): PostgresPlan {
+  if (typeof options !== 'object' || options === null) {
+    throw invalid('postgres(...) takes an object of options, for example { connectionString }')
+  }
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(known, name)) {
+      throw invalid(`postgres: unknown option '${name}'; the options are ${Object.keys(known).join(', ')}`)
+    }
+  }
+  return Object.freeze({
+    engine: 'postgres',
+    target: resolveTarget(options),
+    schema: resolveSchema(options.schema),
+    statementTimeoutMs: milliseconds(options, 'statementTimeoutMs', 60_000, 100),
+    lockTimeoutMs: milliseconds(options, 'lockTimeoutMs', 10_000, 10),
+    idleInTransactionTimeoutMs: milliseconds(options, 'idleInTransactionTimeoutMs', 60_000, 100),
+    connectTimeoutMs: milliseconds(options, 'connectTimeoutMs', 5_000, 10),
+  })
+}
+
+function resolveTarget(options: PostgresOptions): PostgresTarget {
+  const { connectionString } = options
+  const single = (['host', 'port', 'user', 'password', 'database'] as const).filter(
+    (name) => options[name] !== undefined,
+  )
+  if (connectionString === undefined && single.length === 0) {
+    throw invalid(
+      'connectionString' in options
+        ? 'postgres: connectionString is undefined. Is the environment variable that it is read from set?'
+        : 'postgres: where is the database? Give connectionString, or host, port, user, password and database',
+    )
+  }
+  if (connectionString !== undefined) {
+    if (single.length > 0) {
+      throw invalid(`postgres: give either connectionString or ${single.join(', ')}, not both`)
+    }
+    checkConnectionString(connectionString)
+  }
+  for (const name of ['host', 'user', 'password', 'database'] as const) {
+    const value = options[name]
+    if (value !== undefined && typeof value !== 'string') throw invalid(`postgres: ${name} must be a string`)
+  }
+  const { host, port, user, password, database, ssl } = options
+  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
+    throw invalid(`postgres: port must be an integer from 1 to 65535, not ${String(port)}`)
+  }
+  if (ssl !== undefined && typeof ssl !== 'boolean' && (typeof ssl !== 'object' || ssl === null)) {
+    throw invalid('postgres: ssl must be true, false, or an object of options for tls.connect')
+  }
+  const target = { connectionString, host, port, user, password, database, ssl }
+  for (const secret of ['connectionString', 'password', 'ssl'] as const) {
+    Object.defineProperty(target, secret, { enumerable: false })
+  }
+  return Object.freeze(target)
+}
+
+function checkConnectionString(value: unknown): void {
+  if (typeof value !== 'string') throw invalid('postgres: connectionString must be a string')
+  if (value === '') {
+    throw invalid(
+      'postgres: connectionString is empty. Is the environment variable that it is read from set?',
+    )
+  }
+  // The value itself is not repeated: it holds the password.
+  if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value)) {
+    throw invalid(
+      'postgres: connectionString is not of the form postgres://user:password@host:port/database ' +
+        '(special characters in the password are written percent-encoded)',
+    )
+  }
+}
+
+function resolveSchema(schema: unknown = 'oncesink'): string {
+  if (typeof schema !== 'string' || schema === '' || schema.includes('\0')) {
+    throw invalid("postgres: schema must be the name of a schema, for example 'oncesink'")
+  }
+  if (Buffer.byteLength(schema) > MAX_NAME_BYTES) {
+    throw invalid(`postgres: schema '${schema}' is longer than ${MAX_NAME_BYTES} bytes`)
+  }
+  return schema
+}
+
+type TimeoutName = 'statementTimeoutMs' | 'lockTimeoutMs' | 'idleInTransactionTimeoutMs' | 'connectTimeoutMs'
+
+function milliseconds(options: PostgresOptions, name: TimeoutName, byDefault: number, least: number): number {
+  const value: unknown = options[name] ?? byDefault
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > MAX_TIMEOUT_MS) {
+    throw invalid(
+      `postgres: ${name} must be an integer number of milliseconds from ${least} to ${MAX_TIMEOUT_MS}, not ${String(value)}`,
+    )
+  }
+  return value
+}
+
+function invalid(message: string): OncesinkError {
+  return new OncesinkError('CONFIGURATION_INVALID', message)
+}

@@ -1,0 +1,143 @@
+import { asError, invariant, OncesinkError } from '../../errors.ts'
+import type { Claim } from '../../model/claim.ts'
+import { formatRange, isForward, type OffsetRange } from '../../model/offset-range.ts'
+import type { FencedReason, RangeOutcome } from '../../model/outcome.ts'
+import { compareTopicPartitions, topicPartitionKey } from '../../model/topic-partition.ts'
+import type { Connection, Transaction } from '../dialect.ts'
+import type { JobSession } from './session.ts'
+
+/** One range with the claim under which it is committed. */
+export interface ClaimedRange {
+  readonly range: OffsetRange
+  readonly claim: Claim
+  readonly leaderEpoch: number
+  readonly records: number
+}
+
+export interface TransactionReport {
+  /** In the order of the ranges given. */
+  readonly outcomes: readonly RangeOutcome[]
+  /** What `writeRows` returned; 0 when it did not come to that. */
+  readonly rows: number
+  readonly advanceMs: number
+  readonly rowsMs: number
+  readonly ledgerMs: number
+  readonly commitMs: number
+}
+
+/**
+ * The batch transaction, one order for every strategy: BEGIN, compare-and-set of every range, the user's rows, the
+ * ledger, COMMIT. Ranges were fixed before. Nothing is retried inside: whatever fails, the transaction is rolled
+ * back and the batch is run again from the positions in SQL.
+ *
+ * The compare-and-set comes first: it takes the row lock on which claims and batches serialise, and a fenced process
+ * finds out before it has written anything.
+ */
+export async function commitBatch(
+  session: JobSession,
+  batchId: string,
+  ranges: readonly ClaimedRange[],
+  writeRows: (trx: Transaction) => Promise<number>,
+): Promise<TransactionReport> {
+  assertRanges(ranges)
+  const phases = { advanceMs: 0, rowsMs: 0, ledgerMs: 0, commitMs: 0 }
+  let rows = 0
+  const report = (outcomes: RangeOutcome[]): TransactionReport => ({ outcomes, rows, ...phases })
+  const all = (outcome: (range: OffsetRange) => RangeOutcome) =>
+    report(ranges.map(({ range }) => outcome(range)))
+  const { clock, faultPoints } = session.runtime
+  let connection: Connection
+  let trx: Transaction | null = null
+  let since = clock.monotonicMs()
+  const endPhase = (phase: keyof typeof phases) => {
+    const now = clock.monotonicMs()
+    phases[phase] = now - since
+    since = now
+  }
+  try {
+    connection = await session.connection()
+    trx = await connection.begin('batch')
+    await faultPoints.reach('transaction.begun')
+    const matched = await trx.advanceRanges(session.job, ranges.map(toAdvance))
+    endPhase('advanceMs')
+    if (matched !== ranges.length) {
+      await trx.rollback()
+      return report(await explainFencing(session, connection, ranges))
+    }
+    await faultPoints.reach('transaction.advanced')
+    rows = await writeRows(trx)
+    await faultPoints.reach('transaction.rows-written')
+    endPhase('rowsMs')
+    await trx.writeLedger(
+      session.job,
+      ranges.map((entry) => toLedger(entry, batchId)),
+    )
+    await faultPoints.reach('transaction.ledger-written')
+    endPhase('ledgerMs')
+  } catch (error) {
+    await trx?.rollback()
+    if (error instanceof OncesinkError && error.disposition === 'crash') throw error
+    return all((range) => ({ kind: 'aborted', range, error: asError(error) }))
+  }
+  const result = await trx.commit()
+  endPhase('commitMs')
+  if (result.kind !== 'committed') return all((range) => ({ kind: result.kind, range, error: result.error }))
+  await faultPoints.reach('transaction.committed')
+  return all((range) => ({ kind: 'committed', range }))
+}
+
+function assertRanges(ranges: readonly ClaimedRange[]): void {
+  invariant(ranges.length > 0, 'a batch without ranges was to be committed')
+  for (const [i, { range, claim }] of ranges.entries()) {
+    invariant(isForward(range), `range ${formatRange(range)} does not move forward`)
+    invariant(
+      compareTopicPartitions(range, claim) === 0,
+      `range ${formatRange(range)} goes with another claim`,
+    )
+    const previous = ranges[i - 1]
+    if (previous) {
+      invariant(
+        compareTopicPartitions(previous.range, range) < 0,
+        `range ${formatRange(range)} is not in partition order`,
+      )
+    }
+  }
+}
+
+function toAdvance({ range, claim, leaderEpoch }: ClaimedRange) {
+  return { range, epoch: claim.epoch, claimId: claim.claimId, leaderEpoch }
+}
+
+function toLedger({ range, claim, records }: ClaimedRange, batchId: string) {
+  const { epoch, claimId, incarnation } = claim
+  return { range, kind: 'batch' as const, incarnation, epoch, claimId, batchId, records }
+}
+
+/** After a compare-and-set that did not match: reads the rows under lock and tells why, range by range. */
+async function explainFencing(
+  session: JobSession,
+  connection: Connection,
+  ranges: readonly ClaimedRange[],
+): Promise<RangeOutcome[]> {
+  const trx = await connection.begin('claim')
+  try {
+    const rows = await trx.lockPositions(
+      session.job,
+      ranges.map(({ range }) => range),
+    )
+    const byKey = new Map(rows.map((row) => [topicPartitionKey(row), row]))
+    return ranges.map(({ range, claim }): RangeOutcome => {
+      const row = byKey.get(topicPartitionKey(range))
+      const owned = row !== undefined && row.claimId === claim.claimId && row.epoch === claim.epoch
+      let reason: FencedReason
+      if (owned && row.nextOffset === range.from) reason = 'unaffected'
+      else if (owned || row === undefined || row.epoch < claim.epoch) reason = 'rewound'
+      else reason = 'owned-by-other'
+      return { kind: 'fenced', range, reason }
+    })
+  } catch (error) {
+    return ranges.map(({ range }) => ({ kind: 'aborted', range, error: asError(error) }))
+  } finally {
+    await trx.rollback()
+  }
+}

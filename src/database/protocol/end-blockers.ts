@@ -1,0 +1,57 @@
+import type { JobEventBus } from '../../telemetry/events.ts'
+import type { Connection } from '../dialect.ts'
+import type { JobSession } from './session.ts'
+
+/** How long a claim waits for locks before it looks who holds them, and between two looks, in milliseconds. */
+const PATIENCE_MS = 250
+
+/**
+ * Runs `claim` on `connection`, and while it waits for locks ends the sessions of this job that hold them: a
+ * stopped owner keeps its row locks for as long as its socket lives, and no server timeout ends it inside COPY.
+ *
+ * Ending a session is safe at any time: its transaction is rolled back, or was already committed.
+ */
+export async function endingBlockers<T>(
+  session: JobSession,
+  connection: Connection,
+  events: JobEventBus,
+  claim: () => Promise<T>,
+): Promise<T> {
+  const settled = new AbortController()
+  const watching = watch(session, connection, events, settled.signal)
+  try {
+    return await claim()
+  } finally {
+    settled.abort()
+    await watching
+  }
+}
+
+async function watch(
+  session: JobSession,
+  waiting: Connection,
+  events: JobEventBus,
+  settled: AbortSignal,
+): Promise<void> {
+  const { clock } = session.runtime
+  await clock.sleep(PATIENCE_MS, settled)
+  if (settled.aborted) return
+  try {
+    await session.beside(async (watcher) => {
+      while (!settled.aborted) {
+        for (const blocker of await watcher.endBlockers(waiting.backend, session.job)) {
+          if (blocker.ended) events.emit('blockerEnded', { application: blocker.application })
+          else {
+            events.emit('warning', {
+              message: `the claim waits for a lock held by session ${blocker.backend.id} (${blocker.application}), which is not this job's: end it, or let it commit`,
+            })
+          }
+        }
+        await clock.sleep(PATIENCE_MS, settled)
+      }
+    })
+  } catch (error) {
+    // Watching is help, not protocol: the claim itself ends by its own lock timeout and is tried again.
+    events.emit('warning', { message: `could not look for sessions that block the claim: ${String(error)}` })
+  }
+}

@@ -1,0 +1,46 @@
+import { OncesinkError } from '../../errors.ts'
+import { describeShapeChange } from '../../job/shape.ts'
+import type { JobRow, Transaction } from '../dialect.ts'
+
+export interface JobIdentity extends JobRow {
+  /** Set by `--accept-shape-change`: a changed shape replaces the stored one instead of being refused. */
+  readonly acceptShapeChange: boolean
+}
+
+/**
+ * Reads the job's row under its lock, or writes it. Every claim of the job passes here, so that a rolling
+ * deployment cannot mix two shapes, and two jobs cannot write one table.
+ * @throws OncesinkError JOB_IDENTITY_CONFLICT
+ */
+export async function confirmIdentity(trx: Transaction, identity: JobIdentity): Promise<void> {
+  const stored = await trx.lockJob(identity.job)
+  if (stored && stored.clusterId !== identity.clusterId) {
+    throw new OncesinkError(
+      'JOB_IDENTITY_CONFLICT',
+      `job '${identity.job}' has its positions in Kafka cluster ${stored.clusterId}, but these brokers belong to ` +
+        `cluster ${identity.clusterId}. Offsets of one cluster mean nothing in another: correct the brokers, or give the job another name.`,
+    )
+  }
+  if (stored && stored.shape !== identity.shape && !identity.acceptShapeChange) {
+    throw new OncesinkError(
+      'JOB_IDENTITY_CONFLICT',
+      `job '${identity.job}' has another shape than the one its table was filled with:\n` +
+        `${describeShapeChange(stored.shape, identity.shape)}\n` +
+        'Rows of both shapes would be added up. Give the job another name and table, or run once with --accept-shape-change if the existing rows are right as they are.',
+    )
+  }
+  await refuseForeignTables(trx, identity)
+  if (!stored) await trx.insertJob(identity)
+  else if (stored.shape !== identity.shape || stored.codeVersion !== identity.codeVersion)
+    await trx.updateJob(identity)
+}
+
+async function refuseForeignTables(trx: Transaction, identity: JobIdentity): Promise<void> {
+  const [conflict] = await trx.findJobsWritingTo(identity.sinkTables, identity.job)
+  if (!conflict) return
+  throw new OncesinkError(
+    'JOB_IDENTITY_CONFLICT',
+    `table '${conflict.table}' is written by job '${conflict.job}'; job '${identity.job}' would add its own rows to it. ` +
+      `If this is the same job under a new name, run it as '${conflict.job}'; otherwise give it a table of its own.`,
+  )
+}

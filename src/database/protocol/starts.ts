@@ -1,0 +1,95 @@
+import { OncesinkError } from '../../errors.ts'
+import { topicPartitionKey } from '../../model/topic-partition.ts'
+import type { Source, StartFrom, TopicDescription } from '../../source/source.ts'
+import type { PositionRow, StartReason, StartRow, TopicRow, Transaction } from '../dialect.ts'
+
+/**
+ * Writes the starting positions of every partition that has none.
+ *
+ * The first claimer of a topic decides for *all* its partitions, under the topic's lock: a start decided per claim
+ * would begin a second member's partitions of a `latest` job at another moment. Partitions that appear later begin
+ * at earliest, or the records written before they were noticed would be lost.
+ * @throws OncesinkError TOPIC_RECREATED when the stored topic id is not the broker's
+ */
+export async function writeMissingStarts(
+  trx: Transaction,
+  job: string,
+  source: Source,
+  topics: readonly TopicDescription[],
+  startFrom: StartFrom,
+): Promise<void> {
+  const known = new Map((await trx.lockTopics(job)).map((row) => [row.topic, row]))
+  for (const topic of topics) {
+    const row = known.get(topic.topic)
+    if (row) refuseRecreated(job, row, topic)
+    const from = row?.knownPartitions ?? 0
+    if (row && topic.partitions <= from) continue
+    await trx.upsertTopic(job, {
+      topic: topic.topic,
+      topicId: topic.topicId,
+      knownPartitions: topic.partitions,
+    })
+    await trx.insertStarts(job, await resolveStarts(source, topic, from, row ? 'earliest' : startFrom))
+  }
+}
+
+/**
+ * While nothing was committed (seq 0) a symbolic start that the log no longer contains is resolved again and
+ * recorded: nothing was read yet, so nothing is lost.
+ */
+export async function renewExpiredStarts(
+  trx: Transaction,
+  job: string,
+  source: Source,
+  rows: readonly PositionRow[],
+): Promise<PositionRow[]> {
+  const untouched = rows.filter((row) => row.seq === 0n && row.startReason !== 'offset')
+  const bounds = untouched.length === 0 ? [] : await source.watermarks(untouched)
+  const renewed = new Map<string, bigint>()
+  for (const [i, row] of untouched.entries()) {
+    const bound = bounds[i]
+    if (!bound || (row.nextOffset >= bound.low && row.nextOffset <= bound.high)) continue
+    const nextOffset = row.startReason === 'latest' ? bound.lastStable : bound.low
+    await trx.replaceStart(job, {
+      topic: row.topic,
+      partition: row.partition,
+      nextOffset,
+      reason: row.startReason,
+    })
+    renewed.set(topicPartitionKey(row), nextOffset)
+  }
+  return rows.map((row) => ({ ...row, nextOffset: renewed.get(topicPartitionKey(row)) ?? row.nextOffset }))
+}
+
+function refuseRecreated(job: string, row: TopicRow, topic: TopicDescription): void {
+  if (row.topicId === topic.topicId) return
+  throw new OncesinkError(
+    'TOPIC_RECREATED',
+    `topic '${topic.topic}' was deleted and created again: job '${job}' has positions in topic id ${row.topicId}, the ` +
+      `brokers now have ${topic.topicId}. Its stored offsets mean nothing in the new topic. To read the new topic, run ` +
+      'the job under a new name with a table of its own, or restore the old topic.',
+  )
+}
+
+async function resolveStarts(
+  source: Source,
+  topic: TopicDescription,
+  from: number,
+  startFrom: StartFrom,
+): Promise<StartRow[]> {
+  const partitions = Array.from({ length: topic.partitions - from }, (_, i) => ({
+    topic: topic.topic,
+    partition: from + i,
+  }))
+  const offsets = await source.startOffsets(partitions, startFrom)
+  return partitions.map((tp, i) => ({
+    ...tp,
+    nextOffset: offsets[i] ?? 0n,
+    reason: startReason(startFrom, tp.topic, tp.partition),
+  }))
+}
+
+function startReason(startFrom: StartFrom, topic: string, partition: number): StartReason {
+  if (typeof startFrom === 'string') return startFrom
+  return startFrom.offsets[topic]?.[partition] === undefined ? 'earliest' : 'offset'
+}

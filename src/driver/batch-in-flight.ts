@@ -1,0 +1,73 @@
+import type { PartitionResult } from '../executor/executor.ts'
+import type { OffsetRange } from '../model/offset-range.ts'
+import type { RangeOutcome } from '../model/outcome.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import type { Source } from '../source/source.ts'
+import type { CommitReport, Strategy } from '../strategy/strategy.ts'
+import type { JobEventBus } from '../telemetry/events.ts'
+import type { Ownership } from './ownership.ts'
+
+/** How a batch ended. */
+export interface BatchEnd {
+  readonly batchId: string
+  readonly results: readonly PartitionResult[]
+  /** Outcomes other than `committed`; empty when the whole batch is durable. */
+  readonly failures: readonly Exclude<RangeOutcome, { kind: 'committed' }>[]
+}
+
+export interface CommitDeps {
+  readonly runtime: Runtime
+  readonly events: JobEventBus
+  readonly source: Source
+  readonly strategy: Strategy
+  readonly ownership: Ownership
+}
+
+/**
+ * Commits one computed batch and acknowledges what became durable: known positions move, the batch event is emitted.
+ * Runs beside the computing of the next batch; there is never more than one.
+ */
+export async function commitAndAcknowledge(
+  deps: CommitDeps,
+  results: readonly PartitionResult[],
+  computeMs: number,
+): Promise<BatchEnd> {
+  const batchId = deps.runtime.random.uuid()
+  const claims = deps.ownership.claimsFor(results)
+  const report = await deps.strategy.commit({ batchId, results, claims })
+  const committed = report.outcomes
+    .filter((outcome) => outcome.kind === 'committed')
+    .map(({ range }) => range)
+  deps.ownership.advance(committed)
+  if (committed.length > 0) emitBatch(deps, batchId, results, committed, report, computeMs)
+  await deps.runtime.faultPoints.reach('batch.acknowledged')
+  const failures = report.outcomes.filter((outcome) => outcome.kind !== 'committed')
+  return { batchId, results, failures }
+}
+
+function emitBatch(
+  deps: CommitDeps,
+  batchId: string,
+  results: readonly PartitionResult[],
+  ranges: readonly OffsetRange[],
+  report: CommitReport,
+  computeMs: number,
+): void {
+  const durable = results.filter((result) => ranges.includes(result.range))
+  deps.events.emit('batch', {
+    batchId,
+    ranges,
+    records: durable.reduce((sum, result) => sum + result.records, 0),
+    bytes: durable.reduce((sum, result) => sum + result.bytes, 0),
+    rows: report.rows,
+    durations: { computeMs, ...report.phases },
+    lagRecords: lag(deps.source),
+  })
+}
+
+/** Log end minus taken position over all partitions, as last seen. */
+function lag(source: Source): bigint {
+  return source
+    .progress()
+    .reduce((sum, p) => sum + (p.endOffset > p.position ? p.endOffset - p.position : 0n), 0n)
+}

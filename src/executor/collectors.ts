@@ -1,0 +1,127 @@
+import { KeyColumns } from '../aggregation/group-key.ts'
+import type { Group, PartialResult, RowOrigin } from '../aggregation/partial-result.ts'
+import { OncesinkError } from '../errors.ts'
+import type { RecordMeta } from '../model/record-meta.ts'
+import type { PipelinePlan, Terminal } from '../pipeline/plan.ts'
+import { checkAppendRow } from '../sink/append-row.ts'
+import { FunctionFailure, refusePromise } from './function-failure.ts'
+import { GroupTable } from './group-table.ts'
+import type { Push } from './steps.ts'
+
+type TerminalOf<K extends Terminal['kind']> = Extract<Terminal, { kind: K }>
+
+/** Gathers one pipeline's values of one range. */
+export interface Collector {
+  readonly push: Push
+  finish(): PartialResult
+}
+
+/** Makes the collectors of one pipeline, one per range. `suffix` tells the pipelines of a job apart in messages. */
+export function collectorsOf(pipeline: PipelinePlan, suffix: string): () => Collector {
+  const { terminal } = pipeline
+  switch (terminal.kind) {
+    case 'aggregate': {
+      const columns = new KeyColumns()
+      return () => groupCollector(terminal, columns, suffix)
+    }
+    case 'reduce':
+      return () => reduceCollector(terminal, suffix)
+    case 'rows':
+      return () => rowCollector(pipeline, suffix)
+  }
+}
+
+function groupCollector(
+  { keys, aggregates }: TerminalOf<'aggregate'>,
+  columns: KeyColumns,
+  suffix: string,
+): Collector {
+  const fns = aggregates.map(({ fn }) => fn)
+  const table = new GroupTable(columns, fns)
+  const values: unknown[] = keys.map(() => undefined)
+
+  const groupOf = (value: unknown, meta: RecordMeta): Group => {
+    let column = 0
+    try {
+      for (; column < keys.length; column++) values[column] = keys[column]?.select(value, meta)
+    } catch (error) {
+      throw new FunctionFailure(`key '${keys[column]?.name}'${inBrackets(suffix)}`, error)
+    }
+    try {
+      return table.groupOf(values)
+    } catch (error) {
+      throw new FunctionFailure(`key '${keys[table.column]?.name}'${inBrackets(suffix)}`, error)
+    }
+  }
+
+  return {
+    push(value, meta) {
+      const { states } = groupOf(value, meta)
+      let i = 0
+      try {
+        for (; i < fns.length; i++) states[i] = fns[i]?.add(states[i], value, meta)
+      } catch (error) {
+        throw new FunctionFailure(`aggregate '${aggregates[i]?.name}'${inBrackets(suffix)}`, error)
+      }
+    },
+    finish: () => ({ kind: 'groups', groups: table.groups }),
+  }
+}
+
+function reduceCollector({ zero, add }: TerminalOf<'reduce'>, suffix: string): Collector {
+  const where = `'add' of reduce${inBrackets(suffix)}`
+  let accumulator = startWith(zero, suffix)
+  return {
+    push(value, meta) {
+      try {
+        accumulator = add(accumulator, value, meta)
+      } catch (error) {
+        throw new FunctionFailure(where, error)
+      }
+      refusePromise(where, accumulator)
+    },
+    finish: () => ({ kind: 'reduced', value: accumulator }),
+  }
+}
+
+/** No record is at hand yet, so this fails without coordinates. */
+function startWith(zero: () => unknown, suffix: string): unknown {
+  const where = `'zero' of reduce${inBrackets(suffix)}`
+  try {
+    return refusePromise(where, zero())
+  } catch (error) {
+    const { message } = error instanceof FunctionFailure ? error : new FunctionFailure(where, error)
+    throw new OncesinkError('JOB_FUNCTION_FAILED', `${where} failed: ${message}.`, { cause: error })
+  }
+}
+
+function rowCollector({ sink }: PipelinePlan, suffix: string): Collector {
+  const rows: unknown[] = []
+  if (sink.kind !== 'append') {
+    return { push: (value) => rows.push(value), finish: () => ({ kind: 'rows', rows, metas: null }) }
+  }
+  const where = `append row${inBrackets(suffix)}`
+  const hasMeta = Object.keys(sink.meta).length > 0
+  const metas: RowOrigin[] | null = hasMeta ? [] : null
+  return {
+    push(value, meta) {
+      try {
+        checkAppendRow(value, hasMeta)
+      } catch (error) {
+        throw new FunctionFailure(where, error)
+      }
+      rows.push(value)
+      metas?.push(originOf(meta))
+    },
+    finish: () => ({ kind: 'rows', rows, metas }),
+  }
+}
+
+/** A plain copy: rows wait for the commit, and must not keep the fetch response alive. */
+function originOf({ topic, partition, offset, timestampMs }: RecordMeta): RowOrigin {
+  return { topic, partition, offset, timestampMs }
+}
+
+function inBrackets(suffix: string): string {
+  return suffix === '' ? '' : ` (${suffix.replace(/^, /, '')})`
+}

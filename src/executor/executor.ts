@@ -1,0 +1,36 @@
+import type { PartialResult } from '../aggregation/partial-result.ts'
+import type { OffsetRange } from '../model/offset-range.ts'
+import type { TopicPartition } from '../model/topic-partition.ts'
+import type { SeekPosition, TakeLimits } from '../source/source.ts'
+
+/**
+ * Where partition tasks run: in this thread (inline) or in worker threads. An executor owns the reading of its
+ * partitions; the driver owns the offsets, sets the limits and commits.
+ */
+export interface Executor {
+  /** See {@link Source.seek}: called for every partition after every claim. Work on earlier records is abandoned. */
+  seek(positions: readonly SeekPosition[]): Promise<void>
+  /** Stops work on partitions that are no longer owned. */
+  drop(partitions: readonly TopicPartition[]): void
+  /**
+   * Fetches the next ranges within the plan's limits and runs one partition task per range.
+   * @returns results in partition order; empty when there was nothing to read
+   * @throws OncesinkError JOB_FUNCTION_FAILED with the record's coordinates, or the source's errors
+   */
+  compute(plan: BatchPlan, signal: AbortSignal): Promise<PartitionResult[]>
+  close(): Promise<void>
+}
+
+/** What the driver asks of one micro-batch. */
+export type BatchPlan = TakeLimits
+
+/** What one partition task made of its range. */
+export interface PartitionResult {
+  readonly range: OffsetRange
+  /** Records visible to the job, before its filters. */
+  readonly records: number
+  readonly bytes: number
+  readonly leaderEpoch: number
+  /** One partial result per pipeline, in the order of the job's pipelines. */
+  readonly partials: readonly PartialResult[]
+}

@@ -1,0 +1,81 @@
+import { type TopicPartition, topicPartitionKey } from '../model/topic-partition.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import type { FetchedRange, Source } from '../source/source.ts'
+import type { Executor, PartitionResult } from './executor.ts'
+import type { PartitionTask } from './partition-task.ts'
+
+/**
+ * Runs partition tasks in this thread, one after another.
+ *
+ * States per partition: `reading` at a generation; seek and drop begin a new generation, and what was taken in an
+ * earlier one is discarded. Ranges of other partitions stay: the source has moved on behind them, so they must be
+ * committed or sought again by whoever asked for them.
+ *
+ * Aborting the signal of `compute` ends the waiting for records. Ranges that were taken are computed and returned.
+ */
+export function createInlineExecutor(source: Source, task: PartitionTask, runtime: Runtime): Executor {
+  const generations = new Map<string, number>()
+  const generationOf = (tp: TopicPartition) => generations.get(topicPartitionKey(tp)) ?? 0
+  /** The range that is being computed. */
+  let current: { readonly partition: string; readonly abandon: AbortController } | null = null
+
+  function beginGeneration(partitions: readonly TopicPartition[]): void {
+    for (const tp of partitions) {
+      const partition = topicPartitionKey(tp)
+      generations.set(partition, generationOf(tp) + 1)
+      if (current?.partition === partition) current.abandon.abort()
+    }
+  }
+
+  /** Null when the range was taken in an earlier generation. */
+  async function computeRange(
+    fetched: FetchedRange,
+    isStale: () => boolean,
+  ): Promise<PartitionResult | null> {
+    if (isStale()) return null
+    const abandon = new AbortController()
+    current = { partition: topicPartitionKey(fetched.range), abandon }
+    try {
+      return await task.run(fetched, abandon.signal)
+    } catch (error) {
+      // Whatever a stale range has to say does not matter any more: its records are read again, or by somebody else.
+      if (isStale()) return null
+      throw error
+    } finally {
+      current = null
+    }
+  }
+
+  return {
+    seek(positions) {
+      beginGeneration(positions)
+      return source.seek(positions)
+    },
+
+    drop(partitions) {
+      beginGeneration(partitions)
+      source.drop(partitions)
+    },
+
+    async compute(plan, signal) {
+      const taken = (await source.take(plan, signal)).map((fetched) => {
+        const generation = generationOf(fetched.range)
+        return { fetched, isStale: () => generationOf(fetched.range) !== generation }
+      })
+      if (taken.length === 0) return []
+      await runtime.faultPoints.reach('batch.fetched')
+      const results: { result: PartitionResult; isStale: () => boolean }[] = []
+      for (const { fetched, isStale } of taken) {
+        const result = await computeRange(fetched, isStale)
+        if (result) results.push({ result, isStale })
+      }
+      if (results.length > 0) await runtime.faultPoints.reach('batch.computed')
+      return results.filter(({ isStale }) => !isStale()).map(({ result }) => result)
+    },
+
+    /** Abandons the work at hand. The source belongs to whoever made it. */
+    async close() {
+      current?.abandon.abort()
+    },
+  }
+}

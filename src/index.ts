@@ -1,0 +1,46 @@
+// Named public exports, nothing else.
+export type { Aggregate, Selector } from './aggregation/aggregate.ts'
+export { count } from './aggregation/count.ts'
+export type { Duration } from './aggregation/duration.ts'
+export { type Comparable, max, min } from './aggregation/extreme.ts'
+export { sum } from './aggregation/sum.ts'
+export { type SumDecimalOptions, sumDecimal } from './aggregation/sum-decimal.ts'
+export { tumbling, type WindowFunction } from './aggregation/tumbling.ts'
+export { type PostgresOptions, postgres } from './database/postgres/options.ts'
+export { bytes } from './decode/bytes.ts'
+export type { Decoder } from './decode/decoder.ts'
+export type { DecodeFunction } from './decode/from-function.ts'
+export { json } from './decode/json.ts'
+export { string } from './decode/string.ts'
+export {
+  type Disposition,
+  type ErrorCode,
+  ExitCode,
+  OncesinkError,
+  type RecordCoordinates,
+} from './errors.ts'
+export { defineJob, type JobOptions } from './job/define-job.ts'
+export type { DatabasePlan, Job, JobLimits } from './job/job.ts'
+export { type RunningJob, type StartOptions, start } from './job/start.ts'
+export type { BatchInfo } from './model/micro-batch.ts'
+export type { OffsetRange } from './model/offset-range.ts'
+export type { RecordMeta } from './model/record-meta.ts'
+export type { TopicPartition } from './model/topic-partition.ts'
+export type { ColumnValue, KeyValue } from './model/values.ts'
+export { from } from './pipeline/from.ts'
+export type { Pipeline } from './pipeline/pipeline.ts'
+export type {
+  AggregatedStream,
+  GroupedStream,
+  ReducedStream,
+  Reduction,
+  SourceStream,
+  Stream,
+} from './pipeline/stream.ts'
+export { type AppendOptions, append } from './sink/append.ts'
+export { type MergeOptions, merge } from './sink/merge.ts'
+export type { MergeSink, ResultSink, Sink } from './sink/sink.ts'
+export { write, writeResult } from './sink/write.ts'
+export { type KafkaOptions, kafka } from './source/kafka/options.ts'
+export type { StartFrom } from './source/source.ts'
+export type { BatchEvent, JobEvents, JobState } from './telemetry/events.ts'

@@ -1,0 +1,136 @@
+import { describeValue } from '../model/excerpt.ts'
+import { isPlainObject } from '../model/plain-object.ts'
+import { Pipeline } from '../pipeline/pipeline.ts'
+import type { PipelinePlan } from '../pipeline/plan.ts'
+import type { DatabasePlan, Job, JobLimits } from './job.ts'
+import { JobOptionReader } from './job-option-reader.ts'
+import { tableOf } from './shape.ts'
+
+export interface JobOptions {
+  /** 1 to 200 printable characters. It keys the job's positions: another name is another job, which starts anew. */
+  readonly name: string
+  /** Where results and positions are written: `postgres({ ... })`. */
+  readonly database: DatabasePlan
+  /**
+   * What the job does. Several pipelines must begin with one `const values = from(...).decode(...)`; they are
+   * committed in one transaction.
+   */
+  readonly pipeline: Pipeline | readonly Pipeline[]
+  readonly trigger?: {
+    /**
+     * Milliseconds from the beginning of one micro-batch to the next. 0 starts the next one as soon as there is data
+     * and the previous one has committed. @default 0, up to one day
+     */
+    readonly intervalMs?: number | undefined
+  }
+  readonly limits?: {
+    /** Records of one micro-batch, over all partitions. @default 100000, 1 to 10 million */
+    readonly maxRecordsPerBatch?: number | undefined
+    /** Bytes fetched ahead and not yet computed, over all partitions. @default 67108864 (64 MiB), from 64 KiB */
+    readonly maxBufferedBytes?: number | undefined
+    /** Milliseconds that a stop may take before the process gives up waiting. @default 30000, from 1 */
+    readonly shutdownTimeoutMs?: number | undefined
+    /** Milliseconds during which the first connections are tried. @default 60000, from 1 */
+    readonly startupTimeoutMs?: number | undefined
+  }
+  /** Free text that is kept with the job, for example a git commit; up to 200 printable characters. @default '' */
+  readonly codeVersion?: string | undefined
+  readonly ledger?: {
+    /** Milliseconds that ledger rows are kept; the newest of each partition always is. @default 7 days, from 0 */
+    readonly retentionMs?: number | undefined
+  }
+}
+
+const DAY_MS = 86_400_000
+
+/** Timers hold 31 bits. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/**
+ * Describes a job: validates every option and freezes the result. Nothing is connected before the job is started.
+ * @throws OncesinkError CONFIGURATION_INVALID with everything that is wrong
+ */
+export function defineJob(options: JobOptions): Job {
+  const read = new JobOptionReader(options, [
+    'name',
+    'database',
+    'pipeline',
+    'trigger',
+    'limits',
+    'codeVersion',
+    'ledger',
+  ])
+  const name = read.printable('name', undefined, 1)
+  const trigger = { intervalMs: read.integer('trigger', 'intervalMs', 0, 0, DAY_MS) }
+  const limits: JobLimits = {
+    maxRecordsPerBatch: read.integer('limits', 'maxRecordsPerBatch', 100_000, 1, 10_000_000),
+    maxBufferedBytes: read.integer(
+      'limits',
+      'maxBufferedBytes',
+      64 * 2 ** 20,
+      2 ** 16,
+      Number.MAX_SAFE_INTEGER,
+    ),
+    shutdownTimeoutMs: read.integer('limits', 'shutdownTimeoutMs', 30_000, 1, MAX_TIMER_MS),
+    startupTimeoutMs: read.integer('limits', 'startupTimeoutMs', 60_000, 1, MAX_TIMER_MS),
+  }
+  const codeVersion = read.printable('codeVersion', '', 0)
+  const ledger = {
+    retentionMs: read.integer('ledger', 'retentionMs', 7 * DAY_MS, 0, Number.MAX_SAFE_INTEGER),
+  }
+  const database = readDatabase(read)
+  const pipelines = readPipelines(read)
+  read.refuseUnknown('trigger', 'limits', 'ledger')
+  read.throwProblems()
+  const root = (pipelines[0] as PipelinePlan).root
+  const parts = { trigger, limits, ledger, pipelines }
+  for (const part of Object.values(parts)) Object.freeze(part)
+  return Object.freeze({ name, database, root, codeVersion, ...parts })
+}
+
+function readDatabase(read: JobOptionReader): DatabasePlan {
+  const database = read.raw('database')
+  const engine = isPlainObject(database) ? database.engine : undefined
+  if (typeof engine !== 'string') {
+    read.problem(`database must be a database such as postgres({ ... }), but is ${describeValue(database)}`)
+  }
+  return database as DatabasePlan
+}
+
+function readPipelines(read: JobOptionReader): PipelinePlan[] {
+  const given = read.raw('pipeline')
+  const list: readonly unknown[] = Array.isArray(given) ? given : [given]
+  const strays = list.filter((entry) => !(entry instanceof Pipeline))
+  if (list.length === 0 || strays.length > 0) {
+    const got = list.length === 0 ? 'an empty array' : describeValue(strays[0])
+    read.problem(`pipeline must be what from(...)...into(...) returns, or an array of these, but is ${got}`)
+    return []
+  }
+  const plans = list.map((entry) => (entry as Pipeline).plan)
+  if (new Set(plans).size !== plans.length) read.problem('pipeline names one pipeline twice')
+  if (new Set(plans.map(({ root }) => root)).size > 1) {
+    read.problem(
+      'the pipelines do not begin with the same from(...).decode(...): write it once, as a const, and begin each with it',
+    )
+  }
+  for (const problem of sharedTables(plans)) read.problem(problem)
+  return plans
+}
+
+/** Two appends to one table do not touch each other's rows; a merge shares its table with nothing. */
+function sharedTables(plans: readonly PipelinePlan[]): string[] {
+  const tables = plans.flatMap((plan) => tableOf(plan) ?? [])
+  const merged = plans.flatMap((plan) => (plan.sink.kind === 'merge' ? plan.sink.table : []))
+  return [...new Set(merged)]
+    .filter((table) => tables.filter((other) => other === table).length > 1)
+    .map(
+      (table) => `two pipelines write to table '${table}', which one of them merges into: give each its own`,
+    )
+}
+
+/** Whether `value` was made by {@link defineJob}. */
+export function isJob(value: unknown): value is Job {
+  return (
+    isPlainObject(value) && Object.isFrozen(value) && typeof value.name === 'string' && 'pipelines' in value
+  )
+}

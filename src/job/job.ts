@@ -1,0 +1,31 @@
+import type { PipelinePlan, RootPlan } from '../pipeline/plan.ts'
+
+/** Configuration of a database, made by `postgres(...)`; opaque to everything but the code that wires it. */
+export interface DatabasePlan {
+  readonly engine: 'postgres' | 'mysql' | 'mariadb'
+}
+
+/** A job with every option resolved, validated and frozen. Made by `defineJob`. */
+export interface Job {
+  readonly name: string
+  readonly database: DatabasePlan
+  readonly root: RootPlan
+  /** At least one; all of one root. */
+  readonly pipelines: readonly PipelinePlan[]
+  readonly trigger: { readonly intervalMs: number }
+  readonly limits: JobLimits
+  /** Free text written to `oncesink_jobs.code_version`. */
+  readonly codeVersion: string
+  readonly ledger: { readonly retentionMs: number }
+}
+
+export interface JobLimits {
+  /** Records of one micro-batch, over all partitions. */
+  readonly maxRecordsPerBatch: number
+  /** Bytes fetched ahead and not yet computed, over all partitions. */
+  readonly maxBufferedBytes: number
+  /** How long a stop may take before the process gives up waiting, in milliseconds. */
+  readonly shutdownTimeoutMs: number
+  /** How long the first connection to broker and database is tried, in milliseconds. */
+  readonly startupTimeoutMs: number
+}

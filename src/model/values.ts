@@ -1,0 +1,5 @@
+/** What a group key may be. Null and undefined are rejected: unique indexes treat NULLs as distinct. */
+export type KeyValue = string | number | bigint | boolean | Date
+
+/** A value on its way into one column. Decimals travel as exact strings. */
+export type ColumnValue = KeyValue | Uint8Array | null

@@ -1,0 +1,101 @@
+import type { Aggregate } from '../aggregation/aggregate.ts'
+import type { Decoder } from '../decode/decoder.ts'
+import { type DecodeFunction, decoderFromFunction } from '../decode/from-function.ts'
+import { OncesinkError } from '../errors.ts'
+import { describeValue } from '../model/excerpt.ts'
+import { isPlainObject } from '../model/plain-object.ts'
+import { checkSink } from './check-sink.ts'
+import { Pipeline } from './pipeline.ts'
+import type { AggregatePlan, KeyPlan, RootPlan, SourcePlan, Step, Terminal } from './plan.ts'
+import type { SourceStream, Stream } from './stream.ts'
+
+/**
+ * Begins a pipeline at a source, for example `kafka({ ... })`. Pipelines that begin with the same `decode(...)` share
+ * their records: each is decoded once.
+ */
+export function from(source: SourcePlan): SourceStream {
+  if (typeof source?.kind !== 'string') throw misuse('from', 'a source such as kafka({ ... })', source)
+  return {
+    decode<T>(decoder: Decoder<T> | DecodeFunction<T>): Stream<T> {
+      const own = typeof decoder === 'function' ? decoderFromFunction(decoder) : decoder
+      if (typeof own?.decode !== 'function') throw misuse('decode', 'a decoder such as json()', decoder)
+      return stream<T>(Object.freeze({ source, decoder: own }), [])
+    },
+  }
+}
+
+/** The link after `steps`. The functions in it lose their types here; the interface has checked them. */
+function stream<T>(root: RootPlan, steps: readonly Step[]): Stream<T> {
+  const then = <U>(step: Step): Stream<U> => stream(root, Object.freeze([...steps, Object.freeze(step)]))
+  const end = (terminal: Terminal) => ({
+    into(sink: { readonly plan: unknown }): Pipeline {
+      return new Pipeline({ root, steps, terminal, sink: checkSink(terminal, sink) })
+    },
+  })
+  const link = {
+    filter: (predicate: never) => then({ kind: 'filter', predicate: checked('filter', predicate) }),
+    map: (transform: never) => then({ kind: 'map', transform: checked('map', transform) }),
+    flatMap: (transform: never) => then({ kind: 'flatMap', transform: checked('flatMap', transform) }),
+    groupBy: (keys: Record<string, never>) => {
+      const keyPlans = named('groupBy', keys, keyPlan)
+      return {
+        aggregate(aggregates: Record<string, never>) {
+          const plans = named('aggregate', aggregates, aggregatePlan)
+          const taken = plans.find(({ name }) => keyPlans.some((key) => key.name === name))
+          if (taken)
+            throw invalid(`aggregate '${taken.name}' has the name of a group key: rename one of them`)
+          return end(Object.freeze({ kind: 'aggregate', keys: keyPlans, aggregates: plans }))
+        },
+      }
+    },
+    reduce: ({ zero, add, merge }: Record<'zero' | 'add' | 'merge', never>) =>
+      end(
+        Object.freeze({
+          kind: 'reduce',
+          zero: checked('reduce.zero', zero),
+          add: checked('reduce.add', add),
+          merge: checked('reduce.merge', merge),
+        }),
+      ),
+    into: end(Object.freeze({ kind: 'rows' })).into,
+  }
+  return link as unknown as Stream<T>
+}
+
+function keyPlan(name: string, select: KeyPlan['select'] & { readonly windowMs?: unknown }): KeyPlan {
+  checked(`groupBy '${name}'`, select)
+  return typeof select.windowMs === 'number' ? { name, select, windowMs: select.windowMs } : { name, select }
+}
+
+function aggregatePlan(name: string, aggregate: Aggregate<never, never>): AggregatePlan {
+  if (typeof aggregate?.fn?.add === 'function') return { name, fn: aggregate.fn }
+  throw misuse(`aggregate '${name}'`, 'an aggregate such as count()', aggregate)
+}
+
+/** Plans of a group's keys or aggregates, in the order in which they are written. */
+function named<V, P>(
+  where: string,
+  value: Record<string, V>,
+  plan: (name: string, value: V) => P,
+): readonly P[] {
+  if (!isPlainObject(value)) throw misuse(where, 'an object with a name for each', value)
+  const plans = Object.entries(value).map(([name, entry]) => {
+    if (name === '' || name === '__proto__') throw invalid(`${where} cannot use the name '${name}'`)
+    return Object.freeze(plan(name, entry))
+  })
+  if (plans.length > 0) return Object.freeze(plans)
+  throw invalid(`${where} needs at least one entry; for one row in all, group by a constant`)
+}
+
+function checked<F>(where: string, value: F): F {
+  if (typeof value === 'function') return value
+  throw misuse(where, 'a function', value)
+}
+
+function misuse(where: string, wanted: string, got: unknown): OncesinkError {
+  return invalid(`${where} needs ${wanted}, but got ${describeValue(got)}`)
+}
+
+function invalid(message: string): OncesinkError {
+  return new OncesinkError('CONFIGURATION_INVALID', `${message}.`)
+}

@@ -1,0 +1,88 @@
+import type { Aggregate, Selector } from '../aggregation/aggregate.ts'
+import type { WindowFunction } from '../aggregation/tumbling.ts'
+import type { Decoder } from '../decode/decoder.ts'
+import type { DecodeFunction } from '../decode/from-function.ts'
+import type { RecordMeta } from '../model/record-meta.ts'
+import type { ColumnValue, KeyValue } from '../model/values.ts'
+import type { MergeSink, ResultSink, Sink } from '../sink/sink.ts'
+import type { Pipeline } from './pipeline.ts'
+
+/*
+ * The types of the chain. Each call returns a new link and leaves its own as it is, so a link may be the beginning of
+ * several pipelines. All functions are synchronous and pure: a replay must give the same rows.
+ */
+
+/** A source whose values are still bytes. */
+export interface SourceStream {
+  /**
+   * Says what the bytes are.
+   * @param decoder `json<T>()`, `string()`, `bytes()`, or a function of the bytes
+   */
+  decode<T>(decoder: Decoder<T> | DecodeFunction<T>): Stream<T>
+}
+
+/** Values of type `T`, one or more per record, each with the record's meta data. */
+export interface Stream<T> {
+  /** Keeps the values for which `predicate` holds; a type guard narrows what follows. */
+  filter<S extends T>(predicate: (value: T, meta: RecordMeta) => value is S): Stream<S>
+  filter(predicate: (value: T, meta: RecordMeta) => boolean): Stream<T>
+  /** Replaces each value. */
+  map<U>(transform: (value: T, meta: RecordMeta) => U): Stream<U>
+  /** Replaces each value by any number of values. */
+  flatMap<U>(transform: (value: T, meta: RecordMeta) => Iterable<U>): Stream<U>
+  /**
+   * Groups values by one or more keys: a function of the value each, or a window such as
+   * `tumbling('1 minute', (o) => o.at)`. A record fails for which a key is null, undefined, NaN, infinite or an invalid
+   * Date, or of another type than the key had before.
+   */
+  groupBy<K extends KeyFunctions<T>>(keys: K): GroupedStream<T, KeysOf<K>>
+  /**
+   * Folds all values of a batch into one, in record order within a partition and partition order between them.
+   * `merge` must be associative, and `zero()` must not change what it is merged with. `add` and `merge` may change and
+   * return their first argument, never their second.
+   */
+  reduce<A>(fold: Reduction<T, A>): ReducedStream<A>
+  /** Sends every value to `sink` as a row. */
+  into(sink: Sink<T>): Pipeline
+}
+
+export type KeyFunctions<T> = Readonly<Record<string, Selector<T, KeyValue> | WindowFunction<T>>>
+
+export type KeysOf<K> = { readonly [P in keyof K]: K[P] extends (...args: never) => infer V ? V : never }
+
+export type Aggregates<T> = Readonly<Record<string, Aggregate<T, ColumnValue>>>
+
+export type ResultsOf<A> = { readonly [P in keyof A]: A[P] extends Aggregate<never, infer V> ? V : never }
+
+export interface Reduction<T, A> {
+  readonly zero: () => A
+  readonly add: (accumulator: A, value: T, meta: RecordMeta) => A
+  readonly merge: (a: A, b: A) => A
+}
+
+/** What stands in the place of an aggregate that has the name of a key. */
+export interface NameIsTaken<Name> {
+  readonly 'this name is already a group key': Name
+}
+
+/** Values of type `T` in groups of equal keys. */
+export interface GroupedStream<T, Keys> {
+  /** Computes aggregates per group: one row with the keys and the results. A key's name cannot be used again. */
+  aggregate<A extends Aggregates<T>>(
+    aggregates: A & { readonly [P in keyof A & keyof Keys]: NameIsTaken<P> },
+  ): AggregatedStream<Flatten<Keys & ResultsOf<A>>, keyof Keys & string>
+}
+
+/** One row per group and batch. */
+export interface AggregatedStream<Row, Keys extends string> {
+  /** `merge({ table })` adds the rows to a table; `write(...)` is given them. */
+  into(sink: MergeSink<Row, Keys> | Sink<Row>): Pipeline
+}
+
+/** One value per batch. */
+export interface ReducedStream<A> {
+  into(sink: ResultSink<A>): Pipeline
+}
+
+/** Shows an intersection as one object type. */
+export type Flatten<T> = { [P in keyof T]: T[P] } & {}

@@ -1,0 +1,122 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { chown, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { asError, OncesinkError } from '../../errors.ts'
+import type { NativePostgres, PostgresOptions } from '../service.ts'
+import { freePort, retryOnTakenPort } from './free-ports.ts'
+import { postgresFolder, unprivilegedAccount, usableBy } from './postgres-program.ts'
+import { type Account, Sandbox } from './sandbox.ts'
+import { ServerProcess } from './server-process.ts'
+
+const startTimeoutMs = 60_000
+
+const defaultSettings = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  // Shared memory as files of the data directory: nothing is left in /dev/shm when the server is killed.
+  dynamic_shared_memory_type: 'mmap',
+  max_connections: '200',
+}
+
+/**
+ * A PostgreSQL server on this machine, on a free port of 127.0.0.1, with its data in a temporary directory and as
+ * durable as a real one (fsync is on). It ends with this process, however this process ends.
+ * @throws OncesinkError CONFIGURATION_INVALID (no program for this platform), DATABASE_UNAVAILABLE (with the end of
+ *   its log)
+ */
+export async function startNativePostgres(options: PostgresOptions = {}): Promise<NativePostgres> {
+  const folder = await postgresFolder()
+  const account = await unprivilegedAccount()
+  return retryOnTakenPort(() => startServer(folder, account, options))
+}
+
+async function startServer(
+  installed: string,
+  account: Account | undefined,
+  options: PostgresOptions,
+): Promise<NativePostgres> {
+  const port = options.port ?? (await freePort())
+  // SIGQUIT: the postmaster ends its children, and leaves no shared memory behind.
+  const sandbox = await Sandbox.create({ name: 'postgres', stopSignal: 'QUIT', account })
+  try {
+    const { folder, version } = await usableBy(account, installed, sandbox.dir)
+    options.onProgress?.(`PostgreSQL ${version}: starting`)
+    const data = join(sandbox.dir, 'data')
+    const password = randomBytes(12).toString('hex')
+    const env = { ...process.env, LC_ALL: 'C', TZ: 'UTC' }
+    await initialise({ folder, data, account, env, password, passwordFile: join(sandbox.dir, 'password') })
+    const settings = { ...defaultSettings, port: String(port), ...options.settings }
+    const server = new ServerProcess(sandbox, {
+      title: `PostgreSQL ${version}`,
+      command: join(folder, 'bin', 'postgres'),
+      args: ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+      env,
+      startTimeoutMs,
+      failureCode: 'DATABASE_UNAVAILABLE',
+      isReady: (pid) => acceptsConnections(data, pid),
+    })
+    await server.start()
+    return {
+      provider: 'native',
+      version,
+      url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
+      logFile: server.logFile,
+      get pid() {
+        return server.pid
+      },
+      kill: (signal) => server.kill(signal),
+      restart: () => server.restart(),
+      stop: () => sandbox.remove(),
+    }
+  } catch (error) {
+    await sandbox.remove()
+    throw error
+  }
+}
+
+interface NewCluster {
+  readonly folder: string
+  readonly data: string
+  readonly account: Account | undefined
+  readonly env: NodeJS.ProcessEnv
+  readonly password: string
+  readonly passwordFile: string
+}
+
+async function initialise({ folder, data, account, env, password, passwordFile }: NewCluster): Promise<void> {
+  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 })
+  if (account) await chown(passwordFile, account.uid, account.gid)
+  const args = [
+    `--pgdata=${data}`,
+    '--username=postgres',
+    `--pwfile=${passwordFile}`,
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+    '--locale=C',
+    '--no-sync', // the new files are worth nothing yet
+  ]
+  try {
+    await promisify(execFile)(join(folder, 'bin', 'initdb'), args, { cwd: '/', env, ...account })
+  } catch (error) {
+    throw new OncesinkError(
+      'DATABASE_UNAVAILABLE',
+      `PostgreSQL cannot initialise its data directory; mend what initdb says:\n${asError(error).message}`,
+      { cause: error },
+    )
+  }
+}
+
+/** The first line of postmaster.pid is the server's process id, the eighth its state: what pg_ctl looks at. */
+function acceptsConnections(data: string, pid: number): boolean {
+  try {
+    const lines = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')
+    return lines[0]?.trim() === String(pid) && lines[7]?.trim() === 'ready'
+  } catch {
+    return false // not written yet
+  }
+}

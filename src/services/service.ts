@@ -1,0 +1,63 @@
+/** Where a service comes from: a URL in the environment, a container, or processes of this machine. */
+export type Provider = 'env' | 'docker' | 'native'
+
+interface Service {
+  readonly provider: Provider
+  /** Version of the server, `unknown` where it cannot be asked. */
+  readonly version: string
+  /** Ends what was started here and removes its data; does nothing to a server of the environment. Idempotent. */
+  stop(): Promise<void>
+}
+
+/** What only a process of this machine can do: fail on purpose and come back on the same data and port. */
+export interface NativeControl {
+  readonly provider: 'native'
+  /** Process id of the server, or of its last incarnation. */
+  readonly pid: number
+  readonly logFile: string
+  /**
+   * Sends `signal` (default SIGKILL) to the server and its children. With SIGKILL it resolves when they are gone.
+   */
+  kill(signal?: NodeJS.Signals): Promise<void>
+  /** Starts it again on the same data directory and port; one that still runs is killed (SIGKILL) first. */
+  restart(): Promise<void>
+}
+
+export interface RemoteKafka extends Service {
+  readonly provider: 'env' | 'docker'
+  readonly brokers: string[]
+}
+export interface NativeKafka extends Service, NativeControl {
+  readonly provider: 'native'
+  readonly brokers: string[]
+}
+export type KafkaService = RemoteKafka | NativeKafka
+
+export interface RemotePostgres extends Service {
+  readonly provider: 'env' | 'docker'
+  readonly url: string
+}
+export interface NativePostgres extends Service, NativeControl {
+  readonly provider: 'native'
+  readonly url: string
+}
+export type PostgresService = RemotePostgres | NativePostgres
+
+interface StartOptions {
+  /** Told in one line what takes time: a download, an image, a start. */
+  readonly onProgress?: (message: string) => void
+  /** Port of 127.0.0.1 to listen on (native and docker). Default: a free one. */
+  readonly port?: number
+}
+
+export interface KafkaOptions extends StartOptions {
+  /** Upper bound of the broker's heap, as for `java -Xmx`. Default `512m`. Native only. */
+  readonly memory?: string
+  /** Broker properties, over the defaults of `kafka-properties.ts`. */
+  readonly properties?: Readonly<Record<string, string>>
+}
+
+export interface PostgresOptions extends StartOptions {
+  /** Server settings (`postgres -c name=value`), over the defaults. Durability is PostgreSQL's own: fsync is on. */
+  readonly settings?: Readonly<Record<string, string>>
+}

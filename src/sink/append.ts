@@ -1,0 +1,35 @@
+import type { ColumnValue } from '../model/values.ts'
+import type { Sink } from './sink.ts'
+import { SinkOptions } from './sink-options.ts'
+import type { MetaField } from './sink-plan.ts'
+
+const metaFields: readonly MetaField[] = ['topic', 'partition', 'offset', 'timestamp']
+
+export interface AppendOptions<Row> {
+  /** The table, with its schema where it is not on the search path. */
+  readonly table: string
+  /** Column of each field that is not named like its column. */
+  readonly columns?: { readonly [P in keyof NoInfer<Row>]?: string }
+  /**
+   * Columns that take the record's own coordinates: `topic` (text), `partition` (integer), `offset` (bigint),
+   * `timestamp` (timestamptz).
+   */
+  readonly meta?: Readonly<Partial<Record<MetaField, string>>>
+}
+
+/** What a row's fields may be. */
+export type AppendRow<Row> = { readonly [P in keyof Row]: ColumnValue | undefined }
+
+/**
+ * Inserts every value as one row: its own fields are the columns. A field that is null or undefined writes NULL; a
+ * field that the value does not have at all is left to the column's default. A record fails for which a field is an
+ * object, an array, a function, NaN or infinite.
+ *
+ * Text travels as UTF-8, so a lone surrogate becomes U+FFFD.
+ * @throws OncesinkError CONFIGURATION_INVALID for a missing table or an unknown option
+ */
+export function append<Row extends AppendRow<Row>>(options: AppendOptions<Row>): Sink<Row> {
+  const read = new SinkOptions('append', options, ['table', 'columns', 'meta'])
+  const [table, columns, meta] = [read.name('table'), read.names('columns'), read.names('meta', metaFields)]
+  return { plan: Object.freeze({ kind: 'append', table, columns, meta }) }
+}

@@ -1,0 +1,54 @@
+import { compareKeys } from '../aggregation/group-key.ts'
+import type { Group, PartialResult } from '../aggregation/partial-result.ts'
+import { asError, invariant, OncesinkError } from '../errors.ts'
+import { describeValue } from '../model/excerpt.ts'
+import type { ColumnValue } from '../model/values.ts'
+import type { PipelinePlan, Terminal } from '../pipeline/plan.ts'
+
+type AggregateTerminal = Extract<Terminal, { kind: 'aggregate' }>
+
+/**
+ * Key values and results of every group, sorted by key.
+ * @throws OncesinkError JOB_FUNCTION_FAILED when a result does not fit its column
+ */
+export function sortedRows(terminal: AggregateTerminal, groups: ReadonlyMap<string, Group>): ColumnValue[][] {
+  return [...groups.values()]
+    .sort((a, b) => compareKeys(a.keys, b.keys))
+    .map((group) => [...group.keys, ...resultsOf(terminal, group)])
+}
+
+function resultsOf({ keys, aggregates }: AggregateTerminal, group: Group): ColumnValue[] {
+  return aggregates.map(({ name, fn }, i) => {
+    try {
+      return fn.result(group.states[i])
+    } catch (error) {
+      const key = keys.map((plan, k) => `${plan.name} = ${describeValue(group.keys[k])}`).join(', ')
+      throw new OncesinkError(
+        'JOB_FUNCTION_FAILED',
+        `aggregate '${name}' of the group with ${key} has no result: ${asError(error).message}.`,
+        { cause: error },
+      )
+    }
+  })
+}
+
+/** What `write` is given: after an aggregate an object per group, sorted by key, else the values themselves. */
+export function rowValues(terminal: Terminal, collected: PartialResult): readonly unknown[] {
+  if (collected.kind === 'rows') return collected.rows
+  invariant(terminal.kind === 'aggregate' && collected.kind === 'groups', 'rows are made of rows or groups')
+  const names = [...terminal.keys, ...terminal.aggregates].map(({ name }) => name)
+  return sortedRows(terminal, collected.groups).map((row) =>
+    Object.fromEntries(names.map((name, i) => [name, row[i]])),
+  )
+}
+
+/** Rows to look at: a value that is no object is shown as the field `value`. A reduced result has none. */
+export function rowObjects(
+  { terminal }: PipelinePlan,
+  collected: PartialResult,
+): readonly Readonly<Record<string, unknown>>[] {
+  if (collected.kind === 'reduced') return []
+  return rowValues(terminal, collected).map((row) =>
+    typeof row === 'object' && row !== null ? (row as Record<string, unknown>) : { value: row },
+  )
+}

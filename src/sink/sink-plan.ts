@@ -1,0 +1,37 @@
+import type { Knex } from 'knex'
+import type { BatchInfo } from '../model/micro-batch.ts'
+
+/** What a sink's rows mean. No SQL here: database/ knows how an engine does it. */
+export type SinkPlan = MergePlan | AppendPlan | WritePlan | WriteResultPlan
+
+/** Aggregates are added to the rows that the table already has for their keys. */
+export interface MergePlan {
+  readonly kind: 'merge'
+  readonly table: string
+  /** Column of each row field that is not named like its column. */
+  readonly columns: Readonly<Record<string, string>>
+}
+
+/** Every value becomes one row. */
+export interface AppendPlan {
+  readonly kind: 'append'
+  readonly table: string
+  readonly columns: Readonly<Record<string, string>>
+  /** Columns that take the record's own coordinates. */
+  readonly meta: Readonly<Partial<Record<MetaField, string>>>
+}
+
+/** Fields of a record's meta data that `append` can write. */
+export type MetaField = 'topic' | 'partition' | 'offset' | 'timestamp'
+
+/** The user's own statements, in the transaction of the offsets. */
+export interface WritePlan {
+  readonly kind: 'write'
+  readonly write: (trx: Knex, rows: readonly never[], batch: BatchInfo) => Promise<unknown>
+}
+
+/** Like `write`, with the result of a `reduce`. */
+export interface WriteResultPlan {
+  readonly kind: 'writeResult'
+  readonly write: (trx: Knex, result: never, batch: BatchInfo) => Promise<unknown>
+}

@@ -1,0 +1,92 @@
+import { OncesinkError } from '../../errors.ts'
+import type { Clock } from '../../runtime/clock.ts'
+import type { Brokers } from './brokers.ts'
+import { ErrorCode, errorCodeName, isRefusal } from './protocol/error-codes.ts'
+import { metadataRequest, type PartitionMetadata, type TopicMetadata } from './protocol/metadata.ts'
+
+/** One metadata answer, with what follows from it. Passing troubles (no leader yet) are in the partitions. */
+export interface ClusterState {
+  readonly clusterId: string
+  /** The subscribed topics that exist. */
+  readonly topics: ReadonlyMap<string, TopicMetadata>
+  /** The subscribed topics that this broker does not know. */
+  readonly missing: readonly string[]
+}
+
+/** What the brokers say about the subscribed topics, asked for by whoever needs it fresh. */
+export class ClusterView {
+  readonly #brokers: Brokers
+  readonly #clock: Clock
+  readonly #topics: readonly string[]
+  #inFlight: Promise<ClusterState> | null = null
+  #latest: ClusterState | null = null
+  #latestAtMs = Number.NEGATIVE_INFINITY
+
+  constructor(brokers: Brokers, clock: Clock, topics: readonly string[]) {
+    this.#brokers = brokers
+    this.#clock = clock
+    this.#topics = topics
+  }
+
+  /** Milliseconds since the last answer. */
+  get ageMs(): number {
+    return this.#clock.monotonicMs() - this.#latestAtMs
+  }
+
+  partition(topic: string, partition: number): PartitionMetadata | null {
+    return this.#latest?.topics.get(topic)?.partitions.find((p) => p.partition === partition) ?? null
+  }
+
+  topicId(topic: string): string | null {
+    return this.#latest?.topics.get(topic)?.topicId ?? null
+  }
+
+  /**
+   * Asks now; callers that come while a question is under way share its answer.
+   * @throws OncesinkError SOURCE_UNAVAILABLE, SOURCE_REFUSED
+   */
+  refresh(): Promise<ClusterState> {
+    this.#inFlight ??= this.#ask().finally(() => {
+      this.#inFlight = null
+    })
+    return this.#inFlight
+  }
+
+  async #ask(): Promise<ClusterState> {
+    const metadata = await this.#brokers.sendToAny(metadataRequest(this.#topics))
+    const topics = new Map<string, TopicMetadata>()
+    const missing: string[] = []
+    for (const topic of metadata.topics) {
+      if (isRefusal(topic.errorCode)) throw topicRefused(topic.topic, topic.errorCode)
+      if (isMissing(topic.errorCode)) missing.push(topic.topic)
+      else topics.set(topic.topic, topic)
+    }
+    this.#brokers.update(metadata.brokers)
+    this.#latest = { clusterId: metadata.clusterId ?? '', topics, missing }
+    this.#latestAtMs = this.#clock.monotonicMs()
+    return this.#latest
+  }
+}
+
+export function topicRefused(topic: string, errorCode: number): OncesinkError {
+  return new OncesinkError(
+    'SOURCE_REFUSED',
+    `the Kafka brokers refuse access to topic "${topic}" (${errorCodeName(errorCode)}); grant this client's user ` +
+      'the rights Describe and Read on it',
+  )
+}
+
+export function topicMissing(topic: string): OncesinkError {
+  return new OncesinkError(
+    'TOPIC_MISSING',
+    `topic "${topic}" does not exist in the cluster; create it, or correct the topics option`,
+  )
+}
+
+function isMissing(errorCode: number): boolean {
+  return (
+    errorCode === ErrorCode.UNKNOWN_TOPIC_OR_PARTITION ||
+    errorCode === ErrorCode.INVALID_TOPIC_EXCEPTION ||
+    errorCode === ErrorCode.UNKNOWN_TOPIC_ID
+  )
+}

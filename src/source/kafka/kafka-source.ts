@@ -1,0 +1,207 @@
+import { invariant, OncesinkError } from '../../errors.ts'
+import { sortedByPartition, type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
+import { Backoff } from '../../runtime/backoff.ts'
+import type { Runtime } from '../../runtime/runtime.ts'
+import type { JobEventBus } from '../../telemetry/events.ts'
+import type {
+  FetchedRange,
+  PartitionProgress,
+  SeekPosition,
+  Source,
+  SourceDescription,
+  StartFrom,
+  TakeLimits,
+  Watermarks,
+} from '../source.ts'
+import { Caretaker } from './caretaker.ts'
+import { type ClusterState, topicMissing } from './cluster-view.ts'
+import { LeaderLoop } from './leader-loop.ts'
+import { LogBounds } from './log-bounds.ts'
+import type { KafkaSourcePlan } from './options.ts'
+import { ReadPartition } from './read-partition.ts'
+import { Reader } from './reader.ts'
+import { allocate, decodeFor, takeShares } from './take-records.ts'
+
+export interface KafkaSourceDeps {
+  readonly runtime: Runtime
+  readonly events: JobEventBus
+  /** Bytes fetched ahead and not yet taken, over all partitions. */
+  readonly maxBufferedBytes: number
+}
+
+/** How long a topic may be unknown to a broker that was asked when the source is opened or described. */
+const missingPatienceMs = 2000
+
+/** Reads Kafka: the port's comments in `source.ts` say what each method promises. */
+export function createKafkaSource(plan: KafkaSourcePlan, deps: KafkaSourceDeps): Source {
+  return new KafkaSource(plan, deps)
+}
+
+/**
+ * States: `new` -> open() (again after a failure) -> `open` -> close() -> `closed`. While open, one coroutine per
+ * leader fetches and one takes care of leaders; seek and drop decide what they fetch, take hands it out.
+ */
+class KafkaSource implements Source {
+  readonly #plan: KafkaSourcePlan
+  readonly #reader: Reader
+  readonly #bounds: LogBounds
+  readonly #caretaker: Caretaker
+  readonly #loops = new Map<number, LeaderLoop>()
+  readonly #coroutines: Promise<void>[] = []
+  /** The latest seek of each partition; one that was overtaken while it checked positions changes nothing. */
+  readonly #seeks = new Map<string, number>()
+  #opened = false
+  #taking = false
+  #turn = 0
+
+  constructor(plan: KafkaSourcePlan, { runtime, events, maxBufferedBytes }: KafkaSourceDeps) {
+    this.#plan = plan
+    this.#reader = new Reader(plan, runtime, events, maxBufferedBytes)
+    this.#bounds = new LogBounds(this.#reader.brokers, this.#reader.cluster, runtime)
+    this.#caretaker = new Caretaker(
+      this.#reader,
+      (nodeId) => this.#loopOf(nodeId),
+      () => this.#loops.values(),
+    )
+  }
+
+  async open(): Promise<void> {
+    await this.#askCluster()
+    if (this.#opened) return
+    this.#opened = true
+    this.#start(this.#caretaker.run())
+  }
+
+  async describe(): Promise<SourceDescription> {
+    const state = await this.#askCluster()
+    this.#caretaker.reconcile(state)
+    const topics = [...state.topics.values()]
+      .map(({ topic, topicId, partitions }) => ({ topic, topicId, partitions: partitions.length }))
+      .sort((a, b) => (a.topic < b.topic ? -1 : 1))
+    return { clusterId: state.clusterId, topics }
+  }
+
+  startOffsets(partitions: readonly TopicPartition[], startFrom: StartFrom): Promise<bigint[]> {
+    return this.#bounds.startOffsets(partitions, startFrom, this.#plan.isolation)
+  }
+
+  watermarks(partitions: readonly TopicPartition[]): Promise<Watermarks[]> {
+    return this.#bounds.watermarks(partitions)
+  }
+
+  async seek(positions: readonly SeekPosition[]): Promise<void> {
+    this.drop(positions)
+    const counters = positions.map((position) => {
+      const counter = this.#reader.nextSeekCounter()
+      this.#seeks.set(topicPartitionKey(position), counter)
+      return counter
+    })
+    for (const position of positions)
+      invariant(isOffset(position.nextOffset), `seek to ${position.nextOffset}`)
+    const outcomes = await this.#reader.check.check(positions)
+    for (const outcome of outcomes) if (outcome instanceof OncesinkError) throw outcome
+    for (const [i, position] of positions.entries()) {
+      const outcome = outcomes[i]
+      const counter = counters[i]
+      const key = topicPartitionKey(position)
+      if (outcome === undefined || outcome instanceof OncesinkError || counter === undefined) continue
+      if (this.#seeks.get(key) !== counter) continue
+      const { topicId, leaderEpoch } = position
+      const partition = new ReadPartition(
+        position,
+        topicId,
+        Number(position.nextOffset),
+        leaderEpoch,
+        counter,
+      )
+      partition.leader = outcome.leader
+      partition.leaderEpoch = outcome.leaderEpoch
+      partition.state = 'reading'
+      this.#reader.partitions.set(key, partition)
+      this.#loopOf(partition.leader).wake()
+    }
+  }
+
+  drop(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) {
+      const key = topicPartitionKey(partition)
+      const reading = this.#reader.partitions.get(key)
+      if (reading !== undefined) reading.state = 'dropped'
+      this.#reader.partitions.delete(key)
+      this.#seeks.delete(key)
+      this.#reader.troubles.recovered(key)
+    }
+  }
+
+  async take(limits: TakeLimits, signal: AbortSignal): Promise<FetchedRange[]> {
+    invariant(!this.#taking, 'records are taken by one caller at a time')
+    invariant(limits.maxRecords >= 1, 'at least one record can be taken')
+    this.#taking = true
+    try {
+      return await this.#take(limits, signal)
+    } finally {
+      this.#taking = false
+    }
+  }
+
+  async #take(limits: TakeLimits, signal: AbortSignal): Promise<FetchedRange[]> {
+    const { clock } = this.#reader.runtime
+    const deadline = clock.monotonicMs() + limits.maxWaitMs
+    for (;;) {
+      this.#reader.throwStopError()
+      const shares = allocate([...this.#reader.partitions.values()], limits, this.#turn++)
+      await decodeFor(shares, clock)
+      this.#reader.throwStopError()
+      const leftMs = signal.aborted ? 0 : deadline - clock.monotonicMs()
+      const hasRecords = shares.some(
+        ({ records, bound, partition }) => records > 0 && partition.buffer.available(bound) > 0,
+      )
+      const ranges = takeShares(shares, limits.includeEmptyRanges && (hasRecords || leftMs <= 0))
+      if (ranges.length > 0) for (const loop of this.#loops.values()) loop.wake()
+      if (ranges.length > 0 || leftMs <= 0) return ranges
+      await this.#reader.news.wait(leftMs, signal)
+    }
+  }
+
+  progress(): PartitionProgress[] {
+    return sortedByPartition(this.#reader.partitions.values()).map((partition) => partition.progress())
+  }
+
+  async close(): Promise<void> {
+    this.drop([...this.#reader.partitions.values()])
+    this.#reader.close()
+    // They end by themselves, and report their errors through the reader.
+    await Promise.allSettled(this.#coroutines)
+  }
+
+  /** Asks about the subscribed topics; one that was just created may not be known to the broker asked. */
+  async #askCluster(): Promise<ClusterState> {
+    const { cluster, runtime, closed } = this.#reader
+    const backoff = new Backoff({ initialMs: 50, maxMs: 500 }, runtime.random)
+    const deadline = runtime.clock.monotonicMs() + missingPatienceMs
+    for (;;) {
+      const state = await cluster.refresh()
+      const [missing] = state.missing
+      if (missing === undefined) return state
+      if (runtime.clock.monotonicMs() > deadline || closed.aborted) throw topicMissing(missing)
+      await runtime.clock.sleep(backoff.nextMs(), closed)
+    }
+  }
+
+  #loopOf(nodeId: number): LeaderLoop {
+    const known = this.#loops.get(nodeId)
+    if (known !== undefined) return known
+    const loop = new LeaderLoop(nodeId, this.#reader)
+    this.#loops.set(nodeId, loop)
+    this.#start(loop.run())
+    return loop
+  }
+
+  #start(coroutine: Promise<void>): void {
+    this.#coroutines.push(coroutine.catch((error: unknown) => this.#reader.crash(error)))
+  }
+}
+
+function isOffset(offset: bigint): boolean {
+  return offset >= 0n && offset <= BigInt(Number.MAX_SAFE_INTEGER)
+}

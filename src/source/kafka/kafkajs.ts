@@ -1,0 +1,135 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import kafkajs, { type ISocketFactoryArgs } from 'kafkajs'
+import type { KafkaSourcePlan } from './options.ts'
+
+/*
+ * All that is used of kafkajs 2.2.4 (the version is pinned): its connections, TLS, SASL and request queue. The
+ * `Cluster` comes out of `partitionAssigners`, the one public door to it, and no consumer ever joins a group. Its
+ * own metadata, retries and decoders are not used: they lose topic ids, hide errors and are slow.
+ */
+
+/** A request as kafkajs' connection sends it. */
+export interface WireRequest<T> {
+  readonly request: {
+    readonly apiKey: number
+    readonly apiVersion: number
+    readonly apiName: string
+    /** kafkajs wants its own Encoder, of which it uses these two properties only. */
+    readonly encode: () => Promise<{ readonly buf: Buffer; readonly buffer: Buffer }>
+  }
+  readonly response: {
+    /** `clientSideThrottleTime`, where given, delays the next request as the broker asks (KIP-219). */
+    readonly decode: (
+      raw: Buffer,
+    ) => Promise<{ readonly value: T; readonly clientSideThrottleTime: number | null }>
+    readonly parse: (decoded: { readonly value: T }) => Promise<T>
+  }
+}
+
+/** Versions of the requests that a broker accepts, by api key. */
+export type ApiVersions = Readonly<
+  Record<number, { readonly minVersion: number; readonly maxVersion: number } | undefined>
+>
+
+/** One broker: two connections, of which fetch requests use one and all others the other. */
+export interface KafkajsBroker {
+  readonly versions: ApiVersions | null
+  readonly connectionPool: { send<T>(request: WireRequest<T>): Promise<T> }
+  /** Connects, asks for the versions and authenticates, unless that is done. */
+  connect(): Promise<void>
+}
+
+interface ConnectionPool {
+  readonly host: string
+}
+
+interface KafkajsCluster {
+  readonly rootLogger: unknown
+  readonly connectionPoolBuilder: {
+    build(destination: { readonly host: string; readonly port: number }): Promise<ConnectionPool>
+  }
+  readonly brokerPool: {
+    createBroker(options: {
+      readonly connectionPool: ConnectionPool
+      readonly logger: unknown
+    }): KafkajsBroker
+  }
+}
+
+/** Makes brokers, and can cut their connections. */
+export interface KafkajsClient {
+  createBroker(host: string, port: number): Promise<KafkajsBroker>
+  /**
+   * Destroys every open socket to that address, or all. kafkajs then rejects the requests in flight; its own
+   * disconnect would wait for their answers, which a hung broker never gives.
+   */
+  cutConnections(reason: string, address?: { readonly host: string; readonly port: number }): void
+}
+
+export function createKafkajsClient(plan: KafkaSourcePlan): KafkajsClient {
+  const sockets = new Map<Socket, ISocketFactoryArgs>()
+  const kafka = new kafkajs.Kafka({
+    brokers: [...plan.brokers],
+    clientId: plan.clientId,
+    connectionTimeout: plan.connectionTimeoutMs,
+    requestTimeout: plan.requestTimeoutMs,
+    retry: { retries: 0 },
+    // What goes wrong is reported as events and errors; kafkajs' own log would repeat it on stdout.
+    logLevel: kafkajs.logLevel.NOTHING,
+    logCreator: () => () => undefined,
+    socketFactory: (args) => {
+      const socket = openSocket(args)
+      sockets.set(socket, args)
+      socket.once('close', () => sockets.delete(socket))
+      return socket
+    },
+    ...(plan.ssl === undefined ? {} : { ssl: plan.ssl }),
+    // kafkajs keeps its authenticator in this object, so it gets one of its own.
+    ...(plan.sasl === undefined ? {} : { sasl: { ...plan.sasl } }),
+  })
+  const cluster = clusterOf(kafka)
+  return {
+    async createBroker(host, port) {
+      const connectionPool = await cluster.connectionPoolBuilder.build({ host, port })
+      return cluster.brokerPool.createBroker({ connectionPool, logger: cluster.rootLogger })
+    },
+    cutConnections(reason, address) {
+      for (const [socket, args] of sockets) {
+        if (address === undefined || (args.host === address.host && args.port === address.port)) {
+          socket.destroy(new Error(reason))
+        }
+      }
+    },
+  }
+}
+
+function clusterOf(kafka: kafkajs.Kafka): KafkajsCluster {
+  const found: KafkajsCluster[] = []
+  kafka.consumer({
+    groupId: 'never-joined',
+    allowAutoTopicCreation: false,
+    partitionAssigners: [
+      ({ cluster }) => {
+        found.push(cluster as unknown as KafkajsCluster)
+        const protocol = () => ({ name: 'none', metadata: Buffer.alloc(0) })
+        return { name: 'none', version: 0, assign: () => Promise.resolve([]), protocol }
+      },
+    ],
+  })
+  const [cluster] = found
+  if (cluster === undefined) throw new Error('kafkajs no longer hands its Cluster to partition assigners')
+  return cluster
+}
+
+const keepAliveAfterMs = 60_000
+
+function openSocket({ host, port, ssl, onConnect }: ISocketFactoryArgs): Socket {
+  // A bare `true` spreads to nothing: the defaults of tls.connect.
+  const socket = ssl
+    ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...ssl }, onConnect)
+    : connectTcp({ host, port }, onConnect)
+  socket.setKeepAlive(true, keepAliveAfterMs)
+  socket.setNoDelay(true)
+  return socket
+}

@@ -1,0 +1,169 @@
+import type { KafkaConfig } from 'kafkajs'
+import { OncesinkError } from '../../errors.ts'
+import type { SourcePlan } from '../../pipeline/plan.ts'
+import type { StartFrom } from '../source.ts'
+import { OptionReader } from './option-reader.ts'
+
+/** What `kafka(...)` accepts. Every value is checked when the job is defined, and frozen. */
+export interface KafkaOptions {
+  /** Bootstrap addresses, `host:port` (IPv6 as `[address]:port`); at least one. The rest of the cluster is found. */
+  readonly brokers: readonly string[]
+  /** Topics to read, by exact name; at least one. They must exist: oncesink never creates one. */
+  readonly topics: readonly string[]
+  /**
+   * Where a partition begins that has no position in SQL yet; never looked at afterwards.
+   * Explicit offsets are inclusive bigints; partitions not named begin at the earliest offset.
+   * @default 'earliest'
+   */
+  readonly startFrom?: StartFrom
+  /**
+   * `read_committed` hides records of aborted transactions and waits at open ones; `read_uncommitted` shows all.
+   * @default 'read_committed'
+   */
+  readonly isolation?: 'read_committed' | 'read_uncommitted'
+  /** Who owns which partition: `all` means that this process owns every one. @default 'all' */
+  readonly assignment?: 'all'
+  /** Name by which brokers log and meter this client. @default 'oncesink' */
+  readonly clientId?: string
+  /** TLS: `true`, or the options of Node's `tls.connect`, handed through to kafkajs. @default plain text */
+  readonly ssl?: KafkaConfig['ssl']
+  /** SASL mechanism and credentials, handed through to kafkajs. @default none */
+  readonly sasl?: KafkaConfig['sasl']
+  /** How long one broker may take to accept a connection, in milliseconds. @default 5000, from 1 */
+  readonly connectionTimeoutMs?: number
+  /**
+   * How long a broker may take to answer one request before its connection is dropped, in milliseconds; more than
+   * `fetch.maxWaitMs`. @default 10000, from 1
+   */
+  readonly requestTimeoutMs?: number
+  /** How often topics, partitions and leaders are asked for again, in milliseconds. @default 30000, from 100 */
+  readonly metadataRefreshMs?: number
+  readonly fetch?: KafkaFetchOptions
+}
+
+/** How records are fetched. The brokers treat the byte limits as soft: one record batch is always sent whole. */
+export interface KafkaFetchOptions {
+  /** How long a broker holds a fetch that has nothing to return yet, in milliseconds. @default 500, 1 to 60000 */
+  readonly maxWaitMs?: number
+  /** Bytes that a broker waits for (up to `maxWaitMs`) before it answers. @default 1, from 1 */
+  readonly minBytes?: number
+  /** Bytes of one partition in one response. @default 1048576 (1 MiB), from 1024 */
+  readonly maxBytesPerPartition?: number
+  /** Bytes of one response; at least `maxBytesPerPartition`. @default 16777216 (16 MiB), up to 256 MiB */
+  readonly maxBytes?: number
+}
+
+/** A Kafka source with every option resolved, validated and frozen. Made by {@link kafka}. */
+export interface KafkaSourcePlan extends SourcePlan {
+  readonly kind: 'kafka'
+  readonly brokers: readonly string[]
+  readonly topics: readonly string[]
+  readonly startFrom: StartFrom
+  readonly isolation: 'read_committed' | 'read_uncommitted'
+  readonly assignment: 'all'
+  readonly clientId: string
+  readonly ssl: KafkaConfig['ssl']
+  readonly sasl: KafkaConfig['sasl']
+  readonly connectionTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly metadataRefreshMs: number
+  readonly fetch: Required<KafkaFetchOptions>
+}
+
+const int32Max = 2 ** 31 - 1
+const mebibyte = 1024 * 1024
+
+/**
+ * Describes a Kafka source.
+ * @throws OncesinkError CONFIGURATION_INVALID that names the option and says what it should be
+ */
+export function kafka(options: KafkaOptions): KafkaSourcePlan {
+  const read = new OptionReader('kafka', options)
+  const plan: KafkaSourcePlan = {
+    kind: 'kafka',
+    brokers: read.strings('brokers', isBrokerAddress, 'must be addresses like "localhost:9092"'),
+    topics: read.strings(
+      'topics',
+      isTopicName,
+      'must be topic names (up to 249 letters, digits, ".", "_", "-")',
+    ),
+    startFrom: readStartFrom(read),
+    isolation: read.oneOf('isolation', ['read_committed', 'read_uncommitted'], 'read_committed'),
+    assignment: read.oneOf('assignment', ['all'], 'all'),
+    clientId: read.string('clientId', 'oncesink'),
+    ssl: read.ssl(),
+    sasl: read.sasl(),
+    connectionTimeoutMs: read.integer('connectionTimeoutMs', 5000, 1, int32Max),
+    requestTimeoutMs: read.integer('requestTimeoutMs', 10_000, 1, int32Max),
+    metadataRefreshMs: read.integer('metadataRefreshMs', 30_000, 100, int32Max),
+    fetch: readFetch(read.nested('fetch')),
+  }
+  read.refuseUnknown()
+  refuseContradictions(plan)
+  return Object.freeze(plan)
+}
+
+function readFetch(read: OptionReader): Required<KafkaFetchOptions> {
+  const fetch = {
+    maxWaitMs: read.integer('maxWaitMs', 500, 1, 60_000),
+    minBytes: read.integer('minBytes', 1, 1, int32Max),
+    maxBytesPerPartition: read.integer('maxBytesPerPartition', mebibyte, 1024, 256 * mebibyte),
+    maxBytes: read.integer('maxBytes', 16 * mebibyte, 1024, 256 * mebibyte),
+  }
+  read.refuseUnknown()
+  return Object.freeze(fetch)
+}
+
+function readStartFrom(read: OptionReader): StartFrom {
+  const value = read.raw('startFrom')
+  if (value === undefined) return 'earliest'
+  if (value === 'earliest' || value === 'latest') return value
+  const cure = `must be 'earliest', 'latest' or { offsets: { topic: { partition: 0n } } }`
+  const offsets = read.objectIn('startFrom', value, cure)
+  const named = read.objectIn('startFrom.offsets', offsets.offsets, cure)
+  if (Object.keys(offsets).length !== 1) throw read.invalid('startFrom', cure)
+  const topics: Record<string, Readonly<Record<number, bigint>>> = {}
+  for (const [topic, partitions] of Object.entries(named)) {
+    const where = `startFrom.offsets.${topic}`
+    const byPartition: Record<number, bigint> = {}
+    for (const [partition, offset] of Object.entries(read.objectIn(where, partitions, cure))) {
+      if (!/^\d{1,9}$/.test(partition)) throw read.invalid(where, 'must be keyed by partition numbers from 0')
+      if (typeof offset !== 'bigint' || offset < 0n || offset > BigInt(Number.MAX_SAFE_INTEGER)) {
+        throw read.invalid(`${where}.${partition}`, 'must be an offset: a bigint from 0n, like 1200n')
+      }
+      byPartition[Number(partition)] = offset
+    }
+    topics[topic] = Object.freeze(byPartition)
+  }
+  return Object.freeze({ offsets: Object.freeze(topics) })
+}
+
+function refuseContradictions(plan: KafkaSourcePlan): void {
+  const refuse = (message: string) => {
+    throw new OncesinkError('CONFIGURATION_INVALID', `kafka(): ${message}`)
+  }
+  const subscribed = new Set(plan.topics)
+  if (subscribed.size !== plan.topics.length) refuse('topics names a topic twice; name each one once')
+  if (typeof plan.startFrom === 'object') {
+    for (const topic of Object.keys(plan.startFrom.offsets)) {
+      if (!subscribed.has(topic))
+        refuse(`startFrom.offsets names "${topic}", which is not in topics; add it there`)
+    }
+  }
+  if (plan.fetch.maxBytes < plan.fetch.maxBytesPerPartition) {
+    refuse('fetch.maxBytes is smaller than fetch.maxBytesPerPartition; raise the former or lower the latter')
+  }
+  if (plan.requestTimeoutMs <= plan.fetch.maxWaitMs) {
+    refuse('requestTimeoutMs must be more than fetch.maxWaitMs, or every idle fetch would time out')
+  }
+}
+
+function isBrokerAddress(text: string): boolean {
+  const match = /^(?:\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[1])
+  return port >= 1 && port <= 65_535
+}
+
+function isTopicName(text: string): boolean {
+  return /^[a-zA-Z0-9._-]{1,249}$/.test(text) && text !== '.' && text !== '..'
+}

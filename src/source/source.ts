@@ -1,0 +1,139 @@
+import type { OffsetRange } from '../model/offset-range.ts'
+import type { TopicPartition } from '../model/topic-partition.ts'
+import type { SegmentSlice } from './record-segment.ts'
+
+/**
+ * The port behind which Kafka (or a simulation) stands.
+ *
+ * A source never decides where a job resumes: `seek` does, and it is called for every partition after every claim.
+ */
+export interface Source {
+  /**
+   * Connects.
+   * @throws OncesinkError SOURCE_UNAVAILABLE (nobody answers), SOURCE_REFUSED (credentials, authorisation),
+   *   TOPIC_MISSING
+   */
+  open(): Promise<void>
+
+  /** Asks the brokers, now, for the cluster and the subscribed topics. Same errors as {@link open}. */
+  describe(): Promise<SourceDescription>
+
+  /** Where the configured `startFrom` begins for each partition, in the order given. */
+  startOffsets(partitions: readonly TopicPartition[], startFrom: StartFrom): Promise<bigint[]>
+
+  /** The log's bounds now, in the order given. */
+  watermarks(partitions: readonly TopicPartition[]): Promise<Watermarks[]>
+
+  /**
+   * Sets where each partition's next fetch starts, drops everything buffered for it, and from then on refuses
+   * responses to fetches that were sent before. Before it resolves it has compared topic ids and asked the leaders
+   * whether the log was truncated below the position.
+   * @throws OncesinkError TOPIC_RECREATED, LOG_TRUNCATED, OFFSET_OUT_OF_RANGE, SOURCE_UNAVAILABLE
+   */
+  seek(positions: readonly SeekPosition[]): Promise<void>
+
+  /** Stops reading partitions, and drops what is buffered for them. */
+  drop(partitions: readonly TopicPartition[]): void
+
+  /**
+   * Takes buffered records, at most one range per partition, in partition order, and waits for them if there are
+   * none. Each range starts where the partition's previous one ended (or at the last seek). Returns early, perhaps
+   * with nothing, when `limits.maxWaitMs` has passed or `signal` is aborted.
+   * @throws OncesinkError the reason why reading cannot go on (OFFSET_OUT_OF_RANGE, TOPIC_RECREATED, ...); passing
+   *   troubles are retried inside and reported as events
+   */
+  take(limits: TakeLimits, signal: AbortSignal): Promise<FetchedRange[]>
+
+  /** What is known, without asking, of every partition being read. */
+  progress(): PartitionProgress[]
+
+  /** Closes connections. Never throws. */
+  close(): Promise<void>
+}
+
+export interface SourceDescription {
+  readonly clusterId: string
+  /** Sorted by topic name. */
+  readonly topics: readonly TopicDescription[]
+}
+
+export interface TopicDescription {
+  readonly topic: string
+  /** Kafka's id of the topic: a UUID with dashes. A recreated topic has another one. */
+  readonly topicId: string
+  /** Number of partitions; they are numbered from 0. */
+  readonly partitions: number
+}
+
+/**
+ * Where a partition that has no position in SQL yet begins:
+ * - `earliest`: the log start offset;
+ * - `latest`: the last stable offset (read_committed) or the high watermark (read_uncommitted);
+ * - explicit offsets: by topic, then by partition; each named partition begins at that offset (inclusive).
+ *   Partitions that are not named begin at earliest.
+ */
+export type StartFrom =
+  | 'earliest'
+  | 'latest'
+  | { readonly offsets: Readonly<Record<string, Readonly<Record<number, bigint>>>> }
+
+export interface Watermarks extends TopicPartition {
+  /** Log start offset: the first offset that can still be read. */
+  readonly low: bigint
+  /** High watermark: the offset after the last replicated record. */
+  readonly high: bigint
+  /** Last stable offset: the first offset that belongs to an open transaction, else the high watermark. */
+  readonly lastStable: bigint
+}
+
+export interface SeekPosition extends TopicPartition {
+  readonly nextOffset: bigint
+  /** Leader epoch of the last committed record batch, or -1 when unknown (nothing committed yet). */
+  readonly leaderEpoch: number
+  /** Topic id that the position belongs to. */
+  readonly topicId: string
+}
+
+export interface TakeLimits {
+  /** Upper bound of records over all ranges; at least 1. */
+  readonly maxRecords: number
+  /** How long to wait for the first record, in milliseconds. */
+  readonly maxWaitMs: number
+  /**
+   * Whether to return ranges without visible records (control batches, aborted transactions) when there is nothing
+   * else. When false they are kept and become part of the partition's next range.
+   */
+  readonly includeEmptyRanges: boolean
+  /**
+   * `fair`: every partition with data gets its share. `sequential`: partitions in order, each drained before the
+   * next one is touched (how a rejected batch is bisected).
+   */
+  readonly order: 'fair' | 'sequential'
+  /**
+   * Where given, nothing at or past this offset is taken from the partition (exclusive upper bounds by
+   * `topicPartitionKey`); partitions that are not named are not bounded.
+   */
+  readonly until?: ReadonlyMap<string, bigint>
+}
+
+/** A half-open range of one partition with all its visible records. */
+export interface FetchedRange {
+  readonly range: OffsetRange
+  /** Number of visible records. */
+  readonly records: number
+  /** Bytes of the log that the range covers, as fetched. */
+  readonly bytes: number
+  /** Visible records in offset order. */
+  readonly slices: readonly SegmentSlice[]
+  /** Leader epoch of the last record batch of the range. */
+  readonly leaderEpoch: number
+}
+
+export interface PartitionProgress extends TopicPartition {
+  /** Next offset that {@link Source.take} will return. */
+  readonly position: bigint
+  /** End of the log for this job's isolation level, as of the last fetch response. */
+  readonly endOffset: bigint
+  readonly bufferedBytes: number
+  readonly bufferedRecords: number
+}

@@ -1,0 +1,42 @@
+import type { PartitionResult } from '../executor/executor.ts'
+import type { Claim } from '../model/claim.ts'
+import type { RangeOutcome } from '../model/outcome.ts'
+
+/**
+ * How results and offsets get into one commit. One batch at a time; the driver has fetched and computed it.
+ * The outcome is told per range: some strategies commit some ranges and not others.
+ */
+export interface Strategy {
+  readonly name: string
+  /** Never rejects for a failed batch: what happened is in the outcomes. It rejects only with `crash` errors. */
+  commit(batch: ComputedBatch): Promise<CommitReport>
+}
+
+export interface ComputedBatch {
+  /** Random UUID of the batch. */
+  readonly batchId: string
+  /** Results in partition order, at least one. */
+  readonly results: readonly PartitionResult[]
+  /** The claim of each result's partition, in the same order. */
+  readonly claims: readonly Claim[]
+}
+
+export interface CommitReport {
+  /** One outcome per range, in the order of the batch's results. */
+  readonly outcomes: readonly RangeOutcome[]
+  /** Rows handed to the sinks. */
+  readonly rows: number
+  /** Durations in milliseconds. */
+  readonly phases: CommitPhases
+}
+
+export interface CommitPhases {
+  /** BEGIN and compare-and-set. */
+  readonly advanceMs: number
+  /** The sinks' rows. */
+  readonly rowsMs: number
+  /** Ledger rows. */
+  readonly ledgerMs: number
+  /** COMMIT. */
+  readonly commitMs: number
+}

@@ -1,0 +1,80 @@
+import type { Claim } from '../model/claim.ts'
+import type { OffsetRange } from '../model/offset-range.ts'
+import type { TopicPartition } from '../model/topic-partition.ts'
+
+/** Everything a running job tells the outside. Listeners are called synchronously and must not throw. */
+export interface JobEvents {
+  /** A micro-batch has committed. */
+  batch: BatchEvent
+  /** Partitions were claimed and sought to their stored positions. */
+  claimed: { readonly claims: readonly Claim[] }
+  /** Partitions are no longer this process's. */
+  lost: { readonly partitions: readonly TopicPartition[] }
+  /** A batch did not commit and is run again from the positions in SQL. */
+  batchFailed: BatchFailedEvent
+  /** Something is away and is tried again after `delayMs`. */
+  retrying: {
+    readonly what: 'source' | 'database'
+    readonly error: Error
+    readonly attempt: number
+    readonly delayMs: number
+  }
+  /** What was away answers again. */
+  recovered: { readonly what: 'source' | 'database' }
+  /** A session of an earlier owner held a lock and was ended. */
+  blockerEnded: { readonly application: string }
+  /** An unknown COMMIT outcome was settled by reading the position: it had committed, or had not. */
+  outcomeSettled: { readonly batchId: string; readonly committed: boolean }
+  /** Something a person should know that does not stop the job. */
+  warning: { readonly message: string }
+  stateChanged: { readonly from: JobState; readonly to: JobState }
+}
+
+export type JobState = 'starting' | 'running' | 'recovering' | 'stopping' | 'stopped' | 'failed'
+
+export interface BatchEvent {
+  readonly batchId: string
+  readonly ranges: readonly OffsetRange[]
+  readonly records: number
+  readonly bytes: number
+  readonly rows: number
+  /** Durations in milliseconds. */
+  readonly durations: {
+    /** Waiting for records and fetching them. */
+    readonly computeMs: number
+    readonly advanceMs: number
+    readonly rowsMs: number
+    readonly ledgerMs: number
+    readonly commitMs: number
+  }
+  /** Log end minus position over all partitions, in offsets, as last seen. */
+  readonly lagRecords: bigint
+}
+
+export interface BatchFailedEvent {
+  readonly batchId: string
+  readonly ranges: readonly OffsetRange[]
+  readonly reason: 'aborted' | 'fenced' | 'unknown'
+  readonly error: Error | null
+}
+
+type Listener<E> = (event: E) => void
+
+/** A typed, synchronous emitter. */
+export class EventBus<Events extends object> {
+  readonly #listeners = new Map<keyof Events, Set<Listener<never>>>()
+
+  /** Adds a listener; the returned function removes it. */
+  on<K extends keyof Events>(name: K, listener: Listener<Events[K]>): () => void {
+    const set = this.#listeners.get(name) ?? new Set()
+    this.#listeners.set(name, set)
+    set.add(listener as Listener<never>)
+    return () => set.delete(listener as Listener<never>)
+  }
+
+  emit<K extends keyof Events>(name: K, event: Events[K]): void {
+    for (const listener of this.#listeners.get(name) ?? []) (listener as Listener<Events[K]>)(event)
+  }
+}
+
+export type JobEventBus = EventBus<JobEvents>

@@ -1,0 +1,87 @@
+import { hostname } from 'node:os'
+import { pid } from 'node:process'
+import type { Dialect } from './database/dialect.ts'
+import { createPostgresDialect } from './database/postgres/dialect.ts'
+import type { PostgresPlan } from './database/postgres/options.ts'
+import { Claimer } from './database/protocol/claim.ts'
+import { JobSession } from './database/protocol/session.ts'
+import type { DriverDeps } from './driver/driver.ts'
+import { Ownership } from './driver/ownership.ts'
+import { OncesinkError } from './errors.ts'
+import { createInlineExecutor } from './executor/inline.ts'
+import { compilePartitionTask } from './executor/partition-task.ts'
+import type { Job } from './job/job.ts'
+import { shapeOf, sinkTablesOf } from './job/shape.ts'
+import type { Runtime } from './runtime/runtime.ts'
+import { createAllPartitions } from './source/kafka/all-partitions.ts'
+import { createKafkaSource } from './source/kafka/kafka-source.ts'
+import type { KafkaSourcePlan } from './source/kafka/options.ts'
+import type { Source } from './source/source.ts'
+import { collectThenCommit } from './strategy/collect-then-commit.ts'
+import type { JobEventBus } from './telemetry/events.ts'
+
+/** The one place where concrete parts are put behind their ports. */
+export interface Wired extends DriverDeps {
+  readonly dialect: Dialect
+}
+
+export interface WireOptions {
+  /** See {@link Claimer}: a changed shape replaces the stored one. */
+  readonly acceptShapeChange: boolean
+}
+
+export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: WireOptions): Wired {
+  const dialect = createDialect(job, runtime)
+  const source = createSource(job, runtime, events)
+  const session = new JobSession(dialect, { job: job.name, owner: `${hostname()}:${pid}` }, runtime)
+  const claimer = new Claimer({
+    session,
+    source,
+    startFrom: job.root.source.startFrom,
+    identity: {
+      job: job.name,
+      shape: shapeOf(job),
+      codeVersion: job.codeVersion,
+      sinkTables: sinkTablesOf(job),
+      acceptShapeChange: options.acceptShapeChange,
+    },
+    events,
+  })
+  const task = compilePartitionTask(job.root, job.pipelines, runtime.clock)
+  return {
+    job,
+    runtime,
+    events,
+    dialect,
+    source,
+    session,
+    claimer,
+    membership: createAllPartitions(source, { runtime, metadataRefreshMs: kafkaPlan(job).metadataRefreshMs }),
+    executor: createInlineExecutor(source, task, runtime),
+    strategy: collectThenCommit(session, job.pipelines),
+    ownership: new Ownership(),
+  }
+}
+
+/** The job's database, for commands that look but do not run the job. */
+export function createDialect(job: Job, runtime: Runtime): Dialect {
+  if (job.database.engine === 'postgres') return createPostgresDialect(job.database as PostgresPlan, runtime)
+  throw new OncesinkError(
+    'CONFIGURATION_INVALID',
+    `database engine '${job.database.engine}' is not supported: use postgres({ connectionString }) from 'oncesink'`,
+  )
+}
+
+/** The job's source, for commands that look but do not run the job. */
+export function createSource(job: Job, runtime: Runtime, events: JobEventBus): Source {
+  return createKafkaSource(kafkaPlan(job), { runtime, events, maxBufferedBytes: job.limits.maxBufferedBytes })
+}
+
+function kafkaPlan(job: Job): KafkaSourcePlan {
+  const { source } = job.root
+  if (source.kind === 'kafka') return source as KafkaSourcePlan
+  throw new OncesinkError(
+    'CONFIGURATION_INVALID',
+    `source '${source.kind}' is not supported: use kafka({ brokers, topics }) from 'oncesink'`,
+  )
+}

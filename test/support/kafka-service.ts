@@ -1,0 +1,92 @@
+import { type Admin, Kafka, logLevel, type Message, Partitioners, type Producer } from 'kafkajs'
+import { afterAll, inject } from 'vitest'
+import { type KafkaOptions, type NativeKafka, startNativeKafka } from '../../src/services/index.ts'
+import { uniqueName } from './unique.ts'
+
+/** Where the Kafka of this run is. */
+export function kafkaService(): { readonly brokers: string[] } {
+  return { brokers: inject('kafkaBrokers') }
+}
+
+/** A broker that belongs to the test alone, for tests that kill it; it ends after the test file. */
+export async function ownKafka(options: KafkaOptions = {}): Promise<NativeKafka> {
+  const kafka = await startNativeKafka(options)
+  cleanUp.push(() => kafka.stop())
+  return kafka
+}
+
+/** A plain kafkajs client, for what a test does from outside. */
+export function kafkaClient(brokers: string[] = kafkaService().brokers): Kafka {
+  return new Kafka({ clientId: 'oncesink-test', brokers, logLevel: logLevel.NOTHING })
+}
+
+export interface TopicOptions {
+  /** Default 1. */
+  readonly partitions?: number
+  /** Topic configuration, such as `{ 'retention.ms': '1000' }`. */
+  readonly config?: Readonly<Record<string, string>>
+  /** Default: the Kafka of this run. */
+  readonly brokers?: string[]
+}
+
+/** Creates a topic with a unique name that begins with `stem`, and returns the name; deleted after the test file. */
+export async function createTopic(stem: string, options: TopicOptions = {}): Promise<string> {
+  const topic = uniqueName(stem)
+  const { partitions = 1, config = {}, brokers = kafkaService().brokers } = options
+  const { admin } = await clients(brokers)
+  const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
+  await admin.createTopics({
+    waitForLeaders: true,
+    topics: [{ topic, numPartitions: partitions, configEntries }],
+  })
+  // A broker of a test's own takes its topics along.
+  if (brokers.join() === kafkaService().brokers.join()) {
+    cleanUp.push(() => admin.deleteTopics({ topics: [topic] }))
+  }
+  return topic
+}
+
+/**
+ * Appends records, acknowledged by the broker before it resolves. A record goes to its `partition`, or where its key
+ * sends it; records for one partition keep their order.
+ */
+export async function produce(
+  topic: string,
+  records: readonly Message[],
+  brokers: string[] = kafkaService().brokers,
+): Promise<void> {
+  const { producer } = await clients(brokers)
+  await producer.send({ topic, messages: [...records], acks: -1 })
+}
+
+interface Clients {
+  readonly admin: Admin
+  readonly producer: Producer
+}
+
+const connected = new Map<string, Promise<Clients>>()
+const cleanUp: (() => Promise<unknown>)[] = []
+
+function clients(brokers: string[]): Promise<Clients> {
+  const known = connected.get(brokers.join())
+  if (known) return known
+  const connecting = connect(brokers)
+  connected.set(brokers.join(), connecting)
+  return connecting
+}
+
+async function connect(brokers: string[]): Promise<Clients> {
+  const kafka = kafkaClient(brokers)
+  const admin = kafka.admin()
+  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner })
+  await Promise.all([admin.connect(), producer.connect()])
+  return { admin, producer }
+}
+
+afterAll(async () => {
+  for (const step of cleanUp.splice(0)) await step()
+  for (const { admin, producer } of await Promise.all(connected.values())) {
+    await Promise.all([admin.disconnect(), producer.disconnect()])
+  }
+  connected.clear()
+})

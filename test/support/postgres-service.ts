@@ -1,0 +1,54 @@
+import knexFactory, { type Knex } from 'knex'
+import { afterAll, inject } from 'vitest'
+import { type NativePostgres, type PostgresOptions, startNativePostgres } from '../../src/services/index.ts'
+import { uniqueName } from './unique.ts'
+
+/** Where the PostgreSQL of this run is: the URL of its maintenance database, as a superuser. */
+export function postgresService(): { readonly url: string } {
+  return { url: inject('postgresUrl') }
+}
+
+/** A server that belongs to the test alone, for tests that kill it; it ends after the test file. */
+export async function ownPostgres(options: PostgresOptions = {}): Promise<NativePostgres> {
+  const postgres = await startNativePostgres(options)
+  cleanUp.push(() => postgres.stop())
+  return postgres
+}
+
+export interface TestDatabase {
+  readonly url: string
+  readonly name: string
+  /** A pool for what a test does from outside. */
+  readonly knex: Knex
+}
+
+/** Creates an empty database with a unique name that begins with `stem`; dropped after the test file. */
+export async function createDatabase(
+  stem = 'test',
+  serverUrl: string = postgresService().url,
+): Promise<TestDatabase> {
+  const name = uniqueName(stem)
+  const url = new URL(serverUrl)
+  url.pathname = `/${name}`
+  const server = connect(serverUrl)
+  await server.raw('CREATE DATABASE ??', [name])
+  const knex = connect(url.href)
+  cleanUp.push(async () => {
+    await knex.destroy()
+    // A server of a test's own may be down by now, and takes its databases along.
+    if (serverUrl === postgresService().url) await server.raw('DROP DATABASE ?? WITH (FORCE)', [name])
+    await server.destroy()
+  })
+  return { url: url.href, name, knex }
+}
+
+const cleanUp: (() => Promise<unknown>)[] = []
+
+function connect(connectionString: string): Knex {
+  return knexFactory({ client: 'pg', connection: { connectionString }, pool: { min: 0, max: 4 } })
+}
+
+afterAll(async () => {
+  // Databases before the servers that they are on.
+  for (const step of cleanUp.splice(0).reverse()) await step()
+})

@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest'
+import { RecordCounts } from '../../../src/check/record-counts.ts'
+import type { LedgerRow } from '../../../src/database/dialect.ts'
+import { segmentFromRecords } from '../../../src/source/record-segment.ts'
+import type { FetchedRange } from '../../../src/source/source.ts'
+import { ledgerRow } from './histories.ts'
+
+function fetched(from: number, until: number, offsets: readonly number[]): FetchedRange {
+  const segment = segmentFromRecords(
+    'orders',
+    0,
+    offsets.map((offset) => ({ offset, value: 'x' })),
+  )
+  const range = { topic: 'orders', partition: 0, from: BigInt(from), until: BigInt(until) }
+  const slices = [{ segment, begin: 0, end: offsets.length }]
+  return { range, records: offsets.length, bytes: 1, slices, leaderEpoch: 0 }
+}
+
+function batch(from: number, until: number, records: number): LedgerRow {
+  return ledgerRow({ fromOffset: BigInt(from), untilOffset: BigInt(until), records, batchId: `b${from}` })
+}
+
+const replayed = [{ topic: 'orders', partition: 0, from: 0n, until: 20n }]
+
+/** The log has 0..4, 6, 7 (5 is a marker) and 10..12; fetches do not end where batches do. */
+function counts(ledger: readonly LedgerRow[]) {
+  const recordCounts = new RecordCounts(ledger, replayed)
+  recordCounts.add(fetched(0, 5, [0, 1, 2, 3, 4]))
+  recordCounts.add(fetched(5, 20, [6, 7, 10, 11, 12]))
+  return recordCounts.finish()
+}
+
+test('batches that committed what the log has pass, wherever the fetches were cut', () => {
+  const report = counts([batch(0, 3, 3), batch(3, 8, 4), batch(8, 20, 3)])
+  expect(report).toMatchObject({ batches: 3 })
+  expect(report.violations.total + report.shrunk.total).toBe(0)
+})
+
+describe('negative controls', () => {
+  test('a batch that has skipped a record inside its range is a violation', () => {
+    const { violations } = counts([batch(0, 3, 3), batch(3, 8, 3), batch(8, 20, 3)])
+    expect(violations.first).toMatchObject([{ class: 'record-count', batchId: 'b3' }])
+    expect(violations.first[0]?.message).toContain(
+      'committed 3 records of orders/0 [3, 8), and the log has 4 there',
+    )
+  })
+
+  test('a batch with more records than the log has left may have met compaction: that is said, not judged', () => {
+    const { violations, shrunk } = counts([batch(0, 3, 3), batch(3, 8, 5), batch(8, 20, 3)])
+    expect([violations.total, shrunk.total]).toEqual([0, 1])
+  })
+
+  test('one too few and one too many in two batches do not cancel', () => {
+    const { violations, shrunk } = counts([batch(0, 3, 2), batch(3, 8, 5)])
+    expect([violations.total, shrunk.total]).toEqual([1, 1])
+  })
+})
+
+test('batches outside of what was read again are not counted', () => {
+  expect(counts([batch(15, 25, 99)])).toMatchObject({ batches: 0 })
+})
+
+test('records between batches belong to none of them', () => {
+  const { violations, shrunk } = counts([batch(0, 2, 2), batch(4, 8, 3)])
+  expect(violations.total + shrunk.total).toBe(0)
+})

@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest'
+import { bytes } from '../../../src/decode/bytes.ts'
+import type { Decoder } from '../../../src/decode/decoder.ts'
+import { decoderFromFunction } from '../../../src/decode/from-function.ts'
+import { json } from '../../../src/decode/json.ts'
+import { string } from '../../../src/decode/string.ts'
+import type { RecordMeta } from '../../../src/model/record-meta.ts'
+
+const meta: RecordMeta = {
+  topic: 't',
+  partition: 0,
+  offset: 0n,
+  timestampMs: 0,
+  key: null,
+  headers: new Map(),
+}
+
+/** Decodes `value` from the middle of a larger buffer, as in a fetch response. */
+function decode<T>(decoder: Decoder<T>, value: Uint8Array | string | null): T {
+  if (value === null) return decoder.decode(Buffer.from('before'), 3, -1, meta)
+  const own = Buffer.from(value)
+  const buffer = Buffer.concat([Buffer.from('{"'), own, Buffer.from([0xff])])
+  return decoder.decode(buffer, 2, 2 + own.length, meta)
+}
+
+describe('json', () => {
+  test('gives what JSON.parse gives for the bytes of the record alone', () => {
+    expect(decode(json(), '{"item":"é\\u0000","n":[1,null]}')).toEqual({ item: 'é\0', n: [1, null] })
+    expect(decode(json(), 'null')).toBeNull()
+  })
+
+  test('keeps a field named __proto__ a field', () => {
+    const value = decode(json<object>(), '{"__proto__":{"polluted":true}}')
+    expect(Object.keys(value)).toEqual(['__proto__'])
+    expect('polluted' in value).toBe(false)
+  })
+
+  test.each([
+    ['an empty value', '', /not JSON/],
+    ['a cut text', '{"a":', /not JSON/],
+    ['a byte order mark', '\ufeff{}', /byte order mark/],
+    ['an invalid byte inside a string', Buffer.from([0x22, 0xff, 0x22]), /not valid UTF-8/],
+    ['a surrogate encoded in UTF-8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), /not valid UTF-8/],
+    ['a tombstone', null, /tombstone/],
+  ])('refuses %s with the reason', (_, value, reason) => {
+    expect(() => decode(json(), value)).toThrow(reason)
+  })
+
+  test('accepts a replacement character that is really there', () => {
+    expect(decode(json(), '"\ufffd"')).toBe('\ufffd')
+  })
+})
+
+describe('string', () => {
+  test('gives the text', () => expect(decode(string(), 'héllo')).toBe('héllo'))
+
+  test('refuses invalid UTF-8 and tombstones', () => {
+    expect(() => decode(string(), Buffer.from([0xc3]))).toThrow(/not valid UTF-8/)
+    expect(() => decode(string(), null)).toThrow(/tombstone/)
+  })
+})
+
+describe('bytes', () => {
+  test('gives a copy that does not change with the buffer', () => {
+    const buffer = Buffer.from('abcd')
+    const value = bytes().decode(buffer, 1, 3, meta)
+    buffer.fill(0)
+    expect(value).toEqual(new Uint8Array([98, 99]))
+    expect(value.buffer.byteLength).toBe(2)
+  })
+
+  test('refuses tombstones', () => expect(() => decode(bytes(), null)).toThrow(/tombstone/))
+})
+
+describe('a decoding function', () => {
+  test('is given the bytes, or null for a tombstone, and the meta data', () => {
+    const decoder = decoderFromFunction((value, { topic }) => [topic, value && Buffer.from(value).toString()])
+    expect(decode(decoder, 'abc')).toEqual(['t', 'abc'])
+    expect(decode(decoder, null)).toEqual(['t', null])
+  })
+})

@@ -1,0 +1,68 @@
+import { describe, expect, test } from 'vitest'
+import { Ownership } from '../../../src/driver/ownership.ts'
+import type { Claim } from '../../../src/model/claim.ts'
+
+const claim = (partition: number, nextOffset: bigint): Claim => ({
+  topic: 't',
+  partition,
+  nextOffset,
+  epoch: 1n,
+  claimId: 'c',
+  incarnation: 0,
+  seq: 0n,
+  leaderEpoch: 0,
+  topicId: 'id',
+})
+const result = (partition: number, from: bigint, until: bigint) => ({
+  range: { topic: 't', partition, from, until },
+  records: 1,
+  bytes: 0,
+  leaderEpoch: 0,
+  partials: [],
+})
+
+describe('what the process knows of its positions', () => {
+  test('a range that does not start at the committed position is a violated invariant, before anything is sent', () => {
+    const ownership = new Ownership()
+    ownership.replace([claim(0, 10n)])
+    expect(() => ownership.claimsFor([result(0, 11n, 12n)])).toThrow(/committed up to 10/)
+    expect(() => ownership.claimsFor([result(0, 9n, 12n)])).toThrow(/committed up to 10/)
+    expect(ownership.claimsFor([result(0, 10n, 12n)])).toEqual([claim(0, 10n)])
+  })
+
+  test('a range of a partition that is not owned is a violated invariant', () => {
+    const ownership = new Ownership()
+    ownership.replace([claim(0, 0n)])
+    ownership.remove([{ topic: 't', partition: 0 }])
+    expect(() => ownership.claimsFor([result(0, 0n, 1n)])).toThrow(/not owned/)
+  })
+
+  test('an acknowledged range moves the position and counts the batch', () => {
+    const ownership = new Ownership()
+    ownership.replace([claim(1, 5n), claim(0, 0n)])
+    ownership.advance([{ topic: 't', partition: 1, from: 5n, until: 9n }])
+    expect(ownership.claims()).toEqual([claim(0, 0n), { ...claim(1, 9n), seq: 1n }])
+  })
+
+  test('the bounds of a run that ends are reached when every partition is at or past its own', () => {
+    const ownership = new Ownership()
+    ownership.replace([claim(0, 5n), claim(1, 9n)])
+    expect(
+      ownership.hasReached(
+        new Map([
+          ['t/0', 5n],
+          ['t/1', 10n],
+        ]),
+      ),
+    ).toBe(false)
+    expect(
+      ownership.hasReached(
+        new Map([
+          ['t/0', 5n],
+          ['t/1', 9n],
+        ]),
+      ),
+    ).toBe(true)
+    expect(ownership.hasReached(new Map([['t/0', 4n]]))).toBe(true)
+  })
+})

@@ -1,0 +1,132 @@
+import { describe, expect, test } from 'vitest'
+import { Planner } from '../../../src/driver/planner.ts'
+import type { PartitionResult } from '../../../src/executor/executor.ts'
+import type { Claim } from '../../../src/model/claim.ts'
+
+const claim = (partition: number, nextOffset: bigint): Claim => ({
+  topic: 't',
+  partition,
+  nextOffset,
+  epoch: 1n,
+  claimId: 'c',
+  incarnation: 0,
+  seq: 1n,
+  leaderEpoch: 0,
+  topicId: 'id',
+})
+const result = (partition: number, from: bigint, until: bigint, records: number): PartitionResult => ({
+  range: { topic: 't', partition, from, until },
+  records,
+  bytes: 0,
+  leaderEpoch: 0,
+  partials: [],
+})
+const newPlanner = () => new Planner({ maxRecordsPerBatch: 1000, until: null })
+const owned = [claim(0, 0n), claim(1, 50n)]
+
+describe('how large the next batch may be', () => {
+  test('a normal batch has all the records that are allowed, from every partition, without bounds', () => {
+    expect(newPlanner().next(0)).toEqual({
+      maxRecords: 1000,
+      maxWaitMs: 1000,
+      includeEmptyRanges: false,
+      order: 'fair',
+    })
+  })
+
+  test('ranges without visible records are asked for once nothing was committed for 5 seconds', () => {
+    expect(newPlanner().next(4_999).includeEmptyRanges).toBe(false)
+    expect(newPlanner().next(5_000).includeEmptyRanges).toBe(true)
+  })
+
+  test('a run that ends somewhere never takes more, and asks for empty ranges so that it gets there', () => {
+    const until = new Map([['t/0', 7n]])
+    const plan = new Planner({ maxRecordsPerBatch: 10, until }).next(0)
+    expect(plan.until).toEqual(until)
+    expect(plan.includeEmptyRanges).toBe(true)
+  })
+})
+
+describe('a rejected batch is bisected by batches of their own', () => {
+  test('the first half is next, in partition order, and partitions without suspects wait', () => {
+    const planner = newPlanner()
+    expect(planner.rejected([result(0, 0n, 10n, 10)], owned)).toBe(true)
+    const plan = planner.next(0)
+    expect(plan.maxRecords).toBe(5)
+    expect(plan.order).toBe('sequential')
+    expect(plan.until).toEqual(
+      new Map([
+        ['t/0', 10n],
+        ['t/1', 50n],
+      ]),
+    )
+  })
+
+  test('a single record that is rejected cannot be halved', () => {
+    expect(newPlanner().rejected([result(0, 0n, 9n, 1)], owned)).toBe(false)
+  })
+
+  test('halves that pass where the whole failed end the search: nothing was poison', () => {
+    const planner = newPlanner()
+    planner.rejected([result(0, 0n, 10n, 10), result(1, 50n, 60n, 4)], owned)
+    planner.committed([{ topic: 't', partition: 0, from: 0n, until: 7n }])
+    expect(planner.next(0).order).toBe('sequential')
+    planner.committed([{ topic: 't', partition: 0, from: 7n, until: 10n }])
+    expect(planner.next(0).order).toBe('sequential')
+    planner.committed([{ topic: 't', partition: 1, from: 50n, until: 60n }])
+    expect(planner.next(0).order).toBe('fair')
+  })
+
+  test('the search for one bad record among n ends at that record, with everything before it committed', () => {
+    for (let bad = 0; bad < 37; bad += 1) {
+      const planner = newPlanner()
+      let position = 0
+      let plan = planner.next(0)
+      for (let batches = 0; batches < 100; batches += 1) {
+        const bound = Number(plan.until?.get('t/0') ?? 37n)
+        const end = Math.min(bound, position + plan.maxRecords)
+        if (end > bad) {
+          const attempt = [result(0, BigInt(position), BigInt(end), end - position)]
+          if (!planner.rejected(attempt, [claim(0, BigInt(position))])) break
+        } else {
+          planner.committed([{ topic: 't', partition: 0, from: BigInt(position), until: BigInt(end) }])
+          position = end
+        }
+        plan = planner.next(0)
+      }
+      expect(position).toBe(bad)
+    }
+  })
+})
+
+describe('a batch that fails the same way again and again', () => {
+  const attempt = [result(0, 0n, 8n, 8)]
+
+  test('is halved at the third time, not before', () => {
+    const planner = newPlanner()
+    planner.failed(attempt, owned, 'TRANSACTION_ABORTED')
+    planner.failed(attempt, owned, 'TRANSACTION_ABORTED')
+    expect(planner.next(0).maxRecords).toBe(1000)
+    planner.failed(attempt, owned, 'TRANSACTION_ABORTED')
+    expect(planner.next(0).maxRecords).toBe(4)
+  })
+
+  test('another failure, another position or a success in between starts the count again', () => {
+    const planner = newPlanner()
+    planner.failed(attempt, owned, 'TRANSACTION_ABORTED')
+    planner.failed(attempt, owned, 'TRANSACTION_ABORTED')
+    planner.failed(attempt, owned, 'DATABASE_UNAVAILABLE')
+    planner.failed([result(0, 8n, 9n, 1)], owned, 'DATABASE_UNAVAILABLE')
+    planner.committed([])
+    planner.failed([result(0, 8n, 9n, 1)], owned, 'DATABASE_UNAVAILABLE')
+    expect(planner.next(0).maxRecords).toBe(1000)
+  })
+
+  test('a single record that fails three times is given up', () => {
+    const planner = newPlanner()
+    const single = [result(0, 0n, 1n, 1)]
+    expect(planner.failed(single, owned, 'TRANSACTION_ABORTED')).toBe(true)
+    expect(planner.failed(single, owned, 'TRANSACTION_ABORTED')).toBe(true)
+    expect(planner.failed(single, owned, 'TRANSACTION_ABORTED')).toBe(false)
+  })
+})
