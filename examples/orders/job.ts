@@ -6,10 +6,12 @@ interface Order {
   at: string
 }
 
+const brokers = (process.env.KAFKA_BROKERS ?? 'localhost:9092').split(',')
+
 export default defineJob({
   name: 'orders-by-item',
   database: postgres({ connectionString: process.env.DATABASE_URL }),
-  pipeline: from(kafka({ brokers: ['localhost:9092'], topics: ['orders'], startFrom: 'earliest' }))
+  pipeline: from(kafka({ brokers, topics: [process.env.ORDERS_TOPIC ?? 'orders'], startFrom: 'earliest' }))
     .decode(json<Order>())
     .filter((o) => o.amount > 0)
     .groupBy({ item: (o) => o.item, minute: tumbling('1 minute', (o) => o.at) })

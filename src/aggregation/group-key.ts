@@ -31,18 +31,11 @@ export function groupText(keys: readonly KeyValue[]): string {
 
 /** Texts joined in key order are unique: none is a prefix of another. */
 function taggedText(key: KeyValue): string {
-  switch (typeof key) {
-    case 'string':
-      return `s${key.length}:${key}`
-    case 'number':
-      return `n${key};`
-    case 'bigint':
-      return `i${key};`
-    case 'boolean':
-      return key ? 't' : 'f'
-    case 'object':
-      return `d${key.getTime()};`
-  }
+  if (typeof key === 'string') return `s${key.length}:${key}`
+  if (typeof key === 'number') return `n${key};`
+  if (typeof key === 'bigint') return `i${key};`
+  if (typeof key === 'boolean') return key ? 't' : 'f'
+  return `d${key.getTime()};`
 }
 
 /** Checks the keys of new groups, and holds every key column to the type that it had first. */

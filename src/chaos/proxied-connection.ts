@@ -72,30 +72,38 @@ export class ProxiedConnection {
   }
 
   #fromClient(chunk: Buffer): void {
-    if (this.#opaque) return this.#pass(chunk, this.#options.server, this.#options.client)
-    for (const message of this.#frontend.push(chunk)) {
-      if (this.#state !== 'passing') return
-      if (isEncryptionRequest(message)) this.#backend.expectSingleByte()
-      const fault = this.#commits.isCommit(message) ? this.#options.faultAtCommit() : null
-      if (fault === 'cutBeforeCommit') {
-        this.#options.onInjected(fault)
-        return this.#close()
-      }
-      if (fault === 'cutAfterCommit') this.#state = 'swallowing'
-      this.#pass(message.bytes, this.#options.server, this.#options.client)
-      // The rest of an extended query (Sync) must still reach the server, or it would not answer.
-      if (fault === 'cutAfterCommit' && message.type === 'E') this.#options.server.write(sync)
+    if (this.#opaque) this.#toServer(chunk)
+    else for (const message of this.#frontend.push(chunk)) this.#clientSaid(message)
+  }
+
+  #clientSaid(message: ProtocolMessage): void {
+    // A COMMIT that is being cut is the last thing that this client says.
+    if (this.#state !== 'passing') return
+    if (isEncryptionRequest(message)) this.#backend.expectSingleByte()
+    const fault = this.#commits.isCommit(message) ? this.#options.faultAtCommit() : null
+    if (fault === 'cutBeforeCommit') {
+      this.#options.onInjected(fault)
+      this.#close()
+      return
+    }
+    this.#toServer(message.bytes)
+    if (fault === 'cutAfterCommit') {
+      this.#state = 'swallowing'
+      // The rest of an extended query, without which the server would not answer.
+      if (message.type === 'E') this.#toServer(sync)
     }
   }
 
   #fromServer(chunk: Buffer): void {
-    if (this.#opaque) return this.#pass(chunk, this.#options.client, this.#options.server)
-    for (const message of this.#backend.push(chunk)) {
+    if (this.#opaque) this.#toClient(chunk)
+    else for (const message of this.#backend.push(chunk)) this.#serverSaid(message)
+  }
+
+  #serverSaid(message: ProtocolMessage): void {
+    if (this.#state === 'passing') {
       if (message.type === '' && message.bytes[0] === ENCRYPTED) this.#opaque = true
-      if (this.#state === 'passing') this.#pass(message.bytes, this.#options.client, this.#options.server)
-      else if (this.#state === 'swallowing' && this.#hasAnswered(message)) return this.#close()
-      else if (this.#state === 'closed') return
-    }
+      this.#toClient(message.bytes)
+    } else if (this.#state === 'swallowing' && this.#hasAnswered(message)) this.#close()
   }
 
   /** Whether the server has done with the COMMIT. Only then it is certain that it was executed. */
@@ -106,8 +114,12 @@ export class ProxiedConnection {
     return true
   }
 
-  #pass(bytes: Buffer, to: Socket, from: Socket): void {
-    if (!to.write(bytes)) from.pause()
+  #toServer(bytes: Buffer): void {
+    if (!this.#options.server.write(bytes)) this.#options.client.pause()
+  }
+
+  #toClient(bytes: Buffer): void {
+    if (!this.#options.client.write(bytes)) this.#options.server.pause()
   }
 
   #resume(socket: Socket): void {

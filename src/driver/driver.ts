@@ -1,13 +1,15 @@
-import { asError, invariant, OncesinkError } from '../errors.ts'
+import { asError, OncesinkError } from '../errors.ts'
 import type { BatchPlan, PartitionResult } from '../executor/executor.ts'
 import type { Job } from '../job/job.ts'
-import { formatRange } from '../model/offset-range.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import { Backoff } from '../runtime/backoff.ts'
 import type { JobState } from '../telemetry/events.ts'
 import { type BatchEnd, type CommitDeps, commitAndAcknowledge } from './batch-in-flight.ts'
+import { decide, settleUnknown } from './failed-batch.ts'
+import { Housekeeping } from './housekeeping.ts'
+import { hasRewound } from './idle-check.ts'
 import { Planner } from './planner.ts'
-import { gain, ownershipLost, type RecoveryDeps, recover } from './recovery.ts'
+import { gain, type RecoveryDeps, recover } from './recovery.ts'
 import { isPassing } from './until-done.ts'
 
 export interface DriverDeps extends RecoveryDeps, CommitDeps {
@@ -23,6 +25,8 @@ export interface DriveOptions {
   readonly onRunning: () => void
 }
 
+/** A process that has had nothing to commit for this long looks whether it still owns its partitions. */
+const OWNERSHIP_CHECK_MS = 3_000
 /** Pause after a batch that did not commit, so that a failure that repeats does not spin. */
 const FAILURE_BACKOFF = { initialMs: 10, maxMs: 5_000 }
 
@@ -47,9 +51,11 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
   const until = options.once ? await logEnds(deps) : null
   const planner = new Planner({ maxRecordsPerBatch: deps.job.limits.maxRecordsPerBatch, until })
   const pace = pacemaker(deps)
+  const housekeeping = new Housekeeping(deps)
   const backoff = new Backoff(FAILURE_BACKOFF, deps.runtime.random)
   let inFlight: Promise<BatchEnd> | null = null
   let lastCommitAt = deps.runtime.clock.monotonicMs()
+  let lastCheckAt = lastCommitAt
   enter('running')
   options.onRunning()
 
@@ -78,12 +84,17 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
       planner.committed(ended.results.map((result) => result.range))
       lastCommitAt = deps.runtime.clock.monotonicMs()
       backoff.reset()
+      await housekeeping.tidy()
       if (until && deps.ownership.hasReached(until)) abandon.abort()
     }
 
     const computed = await computing
-    if (!computed.ok) {
-      if (!mayResume(deps, computed.error)) throw computed.error
+    if (!computed.ok && !mayResume(deps, computed.error)) throw computed.error
+    const now = deps.runtime.clock.monotonicMs()
+    const idle = computed.ok && computed.results.length === 0
+    const unsure = idle && now - Math.max(lastCommitAt, lastCheckAt) >= OWNERSHIP_CHECK_MS
+    if (unsure) lastCheckAt = now
+    if (!computed.ok || (unsure && (await hasRewound(deps)))) {
       enter('recovering')
       if (!(await recover(deps, stop))) break
       enter('running')
@@ -111,62 +122,6 @@ async function compute(deps: DriverDeps, plan: BatchPlan, signal: AbortSignal): 
   } catch (error) {
     return { ok: false, error: asError(error) }
   }
-}
-
-/**
- * What a batch that did not commit means: whether it is worth another try, and how large.
- * @throws OncesinkError when it is not
- */
-function decide(deps: DriverDeps, planner: Planner, ended: BatchEnd): void {
-  const [failure] = ended.failures
-  invariant(failure, 'a batch without failures was to be decided about')
-  const error = 'error' in failure ? failure.error : null
-  deps.events.emit('batchFailed', {
-    batchId: ended.batchId,
-    ranges: ended.failures.map(({ range }) => range),
-    reason: failure.kind,
-    error,
-  })
-  const taken = ended.failures.filter((f) => f.kind === 'fenced' && f.reason === 'owned-by-other')
-  if (taken.length > 0) {
-    throw ownershipLost(
-      deps.job.name,
-      taken.map(({ range }) => range),
-      null,
-    )
-  }
-  if (failure.kind !== 'aborted') return
-  if (!(failure.error instanceof OncesinkError)) throw failure.error
-  const { code } = failure.error
-  if (code === 'ROWS_REJECTED') {
-    if (!planner.rejected(ended.results, deps.ownership.claims())) throw alone(ended, failure.error)
-    return
-  }
-  if (!isPassing(failure.error)) throw failure.error
-  const worthwhile = planner.failed(ended.results, deps.ownership.claims(), code)
-  // A connection that is lost again and again makes batches smaller, but is no reason to give up.
-  if (!worthwhile && code === 'TRANSACTION_ABORTED') throw alone(ended, failure.error)
-}
-
-/** The error of a batch that holds a single record: names the record. */
-function alone(ended: BatchEnd, error: OncesinkError): OncesinkError {
-  const range = (ended.results.find((result) => result.records > 0) ?? ended.results[0])?.range
-  if (!range) return error
-  const { topic, partition } = range
-  return new OncesinkError(
-    error.code === 'ROWS_REJECTED' ? 'ROWS_REJECTED' : 'DATABASE_REFUSED',
-    `${error.message}\nThe record alone in ${formatRange(range)} causes it; everything before it is committed. ` +
-      'Filter it out or mend it in the job, then start again: the job resumes there.',
-    { cause: error, record: { topic, partition, offset: range.until - 1n } },
-  )
-}
-
-/** After a claim the position tells whether a COMMIT without an answer had arrived. */
-function settleUnknown(deps: DriverDeps, ended: BatchEnd): void {
-  const [unknown] = ended.failures.filter((failure) => failure.kind === 'unknown')
-  if (!unknown) return
-  const position = deps.ownership.claimOf(unknown.range)?.nextOffset
-  deps.events.emit('outcomeSettled', { batchId: ended.batchId, committed: position === unknown.range.until })
 }
 
 /**

@@ -1,10 +1,13 @@
 import { OncesinkError } from '../errors.ts'
-import { describeValue, excerpt, isThenable } from '../model/excerpt.ts'
+import { describeValue, excerpt, isThenable, printable } from '../model/excerpt.ts'
 import { recordOffset } from '../source/record-fields.ts'
 import type { RecordSegment } from '../source/record-segment.ts'
 
 /** Bytes of a record's value that an excerpt is made of. */
 const EXCERPT_BYTES = 512
+
+/** Longest reason that is quoted, in characters. Whole it is in the cause. */
+const MAX_REASON = 500
 
 /** A function of the job that threw, or gave something it must not, on its way to the code that knows the record. */
 export class FunctionFailure extends Error {
@@ -12,14 +15,15 @@ export class FunctionFailure extends Error {
   readonly where: string
 
   constructor(where: string, cause: unknown) {
-    super(cause instanceof Error ? reasonOf(cause) : `threw ${describeValue(cause)}`, { cause })
+    super(cause instanceof Error ? reasonOf(cause) : `it threw ${describeValue(cause)}`, { cause })
     this.where = where
   }
 }
 
 /** Own complaints are plain Errors and speak for themselves; a TypeError of the job's code is better named. */
 function reasonOf(error: Error): string {
-  return error.name === 'Error' ? error.message : `${error.name}: ${error.message}`
+  const message = error.name === 'Error' ? error.message : `${error.name}: ${error.message}`
+  return printable(message.length > MAX_REASON ? `${message.slice(0, MAX_REASON)}…` : message)
 }
 
 /** Calls nothing, returns `result`, and refuses it when it would have to be awaited. */

@@ -6,12 +6,12 @@ const unprintable = /[\p{C}\p{Zl}\p{Zp}]/gu
 
 /** `text` for a message: quoted, on one line, unprintable characters escaped, and cut when long. */
 export function excerpt(text: string): string {
-  const cut = text.length > MAX_LENGTH
-  const escaped = text
-    .slice(0, MAX_LENGTH)
-    .replace(/["\\]/g, '\\$&')
-    .replace(unprintable, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`)
-  return `"${escaped}${cut ? '…' : ''}"`
+  return `"${printable(text.slice(0, MAX_LENGTH).replace(/["\\]/g, '\\$&'))}${text.length > MAX_LENGTH ? '…' : ''}"`
+}
+
+/** `text` on one line, unprintable characters escaped: somebody else's message inside one of ours. */
+export function printable(text: string): string {
+  return text.replace(unprintable, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`)
 }
 
 /** What a value is, for a message: its type, and its content where that is short to tell. */

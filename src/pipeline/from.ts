@@ -19,7 +19,7 @@ export function from(source: SourcePlan): SourceStream {
     decode<T>(decoder: Decoder<T> | DecodeFunction<T>): Stream<T> {
       const own = typeof decoder === 'function' ? decoderFromFunction(decoder) : decoder
       if (typeof own?.decode !== 'function') throw misuse('decode', 'a decoder such as json()', decoder)
-      return stream<T>(Object.freeze({ source, decoder: own }), [])
+      return stream<T>(Object.freeze({ source, decoder: own }), Object.freeze([]))
     },
   }
 }

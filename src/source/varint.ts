@@ -37,14 +37,16 @@ export class VarintCursor {
     const bytes = this.bytes
     let byte = bytes[this.position++] ?? 0
     if (byte < 128) return (byte >>> 1) ^ -(byte & 1)
-    let zigzag = byte & 127
-    let factor = 128
+    // The sign is the lowest bit; the rest is collected already halved, or it would leave the safe integers.
+    const negative = (byte & 1) === 1
+    let magnitude = (byte & 127) >>> 1
+    let factor = 64
     do {
       byte = bytes[this.position++] ?? 0
-      zigzag += (byte & 127) * factor
+      magnitude += (byte & 127) * factor
       factor *= 128
-    } while (byte >= 128 && factor < 2 ** 70)
-    return zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2
+    } while (byte >= 128 && factor < 2 ** 69)
+    return negative ? -magnitude - 1 : magnitude
   }
 }
 

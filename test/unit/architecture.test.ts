@@ -86,6 +86,12 @@ describe('the rules of the house refuse', () => {
       'job may not import services/index.ts',
     ],
     [
+      'production code on its own nemeses',
+      'cli/a.ts',
+      `import '../chaos/tcp-proxy.ts'`,
+      'cli may not import chaos/tcp-proxy.ts',
+    ],
+    [
       'production code that loads the demo late',
       'cli/a.ts',
       `await import('../demo/main.ts')`,

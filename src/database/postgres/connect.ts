@@ -63,14 +63,16 @@ export async function openSession(
   }
 }
 
-/** A connection string's application_name would replace the one by which claims find this job's sessions. */
-function clientConfig({ connectionString, ...single }: PostgresTarget): pg.ClientConfig {
-  const ssl = single.ssl === undefined ? {} : { ssl: single.ssl }
-  if (connectionString === undefined) return { ...single, ...ssl }
+/** Field by field: a spread would leave out the secret ones, which are not enumerable. */
+function clientConfig(target: PostgresTarget): pg.ClientConfig {
+  const { connectionString, host, port, user, password, database, ssl } = target
+  const encryption = ssl === undefined ? {} : { ssl }
+  if (connectionString === undefined) return { host, port, user, password, database, ...encryption }
   const url = new URL(connectionString)
+  // They would replace the name by which claims find this job's sessions.
   url.searchParams.delete('application_name')
   url.searchParams.delete('fallback_application_name')
-  return { connectionString: url.href, ...ssl }
+  return { connectionString: url.href, ...encryption }
 }
 
 async function prepareSession(session: Session): Promise<ServerFacts> {

@@ -1,9 +1,10 @@
 import { asError, invariant, OncesinkError } from '../../errors.ts'
 import type { Claim } from '../../model/claim.ts'
 import { formatRange, isForward, type OffsetRange } from '../../model/offset-range.ts'
-import type { FencedReason, RangeOutcome } from '../../model/outcome.ts'
+import type { RangeOutcome } from '../../model/outcome.ts'
 import { compareTopicPartitions, topicPartitionKey } from '../../model/topic-partition.ts'
 import type { Connection, Transaction } from '../dialect.ts'
+import { fencedReason } from './fencing.ts'
 import type { JobSession } from './session.ts'
 
 /** One range with the claim under which it is committed. */
@@ -127,12 +128,7 @@ async function explainFencing(
     )
     const byKey = new Map(rows.map((row) => [topicPartitionKey(row), row]))
     return ranges.map(({ range, claim }): RangeOutcome => {
-      const row = byKey.get(topicPartitionKey(range))
-      const owned = row !== undefined && row.claimId === claim.claimId && row.epoch === claim.epoch
-      let reason: FencedReason
-      if (owned && row.nextOffset === range.from) reason = 'unaffected'
-      else if (owned || row === undefined || row.epoch < claim.epoch) reason = 'rewound'
-      else reason = 'owned-by-other'
+      const reason = fencedReason(byKey.get(topicPartitionKey(range)), claim, range.from)
       return { kind: 'fenced', range, reason }
     })
   } catch (error) {

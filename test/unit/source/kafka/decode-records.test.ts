@@ -23,8 +23,12 @@ const gappyRecords = (from: number): fc.Arbitrary<Required<BatchRecord>[]> =>
       { minLength: 1, maxLength: 12 },
     )
     .map((records) => {
-      let offset = from
-      return records.map(({ gap, ...record }) => ({ ...record, offset: (offset += gap + 1) - 1 }))
+      let next = from
+      return records.map(({ gap, ...record }) => {
+        const offset = next + gap
+        next = offset + 1
+        return { ...record, offset }
+      })
     })
 
 function plain(segment: RecordSegment): Required<BatchRecord>[] {

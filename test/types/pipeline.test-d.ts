@@ -1,0 +1,207 @@
+import {
+  append,
+  bytes,
+  count,
+  defineJob,
+  from,
+  type Job,
+  json,
+  kafka,
+  max,
+  merge,
+  min,
+  type Pipeline,
+  postgres,
+  type RecordMeta,
+  string,
+  sum,
+  sumDecimal,
+  tumbling,
+  write,
+  writeResult,
+} from 'oncesink'
+import { describe, expectTypeOf, test } from 'vitest'
+
+interface Order {
+  item: string
+  amount: number
+  at: string
+  note?: string
+  customer: { id: string }
+}
+
+const orders = from(kafka({ brokers: ['localhost:9092'], topics: ['orders'] })).decode(json<Order>())
+const grouped = orders.groupBy({ item: (o) => o.item, minute: tumbling('1 minute', (o) => o.at) })
+const totals = grouped.aggregate({
+  orders: count(),
+  quantity: sum((o) => o.amount),
+  revenue: sumDecimal((o) => o.amount, { scale: 2 }),
+  largest: max((o) => o.amount),
+  first: min((o) => new Date(o.at)),
+})
+
+describe('what compiles', () => {
+  test('the job of the documentation', () => {
+    const pipeline = orders
+      .filter((o) => o.amount > 0)
+      .groupBy({ item: (o) => o.item, minute: tumbling('1 minute', (o) => o.at) })
+      .aggregate({ orders: count(), revenue: sumDecimal((o) => o.amount, { scale: 2 }) })
+      .into(merge({ table: 'orders_by_item' }))
+    expectTypeOf(pipeline).toEqualTypeOf<Pipeline>()
+    const database = postgres({ connectionString: process.env.DATABASE_URL })
+    expectTypeOf(defineJob({ name: 'orders', database, pipeline })).toEqualTypeOf<Job>()
+    expectTypeOf(defineJob({ name: 'orders', database, pipeline: [pipeline, pipeline] })).toEqualTypeOf<Job>()
+  })
+
+  test('write is given rows of keys and results', () => {
+    totals.into(
+      write(async (trx, rows, batch) => {
+        expectTypeOf(rows).toEqualTypeOf<
+          readonly {
+            readonly item: string
+            readonly minute: Date
+            readonly orders: number
+            readonly quantity: bigint
+            readonly revenue: string
+            readonly largest: number | null
+            readonly first: Date | null
+          }[]
+        >()
+        expectTypeOf(batch.batchId).toBeString()
+        await trx('t').insert([...rows])
+      }),
+    )
+  })
+
+  test('merge renames columns by field', () => {
+    totals.into(merge({ table: 't', columns: { revenue: 'rev', minute: 'at' } }))
+  })
+
+  test('steps infer what follows, and a type guard narrows it', () => {
+    orders
+      .map((o, meta) => {
+        expectTypeOf(meta).toEqualTypeOf<RecordMeta>()
+        return o.note
+      })
+      .filter((note) => note !== undefined)
+      .flatMap((note) => note.split(' '))
+      .filter((word): word is 'yes' | 'no' => word === 'yes' || word === 'no')
+      .into(
+        write(async (_trx, rows) => {
+          expectTypeOf(rows).toEqualTypeOf<readonly ('yes' | 'no')[]>()
+        }),
+      )
+  })
+
+  test('append takes rows of column values, with their coordinates', () => {
+    orders
+      .map(({ item, amount, at, note }) => ({ item, amount, at: new Date(at), note }))
+      .into(append({ table: 't', columns: { amount: 'a' }, meta: { partition: 'p', offset: 'o' } }))
+  })
+
+  test('reduce infers its accumulator and hands it to writeResult', () => {
+    orders
+      .reduce({
+        zero: () => new Map<string, number>(),
+        add: (totals, o) => totals.set(o.item, o.amount),
+        merge: (a, b) => new Map([...a, ...b]),
+      })
+      .into(
+        writeResult(async (_trx, result) => {
+          expectTypeOf(result).toEqualTypeOf<Map<string, number>>()
+        }),
+      )
+  })
+
+  test('decoders and functions decide the type of values', () => {
+    const source = from(kafka({ brokers: ['localhost:9092'], topics: ['t'] }))
+    source.decode(string()).map((text) => expectTypeOf(text).toEqualTypeOf<string>())
+    source.decode(bytes()).map((value) => expectTypeOf(value).toEqualTypeOf<Uint8Array>())
+    source
+      .decode((value, meta) => {
+        expectTypeOf(value).toEqualTypeOf<Uint8Array | null>()
+        return meta.offset
+      })
+      .map((offset) => expectTypeOf(offset).toEqualTypeOf<bigint>())
+  })
+})
+
+describe('what does not compile', () => {
+  test('a wrong field', () => {
+    // @ts-expect-error there is no such field
+    orders.filter((o) => o.amuont > 0)
+    // @ts-expect-error there is no such field
+    orders.groupBy({ item: (o) => o.itme })
+    orders.groupBy({
+      item: (o) => o.item,
+      // @ts-expect-error there is no such field
+      minute: tumbling('1 minute', (o) => o.time),
+    })
+    // @ts-expect-error there is no such field
+    grouped.aggregate({ revenue: sumDecimal((o) => o.price, { scale: 2 }) })
+  })
+
+  test('a wrong type', () => {
+    // @ts-expect-error text is not summed
+    grouped.aggregate({ orders: count(), quantity: sum((o) => o.item) })
+    // @ts-expect-error text has no minimum: it depends on the collation
+    grouped.aggregate({ first: min((o) => o.item) })
+    // @ts-expect-error an optional field may be undefined, which is no key
+    orders.groupBy({ note: (o) => o.note })
+    // @ts-expect-error an object is no key
+    orders.groupBy({ customer: (o) => o.customer })
+    // @ts-expect-error an object is no time
+    tumbling('1 minute', (o: Order) => o.customer)
+    // @ts-expect-error not a duration
+    tumbling('1 fortnight', (o: Order) => o.at)
+    // @ts-expect-error a scale is needed
+    sumDecimal((o: Order) => o.amount)
+    // @ts-expect-error functions are synchronous
+    orders.filter(async () => true)
+    // @ts-expect-error functions are synchronous
+    orders.groupBy({ item: async (o) => o.item })
+  })
+
+  test('an unknown column', () => {
+    // @ts-expect-error there is no such field in the row
+    totals.into(merge({ table: 't', columns: { turnover: 'rev' } }))
+    // @ts-expect-error there is no such field in the row
+    orders.map(({ item }) => ({ item })).into(append({ table: 't', columns: { itme: 'i' } }))
+    // @ts-expect-error records have no such coordinate
+    orders.map(({ item }) => ({ item })).into(append({ table: 't', meta: { broker: 'b' } }))
+  })
+
+  test('a key and an aggregate of one name', () => {
+    grouped.aggregate({
+      orders: count(),
+      // @ts-expect-error the name is taken
+      item: count(),
+    })
+  })
+
+  test('a sink that does not fit', () => {
+    // @ts-expect-error values have no keys to merge by
+    orders.into(merge({ table: 't' }))
+    // @ts-expect-error aggregates are not appended: another batch would write the same key again
+    totals.into(append({ table: 't' }))
+    // @ts-expect-error a reduced value is no row
+    orders.reduce({ zero: () => 0, add: (n) => n + 1, merge: (a, b) => a + b }).into(write(async () => {}))
+    // @ts-expect-error rows are no reduced value
+    totals.into(writeResult(async () => {}))
+    // @ts-expect-error an object is no column value
+    orders.into(append({ table: 't' }))
+    // @ts-expect-error text is no row
+    orders.map((o) => o.item).into(append({ table: 't' }))
+  })
+
+  test('a job without a part', () => {
+    const pipeline = orders.into(write(async () => {}))
+    const database = postgres({ connectionString: 'postgres://localhost/db' })
+    // @ts-expect-error a job has a name
+    defineJob({ database, pipeline })
+    // @ts-expect-error a chain that does not end in a sink is no pipeline
+    defineJob({ name: 'orders', database, pipeline: orders })
+    // @ts-expect-error there is no such option
+    defineJob({ name: 'orders', database, pipeline, retries: 3 })
+  })
+})

@@ -1,0 +1,143 @@
+import { describe, expect, test } from 'vitest'
+import { OncesinkError } from '../../../../src/errors.ts'
+import { type KafkaOptions, kafka } from '../../../../src/source/kafka/options.ts'
+
+const least: KafkaOptions = { brokers: ['localhost:9092'], topics: ['orders'] }
+
+function messageOf(options: unknown): string {
+  try {
+    kafka(options as KafkaOptions)
+  } catch (error) {
+    if (error instanceof OncesinkError && error.code === 'CONFIGURATION_INVALID') return error.message
+    throw error
+  }
+  return 'accepted'
+}
+
+describe('kafka()', () => {
+  test('resolves every option that is not given to its default', () => {
+    expect(kafka(least)).toEqual({
+      kind: 'kafka',
+      brokers: ['localhost:9092'],
+      topics: ['orders'],
+      startFrom: 'earliest',
+      isolation: 'read_committed',
+      assignment: 'all',
+      clientId: 'oncesink',
+      ssl: undefined,
+      sasl: undefined,
+      connectionTimeoutMs: 5000,
+      requestTimeoutMs: 10_000,
+      metadataRefreshMs: 30_000,
+      fetch: { maxWaitMs: 500, minBytes: 1, maxBytesPerPartition: 1_048_576, maxBytes: 16_777_216 },
+    })
+  })
+
+  test('keeps what is given, and is frozen all the way', () => {
+    const options: KafkaOptions = {
+      ...least,
+      brokers: ['a.example:1', '[::1]:65535'],
+      startFrom: { offsets: { orders: { 0: 5n, 2: 0n } } },
+      isolation: 'read_uncommitted',
+      ssl: { rejectUnauthorized: false },
+      sasl: { mechanism: 'plain', username: 'u', password: 'p' },
+      fetch: { maxWaitMs: 50, maxBytesPerPartition: 2048, maxBytes: 4096 },
+    }
+    const plan = kafka(options)
+    expect(plan).toMatchObject({ ...options, fetch: { minBytes: 1, maxBytes: 4096 } })
+    const { brokers, topics, startFrom, fetch, ssl, sasl } = plan
+    for (const part of [plan, brokers, topics, startFrom, fetch, ssl, sasl])
+      expect(Object.isFrozen(part)).toBe(true)
+  })
+
+  test.each<[string, unknown, RegExp]>([
+    ['nothing', undefined, /its argument must be an object/],
+    ['no brokers', { topics: ['t'] }, /option brokers must be a non-empty array; it is missing/],
+    ['empty brokers', { ...least, brokers: [] }, /option brokers must be a non-empty array/],
+    [
+      'a broker without port',
+      { ...least, brokers: ['localhost'] },
+      /brokers .*"localhost:9092"; .*"localhost"/,
+    ],
+    ['a port that is none', { ...least, brokers: ['localhost:65536'] }, /option brokers/],
+    ['a broker as URL', { ...least, brokers: ['kafka://localhost:9092'] }, /option brokers/],
+    ['an impossible topic', { ...least, topics: ['a b'] }, /option topics must be topic names.*"a b"/],
+    ['a topic named twice', { ...least, topics: ['a', 'a'] }, /topics names a topic twice/],
+    ['an unknown option', { ...least, groupId: 'g' }, /unknown option groupId; known are brokers, topics/],
+    [
+      'an unknown fetch option',
+      { ...least, fetch: { maxWait: 1 } },
+      /unknown option fetch.maxWait; known are maxWaitMs/,
+    ],
+    ['fetch that is no object', { ...least, fetch: 5 }, /fetch must be an object/],
+    [
+      'an unknown start',
+      { ...least, startFrom: 'newest' },
+      /option startFrom must be 'earliest', 'latest' or .*"newest"/,
+    ],
+    [
+      'a start with more than offsets',
+      { ...least, startFrom: { offsets: {}, x: 1 } },
+      /option startFrom must/,
+    ],
+    [
+      'a start offset as number',
+      { ...least, startFrom: { offsets: { orders: { 0: 5 } } } },
+      /startFrom.offsets.orders.0 must be .* bigint/,
+    ],
+    [
+      'a negative start offset',
+      { ...least, startFrom: { offsets: { orders: { 0: -1n } } } },
+      /startFrom.offsets.orders.0/,
+    ],
+    [
+      'a start partition that is none',
+      { ...least, startFrom: { offsets: { orders: { x: 1n } } } },
+      /keyed by partition numbers/,
+    ],
+    [
+      'a start of another topic',
+      { ...least, startFrom: { offsets: { o: { 0: 1n } } } },
+      /"o", which is not in topics; add it/,
+    ],
+    [
+      'an unknown isolation',
+      { ...least, isolation: 'committed' },
+      /isolation must be 'read_committed' or 'read_uncommitted'/,
+    ],
+    ['an assignment of the future', { ...least, assignment: 'group' }, /assignment must be 'all'/],
+    ['an empty client id', { ...least, clientId: '' }, /clientId must be a non-empty string/],
+    ['ssl as text', { ...least, ssl: 'yes' }, /ssl must be true, false or/],
+    [
+      'sasl without mechanism',
+      { ...least, sasl: { username: 'u' } },
+      /sasl must be an object with a mechanism/,
+    ],
+    [
+      'a time that is no whole number',
+      { ...least, metadataRefreshMs: 1.5 },
+      /metadataRefreshMs must be a whole number from 100/,
+    ],
+    [
+      'a timeout of nothing',
+      { ...least, connectionTimeoutMs: 0 },
+      /connectionTimeoutMs must be a whole number from 1/,
+    ],
+    [
+      'a response smaller than a partition',
+      { ...least, fetch: { maxBytes: 2048 } },
+      /fetch.maxBytes is smaller than fetch.maxBytesPerPartition/,
+    ],
+    [
+      'a request timeout within the wait',
+      { ...least, requestTimeoutMs: 500 },
+      /requestTimeoutMs must be more than fetch.maxWaitMs/,
+    ],
+  ])('refuses %s and says what would be right', (_, options, message) => {
+    expect(messageOf(options)).toMatch(message)
+  })
+
+  test('secrets never appear in a message', () => {
+    expect(messageOf({ ...least, sasl: { mechanism: '', password: 'hunter2' } })).not.toContain('hunter2')
+  })
+})
