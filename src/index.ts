@@ -39,7 +39,7 @@ export type {
 } from './pipeline/stream.ts'
 export { type AppendOptions, append } from './sink/append.ts'
 export { type MergeOptions, merge } from './sink/merge.ts'
-export type { MergeSink, ResultSink, Sink } from './sink/sink.ts'
+export type { MergeSink, ResultSink, Sink, WriteSink } from './sink/sink.ts'
 export { write, writeResult } from './sink/write.ts'
 export { type KafkaOptions, kafka } from './source/kafka/options.ts'
 export type { StartFrom } from './source/source.ts'

@@ -97,10 +97,14 @@ export class JobProcess {
 }
 
 /** Runs `oncesink verify` on the example job; resolves with its report, whatever its exit code says. */
-export async function runVerify(env: Readonly<Record<string, string>>): Promise<Record<string, unknown>> {
+export async function runVerify(
+  env: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Record<string, unknown>> {
   const child = spawn(process.execPath, [cli, '--format', 'json', 'verify', jobFile], {
     cwd: root,
     env: { ...process.env, ...env },
+    signal,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let [out, log] = ['', '']

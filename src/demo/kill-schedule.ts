@@ -17,17 +17,15 @@ const MAX_STARTING_MS = 700
 const MAX_COMMITS = 8
 const MAX_AFTER_COMMIT_MS = 40
 
-/** Moments for `kills` kills that count, with some that do not between them. */
-export function killSchedule(kills: number, random: SeededRandom): KillMoment[] {
-  const moments: KillMoment[] = []
-  for (let kill = 0; kill < kills; kill++) {
-    // The first life is left to commit something, or it would prove nothing about what it leaves behind.
-    if (kill > 0 && random.fraction() < STARTING_SHARE) {
-      moments.push({ kind: 'starting', afterMs: random.integer(0, MAX_STARTING_MS) })
+/** Moments without end: whoever follows them stops when enough kills have counted. */
+export function* killMoments(random: SeededRandom): Generator<KillMoment, never> {
+  // The first life is left to commit something, or it would prove nothing about what it leaves behind.
+  for (let first = true; ; first = false) {
+    if (!first && random.fraction() < STARTING_SHARE) {
+      yield { kind: 'starting', afterMs: random.integer(0, MAX_STARTING_MS) }
     }
-    const first = random.fraction() < FIRST_COMMIT_SHARE
-    const commits = first ? 1 : random.integer(2, MAX_COMMITS)
-    moments.push({ kind: 'working', commits, afterMs: first ? 0 : random.integer(0, MAX_AFTER_COMMIT_MS) })
+    const atOnce = random.fraction() < FIRST_COMMIT_SHARE
+    const commits = atOnce ? 1 : random.integer(2, MAX_COMMITS)
+    yield { kind: 'working', commits, afterMs: atOnce ? 0 : random.integer(0, MAX_AFTER_COMMIT_MS) }
   }
-  return moments
 }

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { asError, ExitCode, OncesinkError } from '../errors.ts'
 import { type DemoOptions, helpText, parseOptions } from './options.ts'
 import type { DemoOutput } from './progress.ts'
-import { proofText, resultJson } from './proof.ts'
+import { exitCodeOf, proofText, resultJson } from './proof.ts'
 import { runDemo } from './run-demo.ts'
 import type { DemoServers } from './servers.ts'
 
@@ -52,7 +52,7 @@ async function demo(options: DemoOptions): Promise<number> {
         if (keep) await linger(servers, output, stopping.signal)
       },
     })
-    return result.ok ? ExitCode.ok : ExitCode.violation
+    return exitCodeOf(result)
   } catch (error) {
     if (stopping.signal.aborted) return INTERRUPTED
     const { message, stack } = asError(error)

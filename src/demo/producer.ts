@@ -60,7 +60,7 @@ export class OrderProducer {
    */
   async run(signal: AbortSignal): Promise<void> {
     const { brokers, records, ratePerSecond } = this.#options
-    const kafka = new Kafka({ clientId: 'oncesink-demo', brokers: [...brokers], logLevel: logLevel.ERROR })
+    const kafka = new Kafka({ clientId: 'oncesink-demo', brokers: [...brokers], logLevel: logLevel.NOTHING })
     const producer = kafka.producer({
       idempotent: true,
       maxInFlightRequests: 1,

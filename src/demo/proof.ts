@@ -1,3 +1,4 @@
+import { ExitCode } from '../errors.ts'
 import { grouped } from './progress.ts'
 import { differenceText, type TotalsComparison } from './totals.ts'
 
@@ -80,6 +81,10 @@ export function conclude(evidence: Evidence): DemoResult {
   check(verify.outcome === 'ok', `oncesink verify says ${verify.outcome}`)
   for (const reason of verify.inconclusive) failures.push(`verify could not check: ${reason}`)
   return { ...evidence, lost: table.lost, duplicated: table.duplicated, ok: failures.length === 0, failures }
+}
+
+export function exitCodeOf(result: DemoResult): ExitCode {
+  return result.ok ? ExitCode.ok : ExitCode.violation
 }
 
 /** Reads what `oncesink verify --format json` has printed; what is missing there counts as not shown. */

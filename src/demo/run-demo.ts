@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 import process from 'node:process'
 import { CommitWatch, summary } from './commit-watch.ts'
 import { runVerify } from './job-process.ts'
-import { killSchedule } from './kill-schedule.ts'
+import { killMoments } from './kill-schedule.ts'
 import { Lives } from './lives.ts'
 import type { DemoOptions } from './options.ts'
 import { OrderProducer, recordsInTopic } from './producer.ts'
@@ -54,7 +54,7 @@ export async function runDemo(options: DemoOptions, hooks: DemoHooks): Promise<D
       ...run,
       inTopic: await recordsInTopic(servers.brokers, servers.topic),
       table: totals.compare(await readTotals(servers.databaseUrl)),
-      verify: verifySummary(await runVerify(servers.env)),
+      verify: verifySummary(await runVerify(servers.env, hooks.signal)),
       durationMs: performance.now() - startedMs,
       versions: { oncesink: version(), node: process.versions.node, ...servers.versions },
     })
@@ -97,7 +97,8 @@ async function produceAndKill(
 
   const killing = async () => {
     // A chance of its own: how many orders were drawn does not move the kills.
-    for (const moment of killSchedule(kills, new SeededRandom(seed ^ 0x5bd1e995))) {
+    for (const moment of killMoments(new SeededRandom(seed ^ 0x5bd1e995))) {
+      if (lives.kills === kills) break
       producer.allow(perLife * (lives.kills + 1))
       await lives.liveAndKill(moment)
     }

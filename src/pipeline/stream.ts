@@ -4,7 +4,7 @@ import type { Decoder } from '../decode/decoder.ts'
 import type { DecodeFunction } from '../decode/from-function.ts'
 import type { RecordMeta } from '../model/record-meta.ts'
 import type { ColumnValue, KeyValue } from '../model/values.ts'
-import type { MergeSink, ResultSink, Sink } from '../sink/sink.ts'
+import type { MergeSink, ResultSink, Sink, WriteSink } from '../sink/sink.ts'
 import type { Pipeline } from './pipeline.ts'
 
 /*
@@ -75,8 +75,11 @@ export interface GroupedStream<T, Keys> {
 
 /** One row per group and batch. */
 export interface AggregatedStream<Row, Keys extends string> {
-  /** `merge({ table })` adds the rows to a table; `write(...)` is given them. */
-  into(sink: MergeSink<Row, Keys> | Sink<Row>): Pipeline
+  /**
+   * `merge({ table })` adds the rows to a table; `write(...)` is given them. There is no `append`: every batch has a row
+   * of its own for a key.
+   */
+  into(sink: MergeSink<Row, Keys> | WriteSink<Row>): Pipeline
 }
 
 /** One value per batch. */

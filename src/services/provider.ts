@@ -62,7 +62,8 @@ export function cannotStart(name: ServiceName, reason: string, cause?: unknown):
   return new OncesinkError(
     'CONFIGURATION_INVALID',
     [
-      `${name.title} cannot be started: ${reason}. Any one of these gives it:`,
+      `${name.title} cannot be started: ${reason}`,
+      'Any one of these gives it:',
       `  - a server that runs already: set ${name.variable}=${name.example}`,
       '  - a Docker engine that this user can reach',
       `  - native processes: ${name.nativeNeeds}`,

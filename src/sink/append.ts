@@ -18,7 +18,7 @@ export interface AppendOptions<Row> {
 }
 
 /** What a row's fields may be. */
-export type AppendRow<Row> = { readonly [P in keyof Row]: ColumnValue | undefined }
+export type AppendRow<Row> = object & { readonly [P in keyof Row]: ColumnValue | undefined }
 
 /**
  * Inserts every value as one row: its own fields are the columns. A field that is null or undefined writes NULL; a

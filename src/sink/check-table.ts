@@ -29,7 +29,7 @@ export function checkSinkTable(pipeline: PipelinePlan, table: TableDescription |
 function kindProblems({ kind }: TableDescription): string[] {
   return kind === 'table'
     ? []
-    : [`it is a ${kind}, whose rows do not commit together with the offsets: use a table`]
+    : [`it is no plain table (${kind}), so its rows may not commit together with the offsets: use a table`]
 }
 
 function privilegeProblems({ missingPrivileges }: TableDescription, sink: 'merge' | 'append'): string[] {

@@ -8,6 +8,11 @@ export interface Sink<in Row> {
   readonly [accepts]?: (row: Row) => void
 }
 
+/** A {@link Sink} that takes rows of any kind: `write(...)`. */
+export interface WriteSink<in Row> extends Sink<Row> {
+  readonly plan: WritePlan
+}
+
 /** Where aggregated rows go that are added to a table by their keys: `merge(...)`. */
 export interface MergeSink<in Row, in Keys extends string> {
   readonly plan: MergePlan

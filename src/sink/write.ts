@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import type { BatchInfo } from '../model/micro-batch.ts'
-import type { ResultSink, Sink } from './sink.ts'
+import type { ResultSink, WriteSink } from './sink.ts'
 import { checkCallback } from './sink-options.ts'
 import type { WritePlan, WriteResultPlan } from './sink-plan.ts'
 
@@ -14,7 +14,7 @@ import type { WritePlan, WriteResultPlan } from './sink-plan.ts'
  */
 export function write<Row>(
   work: (trx: Knex, rows: readonly Row[], batch: BatchInfo) => Promise<unknown>,
-): Sink<Row> {
+): WriteSink<Row> {
   checkCallback('write', work)
   return { plan: Object.freeze({ kind: 'write', write: work as WritePlan['write'] }) }
 }

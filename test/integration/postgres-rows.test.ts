@@ -176,6 +176,73 @@ describe('merge', () => {
     expect(await one('x')).toBe(1)
   })
 
+  test('columns of array, domain and range types take the text of their values', async () => {
+    await db.rows(`CREATE DOMAIN ${db.schema}.small AS int CHECK (VALUE < 10)`)
+    const table = await db.table(
+      'typed',
+      `k int[] PRIMARY KEY, d ${db.schema}.small, r int4range, j jsonb, b bytea, v varchar(2)[]`,
+    )
+    const keys = ['k', 'r', 'j', 'b', 'v']
+    await db.rows(`ALTER TABLE ${table} DROP CONSTRAINT typed_pkey, ADD PRIMARY KEY (k, r, j, b, v)`)
+    const one = (d: number, v: string) => {
+      const rows = [['{1,2}', '[1,5)', '{"a": [1, "x"]}', new Uint8Array([0, 92]), v, d]]
+      return inTransaction(connection, 'batch', (trx) =>
+        trx.mergeRows({ table, keys, aggregates: [{ column: 'd', rule: 'add' }], rows }),
+      )
+    }
+    await one(4, '{ab}')
+    await one(5, '{ab}')
+    expect(await readTable(table, ['k', 'r', 'j', 'b', 'v', 'd'])).toEqual([
+      ['{1,2}', '[1,5)', '{"a": [1, "x"]}', '\\x005c', '{ab}', '9'],
+    ])
+    expect(await rejection(one(1, '{ab}'))).toMatchObject({ code: 'ROWS_REJECTED' })
+    expect(await rejection(one(1, '{abc}'))).toMatchObject({ code: 'ROWS_REJECTED' })
+  })
+
+  test('keys without aggregates are inserted once and count every time', async () => {
+    const table = await db.table('keys_only', 'k text PRIMARY KEY')
+    const write = { table, keys: ['k'], aggregates: [], rows: [['a'], ['b']] }
+    expect(await inTransaction(connection, 'batch', (trx) => trx.mergeRows(write))).toBe(2)
+    expect(await inTransaction(connection, 'batch', (trx) => trx.mergeRows(write))).toBe(2)
+    expect((await readTable(table, ['k'])).sort()).toEqual([['a'], ['b']])
+  })
+
+  test('keys that the table does not keep apart are refused, with the reason', async () => {
+    const table = await db.table('padded', 'k char(3) PRIMARY KEY, n int')
+    const merged = inTransaction(connection, 'batch', (trx) =>
+      trx.mergeRows({
+        table,
+        keys: ['k'],
+        aggregates: [{ column: 'n', rule: 'add' }],
+        rows: [
+          ['a', 1],
+          ['a ', 1],
+        ],
+      }),
+    )
+    expect(await rejection(merged)).toMatchObject({
+      code: 'DATABASE_REFUSED',
+      message: expect.stringContaining('does not keep them apart'),
+    })
+  })
+
+  test('a search path that the job’s own code changes does not lead its rows elsewhere', async () => {
+    await db.rows(`CREATE TABLE oncesink_path_test (x int PRIMARY KEY)`)
+    const elsewhere = await db.table('oncesink_elsewhere', 'x int')
+    const table = `${db.schema}.oncesink_path_test`
+    const other = await db.connect()
+    await inTransaction(other, 'batch', async (trx) => {
+      const write = { table, keys: ['x'], aggregates: [], rows: [[1]] }
+      await trx.mergeRows(write)
+      await trx.runUserCode((knex) => knex.raw('SET LOCAL search_path = pg_catalog'))
+      await trx.mergeRows({ ...write, rows: [[2]] })
+      await trx.appendRows({ table, columns: ['x'], rows: [[3]] })
+    })
+    expect((await readTable(table, ['x'])).sort()).toEqual([['1'], ['2'], ['3']])
+    expect(await readTable(elsewhere, ['x'])).toEqual([])
+    await other.close()
+  })
+
   test('rows that a trigger drops without an error are noticed', async () => {
     const table = await db.table('dropping', 'k int PRIMARY KEY, n int')
     await db.rows(

@@ -1,8 +1,12 @@
 import type { Knex } from 'knex'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Connection } from '../../src/database/dialect.ts'
+import { createPostgresDialect } from '../../src/database/postgres/dialect.ts'
+import { postgres } from '../../src/database/postgres/options.ts'
 import { OncesinkError } from '../../src/errors.ts'
+import { systemRuntime } from '../../src/runtime/runtime.ts'
 import { PostgresFixture } from '../support/postgres-fixture.ts'
+import { postgresService } from '../support/postgres-service.ts'
 
 const db = new PostgresFixture()
 let connection: Connection
@@ -223,6 +227,25 @@ describe('the handle of user code', () => {
     for (const error of await Promise.all(late)) expect(error).toMatchObject({ code: 'JOB_FUNCTION_FAILED' })
     expect(await stored()).not.toContain(110)
     expect(await stored()).not.toContain(111)
+  })
+
+  test('a function that waits for something else for too long is ended with its session', async () => {
+    const hasty = await createPostgresDialect(
+      postgres({
+        connectionString: postgresService().url,
+        schema: db.schema,
+        idleInTransactionTimeoutMs: 100,
+      }),
+      systemRuntime,
+    ).connect({ job: 'job', owner: 'test' })
+    const trx = await hasty.begin('batch')
+    const never = trx.runUserCode(() => new Promise(() => {}))
+    await expect(never).rejects.toMatchObject({
+      code: 'DATABASE_UNAVAILABLE',
+      message: expect.stringContaining('25P03'),
+    })
+    await trx.rollback()
+    expect(hasty.broken).toBe(true)
   })
 
   test('an error on oncesink’s own tables is not the data’s fault', async () => {

@@ -8,6 +8,15 @@ import { createTopic, kafkaClient, produce } from '../support/kafka-service.ts'
 const numbered = (count: number, partitions = 1) =>
   Array.from({ length: count }, (_, i) => ({ partition: i % partitions, value: `v${i}` }))
 
+async function adminClient(topic: string) {
+  const admin = kafkaClient().admin()
+  onTestFinished(() => admin.disconnect())
+  await admin.connect()
+  // kafkajs knows no topic's partitions before it was asked about one.
+  await admin.fetchTopicMetadata({ topics: [topic] })
+  return admin
+}
+
 describe('reading', () => {
   test('records arrive once, in order, with everything that belongs to them', async () => {
     const topic = await createTopic('reading', { partitions: 2 })
@@ -100,35 +109,21 @@ describe('reading', () => {
   test('what is buffered stays within its limit while nobody takes it', async () => {
     const topic = await createTopic('bounded', { partitions: 4 })
     const value = 'x'.repeat(1000)
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 25; i++) {
       await produce(
         topic,
-        Array.from({ length: 800 }, (_, n) => ({ partition: n % 4, value })),
+        Array.from({ length: 160 }, (_, n) => ({ partition: n % 4, value })),
       )
     }
     const { source } = await openSource([topic], {}, 1_000_000)
     await source.seek(await positionsAt(source, 0n))
     const buffered = () => source.progress().reduce((sum, p) => sum + p.bufferedBytes, 0)
     await eventually(() => buffered() > 500_000)
-    // A few rounds of polling later it has not grown past the limit (one batch may overshoot).
-    for (let round = 0; round < 20; round++) {
-      await new Promise((resolve) => setTimeout(resolve, 20))
-      expect(buffered()).toBeLessThan(1_300_000)
-    }
+    const samples: number[] = []
+    await eventually(() => samples.push(buffered()) > 25)
+    // One record batch per partition may overshoot.
+    expect(Math.max(...samples)).toBeLessThan(1_000_000 + 4 * 45_000)
     expect((await takeRecords(source, 4000)).records.length).toBe(4000)
-  })
-
-  test('waiting for records burns no more than a hundredth of a core', async () => {
-    const topic = await createTopic('idle', { partitions: 4 })
-    const { source } = await openSource([topic])
-    await source.seek(await positionsAt(source, 0n))
-    await source.take({ maxRecords: 1, maxWaitMs: 500, includeEmptyRanges: false, order: 'fair' }, never)
-    const before = process.cpuUsage()
-    const began = performance.now()
-    await source.take({ maxRecords: 1, maxWaitMs: 4000, includeEmptyRanges: false, order: 'fair' }, never)
-    const { user, system } = process.cpuUsage(before)
-    // The test runner itself takes its part of this process.
-    expect((user + system) / 1000 / (performance.now() - began)).toBeLessThan(0.03)
   })
 
   test('a take returns at once when a record arrives, when it is aborted, and when its time is over', async () => {
@@ -208,8 +203,7 @@ describe('reading', () => {
   test('start offsets follow startFrom, and progress and watermarks tell where the log ends', async () => {
     const topic = await createTopic('starts', { partitions: 3 })
     await produce(topic, numbered(30, 3))
-    const admin = kafkaClient().admin()
-    onTestFinished(() => admin.disconnect())
+    const admin = await adminClient(topic)
     await admin.deleteTopicRecords({ topic, partitions: [{ partition: 1, offset: '4' }] })
     const { source } = await openSource([topic])
     const positions = await positionsAt(source, 0n)
@@ -241,8 +235,7 @@ describe('reading', () => {
     ]
     expect(await membership.start()).toEqual(all)
     expect(membership.takeChanges()).toEqual({ gained: [], lost: [] })
-    const admin = kafkaClient().admin()
-    onTestFinished(() => admin.disconnect())
+    const admin = await adminClient(topic)
     await admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] })
     const gained: unknown[] = []
     await eventually(() => {

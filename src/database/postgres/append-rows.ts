@@ -3,9 +3,10 @@ import { asError, invariant } from '../../errors.ts'
 import type { FaultPoints } from '../../runtime/fault-points.ts'
 import type { AppendWrite } from '../dialect.ts'
 import { copyText } from './copy-text.ts'
-import { quoteIdentifier, quoteTable } from './identifiers.ts'
+import { quoteIdentifier } from './identifiers.ts'
 import { rowsVanished } from './merge-rows.ts'
 import type { Session } from './session.ts'
+import { columnType, type TableCatalog } from './table-catalog.ts'
 
 /** Rows are turned into text and handed to the socket in pieces of this size; the next waits until one is taken. */
 const PIECE_CHARACTERS = 64 * 1024
@@ -13,6 +14,7 @@ const PIECE_CHARACTERS = 64 * 1024
 /** Inserts rows by COPY. */
 export async function appendRows(
   session: Session,
+  tables: TableCatalog,
   faultPoints: FaultPoints,
   write: AppendWrite,
 ): Promise<number> {
@@ -20,14 +22,20 @@ export async function appendRows(
   for (const row of write.rows) {
     invariant(row.length === write.columns.length, `a row for ${write.table} has ${row.length} values`)
   }
-  const columns = write.columns.map(quoteIdentifier).join(', ')
-  const sql = `COPY ${quoteTable(write.table)} (${columns}) FROM STDIN`
+  const table = await tables.resolve(write.table)
+  for (const column of write.columns) columnType(table, write.table, column)
+  const sql = `COPY ${table.qualifiedName} (${write.columns.map(quoteIdentifier).join(', ')}) FROM STDIN`
   const pieces = copyText(write, PIECE_CHARACTERS)
-  const taken = await session.guard({ scope: 'sink', doing: `append rows to ${write.table}` }, () =>
-    session.withinAnswerTime(copy(session, sql, pieces, faultPoints)),
-  )
-  if (taken !== write.rows.length) throw rowsVanished(write.table, write.rows.length, taken)
-  return taken
+  try {
+    const taken = await session.guard({ scope: 'sink', doing: `append rows to ${write.table}` }, () =>
+      session.withinAnswerTime(copy(session, sql, pieces, faultPoints)),
+    )
+    if (taken !== write.rows.length) throw rowsVanished(write.table, write.rows.length, taken)
+    return taken
+  } catch (error) {
+    tables.forget(write.table)
+    throw error
+  }
 }
 
 /**

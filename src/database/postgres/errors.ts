@@ -63,6 +63,8 @@ const cures: Readonly<Record<string, string>> = {
   '28P01': 'Check user and password.',
   '28000': "Check the user, its right to log in, and the server's pg_hba.conf.",
   '3D000': 'Create the database, or correct its name.',
+  '21000':
+    'Keys that differ in the job are equal in the table: its column type or collation does not keep them apart.',
   '42501': 'Grant the privilege to this user.',
   '42P01': 'Create the table, or correct its name in the job.',
   '42703': 'Add the column to the table, or correct its name in the job.',

@@ -4,7 +4,7 @@ import type { MergeWrite } from '../dialect.ts'
 import { columnTextOf } from './column-text.ts'
 import { quoteIdentifier } from './identifiers.ts'
 import type { Session } from './session.ts'
-import type { ResolvedTable, TableCatalog } from './table-catalog.ts'
+import { columnType, type ResolvedTable, type TableCatalog } from './table-catalog.ts'
 
 /** One statement takes rows up to both limits: enough to make round trips cheap, little enough to keep in memory. */
 const MERGE_MAX_ROWS = 10_000
@@ -45,16 +45,19 @@ export function rowsVanished(table: string, sent: number, taken: number | null):
 }
 
 /**
- * Values travel as text and are cast to the columns' types without their lengths: a cast to varchar(3) would cut the
- * text silently, the assignment to the column fails.
+ * Values travel as one array of text per column, from which the server reads arrays of the column's type. It reads
+ * them without a length: what is too long fails when it is assigned to the column, and is never cut.
  */
 function mergeStatement(table: ResolvedTable, write: MergeWrite, columns: readonly string[]): string {
-  const arrays = columns.map((_, i) => `$${i + 1}::text[]`).join(', ')
+  const types = columns.map((column) => columnType(table, write.table, column))
+  const arrays = types.map(({ name, hasArray }, i) => `$${i + 1}::${hasArray ? name : 'text'}[]`)
+  const values = types.map(({ name, hasArray }, i) => (hasArray ? `v.c${i}` : `v.c${i}::${name}`))
   const names = columns.map((_, i) => `c${i}`).join(', ')
-  const casts = columns.map((column, i) => `v.c${i}::${castType(table, write.table, column)}`).join(', ')
   const updates = write.aggregates.map(({ column, rule }) => updateOf(quoteIdentifier(column), rule))
+  // Keys alone: a row that is there already must count as taken too.
+  if (updates.length === 0) updates.push(...write.keys.map(quoteIdentifier).map((key) => `${key} = t.${key}`))
   return `INSERT INTO ${table.qualifiedName} AS t (${columns.map(quoteIdentifier).join(', ')})
-    SELECT ${casts} FROM unnest(${arrays}) AS v(${names})
+    SELECT ${values.join(', ')} FROM unnest(${arrays.join(', ')}) AS v(${names})
     ON CONFLICT (${write.keys.map(quoteIdentifier).join(', ')}) DO UPDATE SET ${updates.join(', ')}`
 }
 
@@ -67,16 +70,6 @@ function updateOf(column: string, rule: MergeRule): string {
       // PostgreSQL's own LEAST and GREATEST ignore NULLs.
       return `${column} = ${rule}(t.${column}, EXCLUDED.${column})`
   }
-}
-
-function castType(table: ResolvedTable, name: string, column: string): string {
-  const type = table.castTypes.get(column)
-  if (type !== undefined) return type
-  throw new OncesinkError(
-    'DATABASE_REFUSED',
-    `table ${name} has no column '${column}' (it has ${[...table.castTypes.keys()].join(', ')}). ` +
-      'Add the column, or name the right one in the sink.',
-  )
 }
 
 /** The rows in order, cut at the limits and turned into one array per column. */

@@ -42,18 +42,21 @@ export async function migrate(
   }
 }
 
-/** 0 when oncesink's tables do not exist. */
+/**
+ * 0 when oncesink's tables do not exist. Looked up in the catalog's tables: to_regclass answers from a cache that may
+ * still hold "does not exist" from before a wait for another process's migration.
+ */
 export async function schemaVersion(session: Session): Promise<number> {
   const purpose = { scope: 'own', doing: "read the version of oncesink's tables" } as const
-  const table = ownTable(session, 'migrations')
-  const { rows } = await session.query<{ found: boolean }>(
-    'SELECT to_regclass($1) IS NOT NULL AS found',
-    [table],
+  const { rows } = await session.query(
+    `SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = $1 AND c.relname = 'oncesink_migrations'`,
+    [session.schema],
     purpose,
   )
-  if (!rows[0]?.found) return 0
+  if (rows.length === 0) return 0
   const newest = await session.query<{ version: number }>(
-    `SELECT coalesce(max(version), 0) AS version FROM ${table}`,
+    `SELECT coalesce(max(version), 0) AS version FROM ${ownTable(session, 'migrations')}`,
     [],
     purpose,
   )

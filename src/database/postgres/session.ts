@@ -6,6 +6,8 @@ import { classify, type ErrorContext, endsSession, type Scope } from './errors.t
 
 /** What the server adds to a statement timeout until its error has arrived here, in milliseconds. */
 const ANSWER_GRACE_MS = 5_000
+/** How long the server may take to say good-bye, in milliseconds. Nothing depends on its answer. */
+const GOODBYE_MS = 1_000
 
 export interface SessionOptions {
   readonly client: pg.Client
@@ -35,6 +37,11 @@ export class Session {
   readonly #clock: Clock
   readonly #answerTimeoutMs: number
   #broken: Error | null = null
+  #tellLost: (error: Error) => void = () => {}
+  /** Resolves with the reason when the session breaks. */
+  readonly lost = new Promise<Error>((resolve) => {
+    this.#tellLost = resolve
+  })
 
   constructor(options: SessionOptions) {
     this.client = options.client
@@ -113,11 +120,11 @@ export class Session {
    * `answer`, unless it takes longer than any statement may: then the peer is gone without a word (a half-open
    * connection), and the socket is cut, which fails `answer`.
    */
-  async withinAnswerTime<T>(answer: Promise<T>): Promise<T> {
+  async withinAnswerTime<T>(answer: Promise<T>, limitMs = this.#answerTimeoutMs): Promise<T> {
     const answered = new AbortController()
-    const timer = this.#clock.sleep(this.#answerTimeoutMs, answered.signal).then(() => {
+    const timer = this.#clock.sleep(limitMs, answered.signal).then(() => {
       if (!answered.signal.aborted) {
-        this.destroy(new Error(`Connection terminated: no answer within ${this.#answerTimeoutMs} ms`))
+        this.destroy(new Error(`Connection terminated: no answer within ${limitMs} ms`))
       }
     })
     try {
@@ -134,11 +141,11 @@ export class Session {
     this.#socket.destroy(reason)
   }
 
-  /** Says good-bye to the server, then closes; the socket is cut if that takes longer than a statement may. */
+  /** Says good-bye to the server, then closes. A server that has fallen silent is not waited for. */
   async end(): Promise<void> {
     if (this.#broken) return this.destroy()
     try {
-      await this.withinAnswerTime(this.client.end())
+      await this.withinAnswerTime(this.client.end(), GOODBYE_MS)
     } finally {
       this.destroy()
     }
@@ -146,5 +153,6 @@ export class Session {
 
   #breakWith(error: Error): void {
     this.#broken ??= error
+    this.#tellLost(this.#broken)
   }
 }

@@ -6,8 +6,25 @@ import type { Session } from './session.ts'
 /** A table as SQL names it: resolved once, so that a changed search_path cannot lead elsewhere. */
 export interface ResolvedTable {
   readonly qualifiedName: string
-  /** Name of each column's type, with its schema and without a length: what a text is cast to. */
-  readonly castTypes: ReadonlyMap<string, string>
+  readonly columnTypes: ReadonlyMap<string, ColumnType>
+}
+
+export interface ColumnType {
+  /** With its schema and without a length: a cast to varchar(3) would cut a text silently. */
+  readonly name: string
+  /** Whether there is an array type of it (there is none of array types). */
+  readonly hasArray: boolean
+}
+
+/** @throws OncesinkError DATABASE_REFUSED when the table has no such column */
+export function columnType(table: ResolvedTable, name: string, column: string): ColumnType {
+  const type = table.columnTypes.get(column)
+  if (type !== undefined) return type
+  throw new OncesinkError(
+    'DATABASE_REFUSED',
+    `table ${name} has no column '${column}' (it has ${[...table.columnTypes.keys()].join(', ')}). ` +
+      'Add the column, or name the right one in the sink.',
+  )
 }
 
 /** What this connection knows of the sinks' tables. Entries live until a statement on the table fails. */

@@ -31,7 +31,9 @@ const findings = `
   UNION ALL
   SELECT 'trigger ' || quote_ident(t.tgname) || ' on ' || m.label || ' runs with every row: it may change or drop rows'
   FROM members m JOIN pg_trigger t ON t.tgrelid = m.oid
-  WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgparentid = 0
+  WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+    -- copies of a parent's trigger; the column is new in PostgreSQL 13
+    AND coalesce(to_jsonb(t) ->> 'tgparentid', '0') = '0'
   UNION ALL
   SELECT 'rule ' || quote_ident(r.rulename) || ' on ' || m.label || ' rewrites statements: it may change or drop rows'
   FROM members m JOIN pg_rewrite r ON r.ev_class = m.oid

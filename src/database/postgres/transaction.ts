@@ -114,7 +114,9 @@ export class PostgresTransaction implements Transaction {
   }
 
   appendRows(write: AppendWrite): Promise<number> {
-    return this.#run(() => appendRows(this.#session, this.#deps.runtime.faultPoints, write))
+    return this.#run(() =>
+      appendRows(this.#session, this.#deps.tables, this.#deps.runtime.faultPoints, write),
+    )
   }
 
   runUserCode(work: (trx: Knex) => Promise<unknown>): Promise<void> {

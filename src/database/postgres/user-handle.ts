@@ -14,13 +14,14 @@ export async function runUserCode(session: Session, work: (trx: Knex) => Promise
   const statements = new UserStatements(session)
   let failure: unknown
   try {
-    await work(createHandle(statements))
+    await Promise.race([work(createHandle(statements)), lossOf(session)])
   } catch (error) {
     failure = error ?? new Error(`the function threw ${String(error)}`)
   }
   await statements.close()
   // The statement's own failure says more than what the function made of it.
   if (statements.poison) throw statements.poison
+  if (session.broken) throw session.classify(failure, { scope: 'sink', doing: "run the job's function" })
   if (failure !== undefined) {
     const reason = failure instanceof Error ? failure.message : String(failure)
     throw new OncesinkError(
@@ -31,6 +32,14 @@ export async function runUserCode(session: Session, work: (trx: Knex) => Promise
       },
     )
   }
+}
+
+/**
+ * Rejects when the session breaks: a function that waits for something else than its statements for too long is ended
+ * by the server (idle in transaction), and would otherwise never hear of it.
+ */
+async function lossOf(session: Session): Promise<never> {
+  throw await session.lost
 }
 
 function createHandle(statements: UserStatements): Knex {

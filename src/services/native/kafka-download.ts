@@ -110,9 +110,8 @@ async function download(maven: string, cache: string, jars: string, env: NodeJS.
       stderr = '',
       message,
     } = error as { stdout?: string; stderr?: string; message: string }
-    const lines = `${stdout}${stderr}`.trim().split('\n').slice(0, 5)
-    const said = lines[0] ? lines.map((line) => `\n    ${line}`).join('') : ` (${message})`
-    throw cannotStart(kafkaName, `its download with mvn failed:${said}\n  and`, error)
+    const said = `${stdout}${stderr}`.trim().split('\n').slice(0, 5).join('\n    ') || message
+    throw cannotStart(kafkaName, `its download with mvn failed:\n    ${said}`, error)
   } finally {
     await rm(partial, { recursive: true, force: true })
   }

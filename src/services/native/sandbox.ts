@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chown, mkdir, mkdtemp, rm } from 'node:fs/promises'
-import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -69,9 +68,8 @@ export class Sandbox {
       stdio: ['pipe', 'ignore', 'ignore'],
     })
     await once(watchdog, 'spawn')
-    // Neither keeps this process alive: one that ends without stop() is just what the watchdog waits for.
+    // It does not keep this process alive: one that ends without remove() is just what it waits for.
     watchdog.unref()
-    ;(watchdog.stdin as Socket).unref()
     await mkdir(join(dir, 'run'))
     const { account } = options
     if (account) {

@@ -8,12 +8,13 @@ import { committedBatches, dataBatches } from './visible-batches.ts'
 
 /**
  * What became of a partition's part of a response:
- * - `accepted`: `bytes` of it were buffered;
+ * - `accepted`: it was buffered. `progressed` says that there were record batches; without them the partition is
+ *   `atEnd`, unless its next batch did not fit into the response;
  * - `troubled`: passing, or to be looked into by comparing the position with the log;
  * - `failed`: the partition cannot be read on.
  */
 export type Accepted =
-  | { readonly kind: 'accepted'; readonly bytes: number }
+  | { readonly kind: 'accepted'; readonly progressed: boolean; readonly atEnd: boolean }
   | { readonly kind: 'troubled'; readonly error: Error }
   | { readonly kind: 'failed'; readonly error: OncesinkError }
 
@@ -43,8 +44,10 @@ export function acceptFetched(
   const { recordBatches } = fetched
   const bytes =
     recordBatches.length * worthCopying < responseBytes ? Buffer.from(recordBatches) : recordBatches
+  let progressed: boolean
   try {
     const batches = scanRecordBatches(bytes, partition)
+    progressed = batches.length > 0
     const before = buffer.fetchedUntil
     const visible =
       isolation === 'read_committed' ? committedBatches(batches, fetched.aborted) : dataBatches(batches)
@@ -56,7 +59,7 @@ export function acceptFetched(
     return { kind: 'failed', error: error instanceof OncesinkError ? error : unexpected(error) }
   }
   partition.endOffset = isolation === 'read_committed' ? fetched.lastStableOffset : fetched.highWatermark
-  return { kind: 'accepted', bytes: bytes.length }
+  return { kind: 'accepted', progressed, atEnd: bytes.length === 0 }
 }
 
 function unexpected(error: unknown): OncesinkError {

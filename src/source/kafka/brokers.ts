@@ -2,7 +2,9 @@ import { OncesinkError } from '../../errors.ts'
 import { sourceError } from './broker-errors.ts'
 import {
   type ApiVersions,
+  controlConnection,
   createKafkajsClient,
+  fetchConnection,
   type KafkajsBroker,
   type KafkajsClient,
   type WireRequest,
@@ -18,7 +20,7 @@ interface Endpoint {
   readonly host: string
   readonly port: number
   readonly broker: KafkajsBroker
-  /** Requests other than fetches go one after another: kafkajs would open a second socket for a concurrent one. */
+  /** Requests on the control connection go one by one: kafkajs would open a second socket for a concurrent one. */
   queue: Promise<unknown>
 }
 
@@ -71,7 +73,7 @@ export class Brokers {
   }
 
   /**
-   * Sends a request other than a fetch to one node.
+   * Sends a request that is answered at once to one node.
    * @throws OncesinkError SOURCE_UNAVAILABLE, SOURCE_REFUSED
    */
   async sendTo<T>(nodeId: number, request: WireRequest<T>): Promise<T> {
@@ -84,15 +86,15 @@ export class Brokers {
   }
 
   /**
-   * Sends a fetch, which has a connection of its own. At most one at a time per node.
+   * Sends a request that may wait at the node, on a connection of its own. At most one at a time per node.
    * @throws OncesinkError SOURCE_UNAVAILABLE, SOURCE_REFUSED
    */
-  async fetch<T>(nodeId: number, request: WireRequest<T>): Promise<T> {
+  async sendWaiting<T>(nodeId: number, request: WireRequest<T>): Promise<T> {
     const address = this.#addressOf(nodeId)
     try {
       const endpoint = await this.#endpoint(address)
       await this.#connect(endpoint)
-      return await this.#send(endpoint, request)
+      return await this.#send(endpoint, fetchConnection, request)
     } catch (error) {
       throw sourceError(error, [address])
     }
@@ -124,7 +126,7 @@ export class Brokers {
     const endpoint = await this.#endpoint(address)
     const turn = endpoint.queue.then(async () => {
       await this.#connect(endpoint)
-      return this.#send(endpoint, request)
+      return this.#send(endpoint, controlConnection, request)
     })
     // The queue only orders; whoever sent the request hears of its failure.
     endpoint.queue = turn.catch(() => undefined)
@@ -137,10 +139,11 @@ export class Brokers {
     refuseOldBroker(endpoint.broker.versions, formatAddress(endpoint.host, endpoint.port))
   }
 
-  async #send<T>(endpoint: Endpoint, request: WireRequest<T>): Promise<T> {
+  async #send<T>(endpoint: Endpoint, index: number, request: WireRequest<T>): Promise<T> {
     if (this.#closed) throw new Error('the source is closed')
     try {
-      return await endpoint.broker.connectionPool.send(request)
+      const connection = await endpoint.broker.connectionPool.getConnection(index)
+      return await connection.send(request)
     } catch (error) {
       // A request that timed out leaves a connection that may never answer again; kafkajs would keep it.
       this.#client.cutConnections('a request failed on this connection', endpoint)

@@ -18,6 +18,7 @@ import { type ClusterState, topicMissing } from './cluster-view.ts'
 import { LeaderLoop } from './leader-loop.ts'
 import { LogBounds } from './log-bounds.ts'
 import type { KafkaSourcePlan } from './options.ts'
+import type { SoundPosition } from './position-check.ts'
 import { ReadPartition } from './read-partition.ts'
 import { Reader } from './reader.ts'
 import { allocate, decodeFor, takeShares } from './take-records.ts'
@@ -90,36 +91,32 @@ class KafkaSource implements Source {
   }
 
   async seek(positions: readonly SeekPosition[]): Promise<void> {
+    for (const { nextOffset } of positions) invariant(isOffset(nextOffset), `${nextOffset} is not an offset`)
     this.drop(positions)
-    const counters = positions.map((position) => {
-      const counter = this.#reader.nextSeekCounter()
-      this.#seeks.set(topicPartitionKey(position), counter)
-      return counter
-    })
-    for (const position of positions)
-      invariant(isOffset(position.nextOffset), `seek to ${position.nextOffset}`)
+    const counter = this.#reader.nextSeekCounter()
+    for (const position of positions) this.#seeks.set(topicPartitionKey(position), counter)
     const outcomes = await this.#reader.check.check(positions)
-    for (const outcome of outcomes) if (outcome instanceof OncesinkError) throw outcome
-    for (const [i, position] of positions.entries()) {
-      const outcome = outcomes[i]
-      const counter = counters[i]
-      const key = topicPartitionKey(position)
-      if (outcome === undefined || outcome instanceof OncesinkError || counter === undefined) continue
-      if (this.#seeks.get(key) !== counter) continue
-      const { topicId, leaderEpoch } = position
-      const partition = new ReadPartition(
-        position,
-        topicId,
-        Number(position.nextOffset),
-        leaderEpoch,
-        counter,
-      )
-      partition.leader = outcome.leader
-      partition.leaderEpoch = outcome.leaderEpoch
-      partition.state = 'reading'
-      this.#reader.partitions.set(key, partition)
-      this.#loopOf(partition.leader).wake()
+    const sound = outcomes.map((outcome) => {
+      if (outcome instanceof OncesinkError) throw outcome
+      return outcome
+    })
+    for (const [i, leader] of sound.entries()) {
+      const position = positions[i]
+      if (position !== undefined) this.#begin(position, leader, counter)
     }
+    // Only now: a fetch for the first of them would be given the room that belongs to all.
+    for (const { leader } of sound) this.#loopOf(leader).wake()
+  }
+
+  #begin(position: SeekPosition, { leader, leaderEpoch }: SoundPosition, counter: number): void {
+    const key = topicPartitionKey(position)
+    if (this.#seeks.get(key) !== counter) return
+    const { topicId, nextOffset } = position
+    const partition = new ReadPartition(position, topicId, Number(nextOffset), position.leaderEpoch, counter)
+    partition.leader = leader
+    partition.leaderEpoch = leaderEpoch
+    partition.state = 'reading'
+    this.#reader.partitions.set(key, partition)
   }
 
   drop(partitions: readonly TopicPartition[]): void {

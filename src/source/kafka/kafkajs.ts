@@ -32,10 +32,16 @@ export type ApiVersions = Readonly<
   Record<number, { readonly minVersion: number; readonly maxVersion: number } | undefined>
 >
 
-/** One broker: two connections, of which fetch requests use one and all others the other. */
+/** kafkajs keeps two connections per broker, so that requests do not queue behind a fetch that waits for records. */
+export const controlConnection = 0
+export const fetchConnection = 1
+
 export interface KafkajsBroker {
   readonly versions: ApiVersions | null
-  readonly connectionPool: { send<T>(request: WireRequest<T>): Promise<T> }
+  readonly connectionPool: {
+    /** Connections by index: {@link controlConnection} and {@link fetchConnection}. Connects if need be. */
+    getConnection(index: number): Promise<{ send<T>(request: WireRequest<T>): Promise<T> }>
+  }
   /** Connects, asks for the versions and authenticates, unless that is done. */
   connect(): Promise<void>
 }

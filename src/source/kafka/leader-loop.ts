@@ -1,4 +1,4 @@
-import { asError, OncesinkError } from '../../errors.ts'
+import { OncesinkError } from '../../errors.ts'
 import { topicPartitionKey } from '../../model/topic-partition.ts'
 import { acceptFetched } from './accept-fetched.ts'
 import { FetchBudget } from './fetch-budget.ts'
@@ -7,6 +7,8 @@ import type { ReadPartition } from './read-partition.ts'
 import type { Reader } from './reader.ts'
 import { Wakeup } from './wakeup.ts'
 
+type Lane = 'waiting' | 'express'
+
 /** What one partition is asked for. */
 interface Ask {
   readonly partition: ReadPartition
@@ -14,30 +16,30 @@ interface Ask {
   readonly position: FetchPosition
 }
 
-/** How long to wait between polls while a partition is left out, doubling, in milliseconds. */
-const pollMs = { shortest: 10, longest: 100 }
-
 /**
- * Fetches from one node, one request at a time (a broker answers a connection's requests in order).
+ * Fetches from one node. A broker answers the requests of a connection in order, so that whatever could be fetched
+ * while a fetch is waiting there for records would have to wait too. Hence two lanes, on two connections:
+ * - the *waiting* lane asks for every partition with room in its buffer, and waits at the broker for records;
+ * - the *express* lane asks for what can be had meanwhile (a partition that was sought, or whose full buffer was
+ *   drained) without waiting. A partition without records is left to the next turn of the waiting lane.
  *
  * States: `fetching` -> (the node fails) -> `suspended` -> resume() -> `fetching`; ends when the reader is closed.
- *
- * While every partition that the node leads has room, a fetch waits at the broker until there are records. Once
- * one is left out because its buffer is full, such a wait would keep it out after it has been drained: then the
- * broker is only polled, and the waiting is done on this side, where taking records ends it.
  */
 export class LeaderLoop {
   readonly nodeId: number
   readonly #reader: Reader
-  readonly #wakeup: Wakeup
+  readonly #wakeups: Record<Lane, Wakeup>
+  /** What is being asked for, by partition. */
+  readonly #outstanding = new Map<ReadPartition, Ask>()
   #suspended = false
+  #isWaiting = false
   #responses = 0
-  #pollMs = pollMs.shortest
 
   constructor(nodeId: number, reader: Reader) {
     this.nodeId = nodeId
     this.#reader = reader
-    this.#wakeup = new Wakeup(reader.runtime.clock)
+    const { clock } = reader.runtime
+    this.#wakeups = { waiting: new Wakeup(clock), express: new Wakeup(clock) }
   }
 
   /** How the node is called in {@link Reader.report}. */
@@ -47,117 +49,125 @@ export class LeaderLoop {
 
   /** Says that there may be something new to fetch: partitions, or room for records. */
   wake(): void {
-    this.#wakeup.wake()
+    this.#wakeups.waiting.wake()
+    this.#wakeups.express.wake()
   }
 
   /** Tries again after the node has failed. */
   resume(): void {
     this.#suspended = false
-    this.#wakeup.wake()
+    this.wake()
   }
 
   async run(): Promise<void> {
+    await Promise.all([this.#run('waiting'), this.#run('express')])
+  }
+
+  async #run(lane: Lane): Promise<void> {
     const { closed } = this.#reader
     while (!closed.aborted) {
-      const { asks, leftOut } = this.#plan()
-      if (asks.length === 0) {
-        await this.#wakeup.wait(Number.POSITIVE_INFINITY, closed)
-        continue
-      }
-      const brought = await this.#fetch(asks, leftOut)
-      if (brought || !leftOut) this.#pollMs = pollMs.shortest
+      const asks = this.#plan(lane)
+      if (asks.length === 0) await this.#wakeups[lane].wait(Number.POSITIVE_INFINITY, closed)
+      else if (lane === 'express') await this.#fetch(asks, lane)
       else {
-        await this.#wakeup.wait(this.#pollMs, closed)
-        this.#pollMs = Math.min(this.#pollMs * 2, pollMs.longest)
+        this.#isWaiting = true
+        await this.#fetch(asks, lane).finally(() => {
+          this.#isWaiting = false
+        })
       }
     }
   }
 
-  #plan(): { readonly asks: Ask[]; readonly leftOut: boolean } {
-    if (this.#suspended) return { asks: [], leftOut: false }
+  #plan(lane: Lane): Ask[] {
+    if (this.#suspended || (lane === 'express' && !this.#isWaiting)) return []
     const { partitions, maxBufferedBytes, plan } = this.#reader
     const budget = new FetchBudget(maxBufferedBytes, [...partitions.values()])
-    const asks: Ask[] = []
-    let leftOut = false
+    const free = [...partitions.values()].filter((partition) => this.#isFree(partition, lane))
     // Those that have waited longest for records go first: the broker fills a response in the order of the request.
-    const mine = [...partitions.values()].filter((p) => p.leader === this.nodeId && p.state === 'reading')
-    for (const partition of mine.sort((a, b) => a.servedAt - b.servedAt)) {
-      const maxBytes = budget.grant(partition, plan.fetch.maxBytesPerPartition)
-      if (maxBytes === 0) {
-        leftOut = true
-        continue
-      }
-      const { topic, partition: number, topicId, leaderEpoch, buffer, seekCounter } = partition
-      const fetchOffset = buffer.fetchedUntil
-      const position = { topic, partition: number, topicId, leaderEpoch, fetchOffset, maxBytes }
-      asks.push({ partition, seekCounter, position })
-    }
-    return { asks, leftOut }
+    return free
+      .sort((a, b) => a.servedAt - b.servedAt)
+      .flatMap((partition) => {
+        const maxBytes = budget.grant(partition, plan.fetch.maxBytesPerPartition)
+        if (maxBytes === 0) return []
+        const { topic, partition: number, topicId, leaderEpoch, buffer, seekCounter } = partition
+        const fetchOffset = buffer.fetchedUntil
+        const position = { topic, partition: number, topicId, leaderEpoch, fetchOffset, maxBytes }
+        return [{ partition, seekCounter, position }]
+      })
   }
 
-  /** @returns whether there were records */
-  async #fetch(asks: readonly Ask[], poll: boolean): Promise<boolean> {
+  #isFree(partition: ReadPartition, lane: Lane): boolean {
+    if (partition.leader !== this.nodeId || partition.state !== 'reading') return false
+    if (lane === 'express' && partition.atEnd) return false
+    const outstanding = this.#outstanding.get(partition)
+    return outstanding === undefined || !isCurrent(outstanding)
+  }
+
+  async #fetch(asks: readonly Ask[], lane: Lane): Promise<void> {
     const { plan, brokers, troubles, closed } = this.#reader
     const { maxWaitMs, minBytes, maxBytes } = plan.fetch
-    const limits = { isolation: plan.isolation, maxWaitMs: poll ? 0 : maxWaitMs, minBytes, maxBytes }
-    const positions = asks.map(({ position }) => position)
-    for (const { partition, position } of asks) partition.reservedBytes += position.maxBytes
-    let response: FetchResponse
+    const isWaiting = lane === 'waiting'
+    const limits = { isolation: plan.isolation, maxWaitMs: isWaiting ? maxWaitMs : 0, minBytes, maxBytes }
+    const request = fetchRequest(
+      asks.map(({ position }) => position),
+      limits,
+    )
+    for (const ask of asks) {
+      this.#outstanding.set(ask.partition, ask)
+      ask.partition.reservedBytes += ask.position.maxBytes
+    }
     try {
-      response = await brokers.fetch(this.nodeId, fetchRequest(positions, limits))
+      const answer = isWaiting
+        ? brokers.sendWaiting(this.nodeId, request)
+        : brokers.sendTo(this.nodeId, request)
+      const response = await answer
+      troubles.recovered(this.subject)
+      this.#accept(asks, response)
     } catch (error) {
       if (!closed.aborted) this.#fail(asks, error)
-      return false
     } finally {
-      for (const { partition, position } of asks) partition.reservedBytes -= position.maxBytes
+      for (const ask of asks) {
+        ask.partition.reservedBytes -= ask.position.maxBytes
+        if (this.#outstanding.get(ask.partition) === ask) this.#outstanding.delete(ask.partition)
+      }
     }
-    troubles.recovered(this.subject)
-    return this.#accept(asks, response)
   }
 
   #fail(asks: readonly Ask[], error: unknown): void {
     this.#suspended = true
-    const reason = asError(error)
-    if (!(reason instanceof OncesinkError) || reason.disposition === 'retry') {
-      this.#reader.report(this.subject, reason)
-    } else {
-      for (const { partition } of asks) this.#reader.fail(partition, reason)
-    }
+    if (!(error instanceof OncesinkError)) this.#reader.crash(error)
+    else if (error.disposition === 'retry') this.#reader.report(this.subject, error)
+    else for (const { partition } of asks) this.#reader.fail(partition, error)
   }
 
-  #accept(asks: readonly Ask[], response: FetchResponse): boolean {
+  #accept(asks: readonly Ask[], response: FetchResponse): void {
     const byId = new Map(asks.map((ask) => [`${ask.position.topicId}/${ask.position.partition}`, ask]))
     this.#responses += 1
-    let brought = false
     for (const fetched of response.partitions) {
       const ask = byId.get(`${fetched.topicId}/${fetched.partition}`)
-      if (ask === undefined || !this.#isCurrent(ask)) continue
+      if (ask === undefined || !isCurrent(ask)) continue
       const { partition } = ask
       const outcome = acceptFetched(partition, fetched, this.#reader.plan.isolation, response.bytes)
       if (outcome.kind === 'failed') this.#reader.fail(partition, outcome.error)
-      if (outcome.kind === 'troubled') {
+      else if (outcome.kind === 'troubled') {
         // It is left out from now on, until the caretaker has looked after it.
         partition.supersede(this.#reader.nextSeekCounter())
         this.#reader.report(topicPartitionKey(partition), outcome.error)
-      }
-      if (outcome.kind === 'accepted') {
+      } else {
         this.#reader.troubles.recovered(topicPartitionKey(partition))
-        if (outcome.bytes > 0) {
-          partition.servedAt = this.#responses
-          brought = true
-        }
+        partition.atEnd = outcome.atEnd
+        if (outcome.progressed) partition.servedAt = this.#responses
       }
     }
-    if (brought) this.#reader.news.wake()
-    return brought
+    this.#reader.news.wake()
   }
+}
 
-  /** Whether nothing has moved the partition since it was asked for. */
-  #isCurrent({ partition, seekCounter, position }: Ask): boolean {
-    return (
-      partition.state === 'reading' &&
-      partition.seekCounter === seekCounter &&
-      partition.buffer.fetchedUntil === position.fetchOffset
-    )
-  }
+/** Whether nothing has moved the partition since it was asked for; an answer that comes later is refused. */
+function isCurrent({ partition, seekCounter, position }: Ask): boolean {
+  return (
+    partition.state === 'reading' &&
+    partition.seekCounter === seekCounter &&
+    partition.buffer.fetchedUntil === position.fetchOffset
+  )
 }

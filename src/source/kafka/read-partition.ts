@@ -27,6 +27,8 @@ export class ReadPartition implements TopicPartition {
   reservedBytes = 0
   /** When it last brought records, on a counter of its leader's fetches; those that waited longest go first. */
   servedAt = 0
+  /** Whether the last fetch found nothing: it is at the end of the log, and waits there for records. */
+  atEnd = false
   /** Whether its position is being compared with the log right now. */
   beingChecked = false
   /** When a metadata answer first did not have the partition, by the monotonic clock; null while they have it. */

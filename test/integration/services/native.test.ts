@@ -24,7 +24,7 @@ describe('a PostgreSQL of this machine', () => {
     const postgres = await ownPostgres()
     await query(postgres.url, 'CREATE TABLE t AS SELECT 1 AS x')
     const open = new pg.Client({ connectionString: postgres.url })
-    const cut = new Promise((resolve) => open.once('error', resolve))
+    const cut = new Promise((resolve) => open.on('error', resolve))
     await open.connect()
     await open.query('BEGIN')
     await open.query('INSERT INTO t VALUES (2)')

@@ -145,6 +145,11 @@ describe('min and max', () => {
     )
   })
 
+  test('0 and -0 give 0, whichever comes first', () => {
+    const aggregate = min((v: number) => v)
+    expect([aggregated(aggregate, [0, -0]), aggregated(aggregate, [-0, 0])]).toEqual([0, 0])
+  })
+
   test('undefined is ignored like null', () => {
     expect(
       aggregated(

@@ -471,6 +471,9 @@ describe('long work', () => {
     await run(byItem, many, never, steppingClock(9, counting))
     expect(yields).toBe(4)
     yields = 0
+    await run(byItem, many, never, steppingClock(5, counting))
+    expect(yields).toBe(2)
+    yields = 0
     await run(byItem, many, never, steppingClock(1, counting))
     expect(yields).toBe(0)
   })

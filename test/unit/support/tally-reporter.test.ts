@@ -53,10 +53,10 @@ test('a skipped test alone makes the exit code red', { timeout: 60_000 }, () => 
   expect(runVitest(files)).toEqual({ exitCode: 1, lastLine: 'Tests: 1 passed, 0 failed, 1 skipped' })
 })
 
-test('a run that dies in its global set-up is a failure', { timeout: 60_000 }, () => {
-  const files = {
-    'a.test.ts': `test('a', () => {})`,
-    'set-up.ts': `export default () => { throw new Error('no services') }`,
-  }
+test.each([
+  ['fails', `throw new Error('no services')`],
+  ['ends the runner, and claims success', 'process.exit(0)'],
+])('a run whose global set-up %s is a failure', { timeout: 60_000 }, (_, setUp) => {
+  const files = { 'a.test.ts': `test('a', () => {})`, 'set-up.ts': `export default () => { ${setUp} }` }
   expect(runVitest(files)).toEqual({ exitCode: 1, lastLine: 'Tests: 0 passed, 1 failed' })
 })

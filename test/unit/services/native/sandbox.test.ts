@@ -51,14 +51,12 @@ describe('a sandbox', () => {
     expect(readdirSync(parent)).not.toContain(sandbox.dir)
   })
 
-  test('forces a process that does not listen', { timeout: 20_000 }, async () => {
-    const { sandbox, pid, read } = await sandboxWith(
-      'trap "" QUIT; echo up; while :; do sleep 1000; done',
-      'QUIT',
-    )
+  test('forces processes that do not listen', { timeout: 20_000 }, async () => {
+    const { sandbox, pid, read } = await sandboxWith('trap "" QUIT; sleep 1000 & echo up; wait', 'QUIT')
     await eventually(() => read().includes('up'))
+    const [grandchild = 0] = await childrenOf(pid)
     await sandbox.remove()
-    expect(isAlive(pid)).toBe(false)
+    expect([pid, grandchild].map(isAlive)).toEqual([false, false])
     expect(existsSync(sandbox.dir)).toBe(false)
   })
 
@@ -113,6 +111,9 @@ describe('the process that has a sandbox', () => {
     expect(String(await heard)).toContain('interrupted')
     expect(isAlive(pid)).toBe(true)
     expect(existsSync(dir)).toBe(true)
+    // The watchdog has not heard it either.
+    interrupted.kill('SIGKILL')
+    await eventually(() => !isAlive(pid) && !existsSync(dir), 5_000)
   })
 })
 

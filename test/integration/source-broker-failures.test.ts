@@ -1,0 +1,95 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { NativeKafka } from '../../src/services/index.ts'
+import { eventually } from '../support/eventually.ts'
+import { Collector, never, openSource, positionsAt, takeRecords } from '../support/kafka-reading.ts'
+import { createTopic, ownKafka, produce } from '../support/kafka-service.ts'
+
+const limits = { maxRecords: 500, maxWaitMs: 200, includeEmptyRanges: false, order: 'fair' } as const
+const numbered = (from: number, until: number) =>
+  Array.from({ length: until - from }, (_, i) => ({ partition: (from + i) % 3, value: `v${from + i}` }))
+
+describe('a broker that fails', () => {
+  let kafka: NativeKafka
+  beforeAll(async () => {
+    kafka = await ownKafka({ memory: '256m' })
+  })
+
+  test('is killed and started again: every record comes once, and both are announced', async () => {
+    const { brokers } = kafka
+    const topic = await createTopic('killed', { partitions: 3, brokers })
+    await produce(topic, numbered(0, 30_000), brokers)
+    const fetch = { maxBytesPerPartition: 20_000 }
+    const { source, events } = await openSource([topic], { brokers, fetch }, 100_000)
+    const [retrying, recovered]: [number[], number[]] = [[], []]
+    events.on('retrying', ({ attempt }) => retrying.push(attempt))
+    events.on('recovered', () => recovered.push(retrying.length))
+    await source.seek(await positionsAt(source, 0n))
+    const collector = new Collector()
+    const takeSome = async () => collector.add(await source.take(limits, never))
+    while (collector.records.length < 10_000) await takeSome()
+    await kafka.kill('SIGKILL')
+    while (retrying.length < 3) await takeSome()
+    await kafka.restart()
+    await produce(topic, numbered(30_000, 33_000), brokers)
+    await eventually(async () => {
+      await takeSome()
+      return collector.records.length >= 33_000
+    })
+    expect(await source.take({ ...limits, maxWaitMs: 1000 }, never)).toEqual([])
+    expect(new Set(collector.values).size).toBe(33_000)
+    expect(collector.records.length).toBe(33_000)
+    expect(recovered).toEqual([retrying.length])
+    expect(retrying).toEqual(retrying.map((_, i) => i + 1))
+    // A restarted leader has another epoch, and its records carry it.
+    const epochs = collector.ranges.map(({ leaderEpoch }) => leaderEpoch)
+    expect(epochs.at(-1)).toBeGreaterThan(epochs[0] ?? 0)
+  })
+
+  test('hangs: requests are given up after their time, and the reading goes on when it answers again', async () => {
+    const { brokers } = kafka
+    const topic = await createTopic('hung', { partitions: 3, brokers })
+    await produce(topic, numbered(0, 30), brokers)
+    const { source, events } = await openSource([topic], { brokers, requestTimeoutMs: 600 })
+    const reasons: string[] = []
+    events.on('retrying', ({ error }) => reasons.push(error.message))
+    await source.seek(await positionsAt(source, 0n))
+    await takeRecords(source, 30)
+    await kafka.kill('SIGSTOP')
+    try {
+      await eventually(() => reasons.some((reason) => reason.includes('timed out')))
+    } finally {
+      await kafka.kill('SIGCONT')
+    }
+    await produce(topic, numbered(30, 60), brokers)
+    expect((await takeRecords(source, 30)).values.sort()).toEqual(numbered(30, 60).map(({ value }) => value))
+  })
+
+  test('loses the end of its log: a position past the end of its leader epoch is refused', async () => {
+    const { brokers } = kafka
+    const topic = await createTopic('truncated', { brokers })
+    await produce(
+      topic,
+      Array.from({ length: 10 }, () => ({ value: 'x' })),
+      brokers,
+    )
+    await kafka.kill('SIGKILL')
+    await kafka.restart()
+    await produce(
+      topic,
+      Array.from({ length: 20 }, () => ({ value: 'y' })),
+      brokers,
+    )
+    const { source } = await openSource([topic], { brokers })
+    const [position] = await positionsAt(source, 15n)
+    if (position === undefined) throw new Error('no partition')
+    // As if offsets 10 to 15 had been read in the first leader's epoch, and a leader without them had taken over.
+    await expect(source.seek([{ ...position, leaderEpoch: 0 }])).rejects.toMatchObject({
+      code: 'LOG_TRUNCATED',
+      message: expect.stringContaining(`records [10, 15) of ${topic}/0 were read in leader epoch 0`),
+    })
+    await source.seek([{ ...position, nextOffset: 10n, leaderEpoch: 0 }])
+    const [first] = (await takeRecords(source, 20)).ranges
+    await source.seek([{ ...position, leaderEpoch: first?.leaderEpoch ?? -1 }])
+    expect((await takeRecords(source, 15)).records[0]?.offset).toBe(15)
+  })
+})

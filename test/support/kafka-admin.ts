@@ -1,0 +1,27 @@
+import type { Admin, Transaction } from 'kafkajs'
+import { onTestFinished } from 'vitest'
+import { kafkaClient } from './kafka-service.ts'
+
+/** An admin client that is connected until the end of the test. */
+export async function kafkaAdmin(brokers?: string[]): Promise<Admin> {
+  const admin = kafkaClient(brokers).admin()
+  await admin.connect()
+  onTestFinished(() => admin.disconnect())
+  return admin
+}
+
+/** Deletes the records of partition 0 below `offset`, as retention would. */
+export async function deleteRecordsBelow(topic: string, offset: number): Promise<void> {
+  const admin = await kafkaAdmin()
+  // Without having asked about the topic, this client does not find the leader to ask.
+  await admin.fetchTopicOffsets(topic)
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: String(offset) }] })
+}
+
+/** Opens a transaction of a producer of its own; end it with `commit()` or `abort()`. */
+export async function kafkaTransaction(transactionalId: string): Promise<Transaction> {
+  const producer = kafkaClient().producer({ transactionalId, idempotent: true, maxInFlightRequests: 1 })
+  await producer.connect()
+  onTestFinished(() => producer.disconnect())
+  return producer.transaction()
+}

@@ -1,0 +1,358 @@
+import { onTestFinished } from 'vitest'
+import { postgres } from '../../src/database/postgres/options.ts'
+import { json } from '../../src/decode/json.ts'
+import { OncesinkError } from '../../src/errors.ts'
+import { count, sum } from '../../src/index.ts'
+import { defineJob, type JobOptions } from '../../src/job/define-job.ts'
+import type { Job } from '../../src/job/job.ts'
+import { type RunningJob, type StartOptions, start } from '../../src/job/start.ts'
+import { from } from '../../src/pipeline/from.ts'
+import type { Pipeline } from '../../src/pipeline/pipeline.ts'
+import type { Stream } from '../../src/pipeline/stream.ts'
+import type { FaultPoint } from '../../src/runtime/fault-points.ts'
+import { type Runtime, systemRuntime } from '../../src/runtime/runtime.ts'
+import { append } from '../../src/sink/append.ts'
+import { merge } from '../../src/sink/merge.ts'
+import { type KafkaOptions, kafka } from '../../src/source/kafka/options.ts'
+import { EventBus, type JobEventBus, type JobEvents } from '../../src/telemetry/events.ts'
+import { eventually } from './eventually.ts'
+import { createTopic, kafkaService, produce } from './kafka-service.ts'
+import { createDatabase, type TestDatabase } from './postgres-service.ts'
+import { uniqueName } from './unique.ts'
+
+/** A record's value. */
+export interface Order {
+  readonly k: string
+  readonly v: number
+}
+
+/** A record that a test has produced, at the offset where it must be. */
+export interface ProducedOrder extends Order {
+  readonly partition: number
+  readonly offset: number
+}
+
+export interface BenchOptions {
+  /** Partitions of the topic. Default 2. */
+  readonly partitions?: number
+  /** Default: the Kafka of this run. */
+  readonly brokers?: string[]
+  /** URL of the server on which the database is made. Default: the PostgreSQL of this run. */
+  readonly postgresUrl?: string
+  /** The tables of the test. Default: those of {@link totalsAndSeen}. */
+  readonly tables?: string
+}
+
+export interface BenchJobOptions extends Partial<Omit<JobOptions, 'pipeline' | 'database'>> {
+  /** URL of the database, where it is not reached directly. */
+  readonly url?: string
+  readonly source?: Partial<KafkaOptions>
+  /** Default: {@link totalsAndSeen}. */
+  readonly pipelines?: (orders: Stream<Order>) => Pipeline | readonly Pipeline[]
+}
+
+/** What the default job writes to: totals by key, and one row per record. Nothing in them refuses a duplicate. */
+export const defaultTables = `
+  CREATE TABLE totals (k text PRIMARY KEY, n bigint NOT NULL, total bigint NOT NULL);
+  CREATE TABLE seen (partition int NOT NULL, log_offset bigint NOT NULL, v bigint NOT NULL);`
+
+export function intoTotals(orders: Stream<Order>): Pipeline {
+  return orders
+    .groupBy({ k: (order) => order.k })
+    .aggregate({ n: count(), total: sum((order) => order.v) })
+    .into(merge({ table: 'totals' }))
+}
+
+export function intoSeen(orders: Stream<Order>): Pipeline {
+  return orders
+    .map(({ v }) => ({ v }))
+    .into(append({ table: 'seen', meta: { partition: 'partition', offset: 'log_offset' } }))
+}
+
+export function totalsAndSeen(orders: Stream<Order>): readonly Pipeline[] {
+  return [intoTotals(orders), intoSeen(orders)]
+}
+
+/** Opens a fresh topic and a fresh database for one test. */
+export async function openBench(stem: string, options: BenchOptions = {}): Promise<Bench> {
+  const { partitions = 2, brokers = kafkaService().brokers, tables = defaultTables } = options
+  const [topic, database] = await Promise.all([
+    createTopic(stem, { partitions, brokers }),
+    createDatabase(stem.replaceAll('-', '_'), options.postgresUrl),
+  ])
+  if (tables !== '') await database.knex.raw(tables)
+  return new Bench(uniqueName(stem), topic, partitions, brokers, database)
+}
+
+/**
+ * A topic, a database and what was produced, so that a test can say what must be in the tables. Where a test deletes
+ * records or aborts transactions, offsets are its own business.
+ */
+export class Bench {
+  readonly name: string
+  readonly topic: string
+  readonly brokers: string[]
+  readonly database: TestDatabase
+  readonly produced: ProducedOrder[] = []
+  readonly #ends: number[]
+
+  constructor(name: string, topic: string, partitions: number, brokers: string[], database: TestDatabase) {
+    this.name = name
+    this.topic = topic
+    this.brokers = brokers
+    this.database = database
+    this.#ends = Array<number>(partitions).fill(0)
+  }
+
+  /** Makes room for partitions that were added to the topic. */
+  partitionsAdded(partitions: number): void {
+    while (this.#ends.length < partitions) this.#ends.push(0)
+  }
+
+  /** Appends `orders`, or that many generated ones, round robin over the partitions (or all to `partition`). */
+  async produce(orders: number | readonly Order[], partition?: number): Promise<void> {
+    const values = typeof orders === 'number' ? generated(orders, this.produced.length) : orders
+    const records = values.map((order, i) => {
+      const to = partition ?? i % this.#ends.length
+      const offset = this.#ends[to] ?? 0
+      this.#ends[to] = offset + 1
+      return { ...order, partition: to, offset }
+    })
+    await produce(
+      this.topic,
+      records.map(({ k, v, partition: to }) => ({ partition: to, value: JSON.stringify({ k, v }) })),
+      this.brokers,
+    )
+    this.produced.push(...records)
+  }
+
+  job(options: BenchJobOptions = {}): Job {
+    const { url = this.database.url, source, pipelines = totalsAndSeen, ...rest } = options
+    const orders = from(kafka({ brokers: this.brokers, topics: [this.topic], ...source })).decode(
+      json<Order>(),
+    )
+    return defineJob({
+      name: this.name,
+      database: postgres({ connectionString: url }),
+      pipeline: pipelines(orders),
+      ...rest,
+    })
+  }
+
+  /** Positions by partition; empty before the first claim. */
+  async positions(): Promise<number[]> {
+    const { rows } = await this.#raw<{ next_offset: string }>(
+      'SELECT next_offset FROM oncesink.oncesink_offsets WHERE job = :job ORDER BY partition',
+    )
+    return rows.map((row) => Number(row.next_offset))
+  }
+
+  /** Ledger rows, each partition's in their order. */
+  async ledger(): Promise<LedgerEntry[]> {
+    const { rows } = await this.#raw<LedgerEntry>(
+      `SELECT * FROM oncesink.oncesink_batches WHERE job = :job
+       ORDER BY partition, (kind = 'batch'), from_offset`,
+    )
+    return rows
+  }
+
+  #raw<Row>(sql: string): Promise<{ rows: Row[] }> {
+    return Promise.resolve(this.database.knex.raw(sql, { job: this.name }))
+  }
+
+  /** Resolves when everything that was produced is committed. */
+  async untilCommitted(timeoutMs?: number): Promise<void> {
+    await eventually(async () => {
+      const positions = await this.positions()
+      if (positions.length === this.#ends.length && this.#ends.every((end, p) => (positions[p] ?? 0) >= end))
+        return true
+      throw new Error(`positions are ${positions.join()}, logs end at ${this.#ends.join()}`)
+    }, timeoutMs)
+  }
+
+  /** What is in `seen`, in log order. */
+  async seen(): Promise<Omit<ProducedOrder, 'k'>[]> {
+    const { knex } = this.database
+    const rows: { partition: number; log_offset: string; v: string }[] = await knex('seen').orderBy([
+      'partition',
+      'log_offset',
+    ])
+    return rows.map((row) => ({
+      partition: row.partition,
+      offset: Number(row.log_offset),
+      v: Number(row.v),
+    }))
+  }
+
+  async totals(): Promise<{ k: string; n: number; total: number }[]> {
+    const rows: { k: string; n: string; total: string }[] = await this.database.knex('totals').orderBy('k')
+    return rows.map(({ k, n, total }) => ({ k, n: Number(n), total: Number(total) }))
+  }
+
+  /**
+   * What must be in the default tables when each of `orders` counts once.
+   * @param orders default: everything that was produced
+   */
+  expected(orders: readonly ProducedOrder[] = this.produced) {
+    const totals = new Map<string, { k: string; n: number; total: number }>()
+    for (const { k, v } of orders) {
+      const total = totals.get(k) ?? { k, n: 0, total: 0 }
+      totals.set(k, { k, n: total.n + 1, total: total.total + v })
+    }
+    return {
+      totals: [...totals.values()].sort((a, b) => (a.k < b.k ? -1 : 1)),
+      seen: orders
+        .map(({ partition, offset, v }) => ({ partition, offset, v }))
+        .sort((a, b) => a.partition - b.partition || a.offset - b.offset),
+      broken: [],
+    }
+  }
+
+  /** The default tables, and what is wrong with the ledger. Compare it with {@link expected}. */
+  async actual() {
+    return { totals: await this.totals(), seen: await this.seen(), broken: await this.brokenLinks() }
+  }
+
+  /**
+   * Every place where a ledger row does not begin where the previous one of its partition ended, where the last one
+   * does not end at the position, or where `seq` does not count the batches; empty when the ledger is unbroken.
+   */
+  async brokenLinks(): Promise<unknown[]> {
+    const { rows } = await this.#raw<unknown>(
+      `WITH chain AS (
+         SELECT topic, partition, kind, from_offset, until_offset,
+           lag(until_offset) OVER w AS previous, row_number() OVER w AS place
+         FROM oncesink.oncesink_batches WHERE job = :job
+         WINDOW w AS (PARTITION BY topic, partition ORDER BY (kind = 'batch'), from_offset, until_offset)
+       ), ends AS (
+         SELECT topic, partition, max(until_offset) AS last_until,
+           count(*) FILTER (WHERE kind = 'batch') AS batches, count(*) FILTER (WHERE kind = 'start') AS starts
+         FROM chain GROUP BY topic, partition
+       )
+       SELECT 'link' AS what, partition, from_offset, until_offset FROM chain
+       WHERE (place = 1) <> (kind = 'start') OR (place > 1 AND (previous <> from_offset OR until_offset <= from_offset))
+       UNION ALL
+       SELECT 'end', partition, last_until, next_offset
+       FROM ends FULL JOIN (SELECT * FROM oncesink.oncesink_offsets WHERE job = :job) o USING (topic, partition)
+       WHERE last_until IS DISTINCT FROM next_offset OR batches IS DISTINCT FROM seq OR starts <> 1`,
+    )
+    return rows
+  }
+}
+
+export interface LedgerEntry {
+  readonly partition: number
+  readonly epoch: string
+  readonly kind: string
+  readonly from_offset: string
+  readonly until_offset: string
+  readonly batch_id: string | null
+  readonly records: string
+  readonly reason: string | null
+}
+
+const keys = ['a', 'b', 'c', 'd', 'e']
+
+/** Values that go on where `first` earlier ones ended: no two sums of them are easily equal. */
+function generated(count: number, first: number): Order[] {
+  return Array.from({ length: count }, (_, i) => ({
+    k: keys[((first + i) * 7) % keys.length] ?? 'a',
+    v: (first + i) * 3 + 1,
+  }))
+}
+
+export type Heard = { readonly [K in keyof JobEvents]: JobEvents[K][] }
+
+export interface ObservedJob {
+  readonly running: RunningJob
+  /** Every event since the start. */
+  readonly heard: Heard
+  /** The error with which the job ends; fails if it ends without one. */
+  failure(): Promise<OncesinkError>
+}
+
+/** Starts a job, remembers what it says, and stops it after the test at the latest. */
+export async function observe(job: Job, options: StartOptions = {}): Promise<ObservedJob> {
+  const events = options.events ?? new EventBus<JobEvents>()
+  const heard = listen(events)
+  const running = await start(job, { ...options, events })
+  const ended = running.done.then(
+    () => null,
+    (error: unknown) => error,
+  )
+  onTestFinished(async () => {
+    running.stop().catch(() => {})
+    await ended
+  })
+  return {
+    running,
+    heard,
+    failure: async () => asOncesinkError(await ended, 'the job ended without an error'),
+  }
+}
+
+/** Runs a job until it has committed everything that is in its topics now. */
+export async function drain(job: Job, options: StartOptions = {}): Promise<ObservedJob> {
+  const observed = await observe(job, { ...options, once: true })
+  await observed.running.done
+  return observed
+}
+
+/** The error with which a job does not start. */
+export async function startFailure(job: Job, options: StartOptions = {}): Promise<OncesinkError> {
+  const outcome: unknown = await start(job, options).then(
+    (running) => {
+      // It must not outlive the test that has failed.
+      running.stop().catch(() => {})
+      return null
+    },
+    (error: unknown) => error,
+  )
+  return asOncesinkError(outcome, 'the job has started')
+}
+
+/** The system's runtime, in which `reach` is called at every fault point. */
+export function withFaults(reach: (point: FaultPoint) => Promise<void> | void): Runtime {
+  return { ...systemRuntime, faultPoints: { reach: async (point) => reach(point) } }
+}
+
+/** A runtime whose time passes `factor` times faster. */
+export function hurried(factor: number): Runtime {
+  const { clock } = systemRuntime
+  return {
+    ...systemRuntime,
+    clock: {
+      ...clock,
+      monotonicMs: () => clock.monotonicMs() * factor,
+      sleep: (ms, signal) => clock.sleep(ms / factor, signal),
+    },
+  }
+}
+
+function asOncesinkError(outcome: unknown, otherwise: string): OncesinkError {
+  if (outcome instanceof OncesinkError) return outcome
+  throw new Error(outcome === null ? otherwise : `not an OncesinkError: ${String(outcome)}`, {
+    cause: outcome,
+  })
+}
+
+function listen(events: JobEventBus): Heard {
+  const heard: Heard = {
+    batch: [],
+    claimed: [],
+    lost: [],
+    batchFailed: [],
+    retrying: [],
+    recovered: [],
+    blockerEnded: [],
+    outcomeSettled: [],
+    warning: [],
+    stateChanged: [],
+  }
+  for (const name of Object.keys(heard) as (keyof JobEvents)[]) hear(events, heard, name)
+  return heard
+}
+
+function hear<K extends keyof JobEvents>(events: JobEventBus, heard: Heard, name: K): void {
+  events.on(name, (event) => heard[name].push(event))
+}
