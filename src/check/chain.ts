@@ -7,6 +7,9 @@ import { BoundedList, type Violation, type ViolationClass } from './violation.ts
  * The ledger is a chain: per partition every row begins where the previous one ended, and the last one ends at the
  * position. By induction over its rows every offset from the start to the position was committed exactly once.
  * Offsets are not dense, so a range is never equated with a number of records.
+ *
+ * Retention deletes the oldest batches of a partition, and never a start or an operator's act. What is missing right
+ * after a start may therefore have been deleted, but only if it can be old enough and `seq` knows of it.
  */
 
 export interface ChainReport {
@@ -22,7 +25,7 @@ export interface ChainReport {
 export interface PartitionChain extends TopicPartition {
   readonly rows: readonly LedgerRow[]
   readonly position: PositionRow | null
-  /** Where the ledger begins because retention deleted what came before; null when its start row is there. */
+  /** First offset of the oldest batch, where retention has deleted batches before it; else null. */
   readonly prunedBefore: bigint | null
 }
 
@@ -32,8 +35,16 @@ type Report = (
   where: { row?: LedgerRow; partition?: TopicPartition },
 ) => void
 
-/** Checks every chain. Pure; the rows may come in any order. */
-export function checkChain(ledger: readonly LedgerRow[], positions: readonly PositionRow[]): ChainReport {
+/**
+ * Checks every chain. Pure; the rows may come in any order.
+ * @param retainedSinceMs batches committed at or after this time (milliseconds since 1970) must all be there; by
+ *   default all of them
+ */
+export function checkChain(
+  ledger: readonly LedgerRow[],
+  positions: readonly PositionRow[],
+  retainedSinceMs = Number.NEGATIVE_INFINITY,
+): ChainReport {
   const violations = new BoundedList<Violation>()
   const report: Report = (violation, message, { row, partition = row }) => {
     violations.add({
@@ -45,7 +56,7 @@ export function checkChain(ledger: readonly LedgerRow[], positions: readonly Pos
     })
   }
 
-  const partitions = chainsOf(ledger, positions)
+  const partitions = chainsOf(ledger, positions, retainedSinceMs)
   for (const chain of partitions) {
     checkLinks(chain, report)
     checkClaims(chain.rows, report)
@@ -60,7 +71,11 @@ export function checkChain(ledger: readonly LedgerRow[], positions: readonly Pos
   }
 }
 
-function chainsOf(ledger: readonly LedgerRow[], positions: readonly PositionRow[]): PartitionChain[] {
+function chainsOf(
+  ledger: readonly LedgerRow[],
+  positions: readonly PositionRow[],
+  retainedSinceMs: number,
+): PartitionChain[] {
   const byPartition = new Map<
     string,
     { rows: LedgerRow[]; position: PositionRow | null; at: TopicPartition }
@@ -76,16 +91,22 @@ function chainsOf(ledger: readonly LedgerRow[], positions: readonly PositionRow[
   return [...byPartition.values()]
     .map(({ rows, position, at }) => {
       rows.sort(compareRows)
-      const oldest = rows[0]
-      return {
-        topic: at.topic,
-        partition: at.partition,
-        rows,
-        position,
-        prunedBefore: oldest?.kind === 'batch' ? oldest.fromOffset : null,
-      }
+      const prunedBefore = prunedBeforeOf(rows, position, retainedSinceMs)
+      return { topic: at.topic, partition: at.partition, rows, position, prunedBefore }
     })
     .sort(compareTopicPartitions)
+}
+
+function prunedBeforeOf(
+  rows: readonly LedgerRow[],
+  position: PositionRow | null,
+  retainedSinceMs: number,
+): bigint | null {
+  const oldestBatch = rows.find((row) => row.kind === 'batch')
+  const [start] = rows
+  if (!oldestBatch || !start || start.committedAt.getTime() >= retainedSinceMs) return null
+  const batches = rows.filter((row) => row.kind === 'batch').length
+  return position && position.seq > BigInt(batches) ? oldestBatch.fromOffset : null
 }
 
 /** Chain order: an incarnation begins with its start row, which may share its offset with the first batch. */
@@ -107,9 +128,12 @@ function compareBigints(a: bigint, b: bigint): number {
 
 function checkLinks(chain: PartitionChain, report: Report): void {
   let previous: LedgerRow | undefined
+  let seenBatch = false
   for (const row of chain.rows) {
     checkRow(row, previous, report)
-    if (previous) checkLink(previous, row, report)
+    const mayBePruned = chain.prunedBefore !== null && !seenBatch
+    if (previous && !(mayBePruned && row.fromOffset > previous.untilOffset)) checkLink(previous, row, report)
+    seenBatch ||= row.kind === 'batch'
     previous = row
   }
 }
@@ -117,13 +141,12 @@ function checkLinks(chain: PartitionChain, report: Report): void {
 function checkRow(row: LedgerRow, previous: LedgerRow | undefined, report: Report): void {
   const opensIncarnation = row.incarnation !== previous?.incarnation
   if (row.kind !== 'batch') {
-    const belongs = previous === undefined || (opensIncarnation && row.kind !== 'start')
-    if (!belongs) report('start-misplaced', `${describe(row)} stands inside a chain`, { row })
+    const belongs = opensIncarnation && (row.kind === 'start') === (previous === undefined)
+    if (!belongs) report('start-misplaced', `${describe(row)} does not belong there in the chain`, { row })
     return
   }
-  // Retention may have deleted the oldest rows; an incarnation that follows another one is younger than its rows.
-  if (previous && opensIncarnation) {
-    const message = `incarnation ${row.incarnation} begins with ${describe(row)} and not with the operator's act`
+  if (opensIncarnation) {
+    const message = `incarnation ${row.incarnation} begins with ${describe(row)}, without a start or an operator's act`
     report('start-misplaced', message, { row })
   }
   if (row.untilOffset <= row.fromOffset) {
@@ -212,11 +235,11 @@ function checkPositionClaim(position: PositionRow, last: LedgerRow, report: Repo
   }
 }
 
-/** `seq` counts commits: two batches hidden as one row, or a row too many, contradict it. */
+/** `seq` counts commits since the start: two batches hidden as one row, or a row too many, contradict it. */
 function checkBatchCount(chain: PartitionChain, position: PositionRow, report: Report): void {
-  const starts = chain.rows.filter((row) => row.kind !== 'batch')
-  if (chain.prunedBefore !== null || starts.length !== 1 || starts[0]?.kind !== 'start') return
-  const batches = chain.rows.length - 1
+  const batches = chain.rows.filter((row) => row.kind === 'batch').length
+  // An operator's act may have begun another count.
+  if (chain.prunedBefore !== null || chain.rows.length !== batches + 1) return
   if (BigInt(batches) === position.seq) return
   const message = `${topicPartitionKey(chain)} counts ${position.seq} commits, and the ledger has ${batches} batches`
   report('batch-count', message, { partition: chain })

@@ -15,8 +15,7 @@ export interface ReplayPlan {
  * Which offsets the tables stand for. Taken from the starts, the operator's acts and the positions, never from the
  * batches: those are what is being checked.
  *
- * - `start` begins reading; `reset` and `accept_loss` go on elsewhere; `rebuild` empties the tables first.
- * - Where retention has deleted the start row, a start at `earliest` of a log that still begins at 0 was 0.
+ * `start` begins reading; `reset` and `accept_loss` go on elsewhere; `rebuild` empties the tables first.
  */
 export function planReplay(chains: readonly PartitionChain[], watermarks: readonly Watermarks[]): ReplayPlan {
   const bounds = new Map(watermarks.map((w) => [topicPartitionKey(w), w]))
@@ -30,15 +29,7 @@ export function planReplay(chains: readonly PartitionChain[], watermarks: readon
       )
       continue
     }
-    const start = startOf(chain, bound)
-    if (start === null) {
-      const before = chain.prunedBefore === null ? '' : ` before ${chain.prunedBefore}`
-      obstacles.push(
-        `the ledger of ${topicPartitionKey(chain)} no longer tells where it started: pruned${before}`,
-      )
-      continue
-    }
-    for (const range of rangesOf(chain, start)) {
+    for (const range of rangesOf(chain)) {
       const obstacle = obstacleTo(range, bound)
       if (obstacle) obstacles.push(obstacle)
       else ranges.push(range)
@@ -47,29 +38,22 @@ export function planReplay(chains: readonly PartitionChain[], watermarks: readon
   return { ranges, obstacles }
 }
 
-function startOf(chain: PartitionChain, bound: Watermarks): bigint | null {
-  const oldest = chain.rows[0]
-  if (!oldest || !chain.position) return null
-  if (oldest.kind !== 'batch') return oldest.untilOffset
-  if (chain.rows.some((row) => row.kind === 'rebuild')) return oldest.fromOffset
-  const neverMoved = oldest.incarnation === 0 && chain.position.startReason === 'earliest'
-  return neverMoved && bound.low === 0n ? 0n : null
-}
-
-function rangesOf(chain: PartitionChain, start: bigint): OffsetRange[] {
-  const { topic, partition } = chain
+function rangesOf({ topic, partition, rows, position }: PartitionChain): OffsetRange[] {
+  const [start, ...later] = rows
+  // Without them the chain is broken already, and says so.
+  if (!start || !position) return []
   let ranges: OffsetRange[] = []
-  let from = start
+  let from = start.kind === 'batch' ? start.fromOffset : start.untilOffset
   const close = (until: bigint) => {
     if (until > from) ranges.push({ topic, partition, from, until })
   }
-  for (const row of chain.rows.slice(1)) {
+  for (const row of later) {
     if (row.kind === 'batch') continue
     close(row.fromOffset)
     if (row.kind === 'rebuild') ranges = []
     from = row.untilOffset
   }
-  close(chain.position?.nextOffset ?? from)
+  close(position.nextOffset)
   return ranges
 }
 

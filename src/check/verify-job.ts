@@ -72,7 +72,7 @@ async function examineSnapshot(
   const { job, source, runtime } = deps
   const positions = await snapshot.readPositions(job.name)
   const ledger = await snapshot.readLedger(job.name)
-  const chain = checkChain(ledger, positions)
+  const chain = checkChain(ledger, positions, runtime.clock.wallMs() - job.ledger.retentionMs)
   deps.onProgress(`the ledger has ${chain.batches} batches over ${chain.partitions.length} partitions`)
 
   await source.open()

@@ -45,7 +45,7 @@ export interface ColumnType {
   readonly stepMs: number
 }
 
-/** What `column` holds. Names in other schemas or of users' own types are `other`. */
+/** What `column` holds. Users' own types are `other`, except that a scale gives a domain over a decimal away. */
 export function columnType({ type, scale }: ColumnDescription): ColumnType {
   const lower = type.toLowerCase()
   const digits = /\((\d+)\)/.exec(lower)?.[1]
@@ -55,7 +55,7 @@ export function columnType({ type, scale }: ColumnDescription): ColumnType {
     .trim()
   const known = Object.hasOwn(classes, name) ? classes[name] : undefined
   return {
-    class: known ?? 'other',
+    class: known ?? (scale === null ? 'other' : 'decimal'),
     scale,
     stepMs: digits === undefined ? 0.001 : 10 ** (3 - Number(digits)),
   }

@@ -121,9 +121,7 @@ test('partitions added while the job runs are read from their beginning, without
   const source = { startFrom: 'latest', metadataRefreshMs: 300 } as const
   const { running, heard } = await observe(bench.job({ source }))
   expect(await starts(bench)).toEqual(['0: 20 (latest)'])
-  const admin = await kafkaAdmin()
-  await admin.createPartitions({ topicPartitions: [{ topic: bench.topic, count: 3 }] })
-  bench.partitionsAdded(3)
+  await bench.addPartitions(3)
   // Produced before the job has noticed the partitions: it must not begin behind these.
   await bench.produce(60)
   await bench.untilCommitted()

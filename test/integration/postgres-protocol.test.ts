@@ -168,7 +168,8 @@ describe('compare-and-set', () => {
     const all = Array.from({ length: partitions }, (_, partition) =>
       advance('topic', claimId, { range: { topic: 'topic', partition, from: 0n, until: 1n } }),
     )
-    const advanced = batch.advanceRanges('order', all)
+    // Not even the order in which they are given.
+    const advanced = batch.advanceRanges('order', all.reverse())
     await db.untilBlocked(connection)
     const free = await db.rows<{ partition: number }>(
       `SELECT partition FROM ${db.schema}.oncesink_offsets WHERE job = 'order' ORDER BY 1 FOR UPDATE SKIP LOCKED`,

@@ -1,4 +1,4 @@
-import type { Admin, Transaction } from 'kafkajs'
+import { type Admin, type Message, Partitioners, type Transaction } from 'kafkajs'
 import { onTestFinished } from 'vitest'
 import { kafkaClient } from './kafka-service.ts'
 
@@ -24,4 +24,18 @@ export async function kafkaTransaction(transactionalId: string): Promise<Transac
   await producer.connect()
   onTestFinished(() => producer.disconnect())
   return producer.transaction()
+}
+
+/** Raises the number of the topic's partitions. */
+export async function addPartitions(topic: string, count: number, brokers?: string[]): Promise<void> {
+  const admin = await kafkaAdmin(brokers)
+  await admin.createPartitions({ topicPartitions: [{ topic, count }] })
+}
+
+/** Appends by a producer that knows of partitions added a moment ago; a longer connected one drops such records. */
+export async function produceAfresh(topic: string, messages: Message[], brokers?: string[]): Promise<void> {
+  const producer = kafkaClient(brokers).producer({ createPartitioner: Partitioners.DefaultPartitioner })
+  await producer.connect()
+  await producer.send({ topic, messages, acks: -1 })
+  await producer.disconnect()
 }

@@ -1,3 +1,4 @@
+import type { Message } from 'kafkajs'
 import { onTestFinished } from 'vitest'
 import { postgres } from '../../src/database/postgres/options.ts'
 import { json } from '../../src/decode/json.ts'
@@ -16,6 +17,7 @@ import { merge } from '../../src/sink/merge.ts'
 import { type KafkaOptions, kafka } from '../../src/source/kafka/options.ts'
 import { EventBus, type JobEventBus, type JobEvents } from '../../src/telemetry/events.ts'
 import { eventually } from './eventually.ts'
+import { addPartitions, produceAfresh } from './kafka-admin.ts'
 import { createTopic, kafkaService, produce } from './kafka-service.ts'
 import { createDatabase, type TestDatabase } from './postgres-service.ts'
 import { uniqueName } from './unique.ts'
@@ -95,6 +97,7 @@ export class Bench {
   readonly database: TestDatabase
   readonly produced: ProducedOrder[] = []
   readonly #ends: number[]
+  #produce: (topic: string, records: Message[], brokers: string[]) => Promise<void> = produce
 
   constructor(name: string, topic: string, partitions: number, brokers: string[], database: TestDatabase) {
     this.name = name
@@ -104,9 +107,11 @@ export class Bench {
     this.#ends = Array<number>(partitions).fill(0)
   }
 
-  /** Makes room for partitions that were added to the topic. */
-  partitionsAdded(partitions: number): void {
+  /** Raises the number of partitions; records are produced to all of them from now on. */
+  async addPartitions(partitions: number): Promise<void> {
+    await addPartitions(this.topic, partitions, this.brokers)
     while (this.#ends.length < partitions) this.#ends.push(0)
+    this.#produce = produceAfresh
   }
 
   /** Appends `orders`, or that many generated ones, round robin over the partitions (or all to `partition`). */
@@ -118,7 +123,7 @@ export class Bench {
       this.#ends[to] = offset + 1
       return { ...order, partition: to, offset }
     })
-    await produce(
+    await this.#produce(
       this.topic,
       records.map(({ k, v, partition: to }) => ({ partition: to, value: JSON.stringify({ k, v }) })),
       this.brokers,

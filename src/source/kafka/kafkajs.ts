@@ -47,7 +47,14 @@ export interface KafkajsBroker {
 }
 
 interface ConnectionPool {
-  readonly host: string
+  readonly pool: readonly { readonly requestQueue: RequestQueue }[]
+}
+
+interface RequestQueue {
+  /** Requests that wait because the broker has asked to slow down. */
+  readonly pending: readonly unknown[]
+  /** Sets a timer that looks after them. */
+  scheduleCheckPendingRequests(): void
 }
 
 interface KafkajsCluster {
@@ -98,6 +105,7 @@ export function createKafkajsClient(plan: KafkaSourcePlan): KafkajsClient {
   return {
     async createBroker(host, port) {
       const connectionPool = await cluster.connectionPoolBuilder.build({ host, port })
+      for (const { requestQueue } of connectionPool.pool) stopIdleTimer(requestQueue)
       return cluster.brokerPool.createBroker({ connectionPool, logger: cluster.rootLogger })
     },
     cutConnections(reason, address) {
@@ -126,6 +134,17 @@ function clusterOf(kafka: kafkajs.Kafka): KafkajsCluster {
   const [cluster] = found
   if (cluster === undefined) throw new Error('kafkajs no longer hands its Cluster to partition assigners')
   return cluster
+}
+
+/**
+ * kafkajs sets its timer again and again, each millisecond, also when no request is pending: 2 to 5 % of a core per
+ * idle process. With nothing pending there is nothing to look after; a request that becomes so sets the timer.
+ */
+function stopIdleTimer(queue: RequestQueue): void {
+  const schedule = queue.scheduleCheckPendingRequests.bind(queue)
+  queue.scheduleCheckPendingRequests = () => {
+    if (queue.pending.length > 0) schedule()
+  }
 }
 
 const keepAliveAfterMs = 60_000

@@ -27,6 +27,9 @@ function lastBatch(change: Partial<LedgerRow>): History {
   return { ledger: last ? [...ledger, { ...last, ...change }] : ledger, positions }
 }
 
+/** Later than the rows of a history, which are of 1970: retention may have deleted some. */
+const retainedSince = Date.UTC(2026, 0, 1)
+
 describe('an honest history', () => {
   test('has no violation, and its batches and records are counted', () => {
     const report = checkChain(history().ledger, history().positions)
@@ -40,11 +43,30 @@ describe('an honest history', () => {
     expect(classesOf({ ledger: ledger.reverse(), positions })).toEqual([])
   })
 
-  test('may have lost its oldest rows to retention: the chain says before which offset', () => {
+  test('may have lost its oldest batches to retention: the chain says before which offset', () => {
     const { ledger, positions } = history()
-    const report = checkChain(ledger.slice(2), positions)
-    expect(report.violations.total).toBe(0)
+    const [start, , ...kept] = ledger
+    const report = checkChain(start ? [start, ...kept] : [], positions, retainedSince)
+    expect(report.violations.first).toEqual([])
     expect(report.partitions[0]?.prunedBefore).toBe(15n)
+  })
+
+  test('keeps its operator acts when retention deletes the batches around them', () => {
+    const act = { kind: 'accept_loss', incarnation: 1, epoch: 2n, claimId: null, batchId: null } as const
+    const ledger = [
+      startRow(5n),
+      ledgerRow({ ...act, fromOffset: 30n, untilOffset: 50n, records: 0 }),
+      ledgerRow({
+        incarnation: 1,
+        epoch: 3n,
+        claimId: 'claim-3',
+        fromOffset: 60n,
+        untilOffset: 61n,
+        records: 1,
+      }),
+    ]
+    const position = { incarnation: 1, epoch: 3n, claimId: 'claim-3', nextOffset: 61n, seq: 4n }
+    expect(checkChain(ledger, [positionRow(position)], retainedSince).violations.first).toEqual([])
   })
 
   test('may be moved by an operator, who opens a new incarnation', () => {
@@ -79,6 +101,33 @@ describe('negative controls: every way to break a chain is named', () => {
     const partition = { topic: 'orders', partition: 0 }
     expect(report.violations.first[0]).toMatchObject({ class: 'gap', epoch: 1n, batchId: 'b2', partition })
     expect(report.violations.first[0]?.message).toContain('orders/0 [15, 17) was never committed')
+  })
+
+  test('batches missing after the start that are too young for retention to have deleted them', () => {
+    const [start, , ...kept] = history().ledger
+    const ledger = start ? [start, ...kept] : []
+    expect(classesOf({ ledger, positions: history().positions })).toEqual(['gap', 'batch-count'])
+  })
+
+  test('batches missing after the start that the position never counted, however old', () => {
+    const [start, , ...kept] = history().ledger
+    const positions = [positionRow({ nextOffset: 30n, seq: 1n })]
+    const { violations } = checkChain(start ? [start, ...kept] : [], positions, retainedSince)
+    expect(violations.first.map((violation) => violation.class)).toEqual(['gap'])
+  })
+
+  test('a gap between batches, however old: retention deletes the oldest ones only', () => {
+    const { ledger } = history()
+    const more = [...ledger, ledgerRow({ fromOffset: 40n, untilOffset: 50n })]
+    const positions = [positionRow({ nextOffset: 50n, seq: 9n })]
+    const { violations } = checkChain(more, positions, retainedSince)
+    expect(violations.first.map((violation) => violation.class)).toEqual(['gap'])
+  })
+
+  test('a chain without a start: retention never deletes it', () => {
+    const { ledger, positions } = history()
+    const { violations } = checkChain(ledger.slice(1), positions, retainedSince)
+    expect(violations.first.map((violation) => violation.class)).toContain('start-misplaced')
   })
 
   test('an overlap of two batches', () => {
@@ -190,8 +239,12 @@ const recipes = fc.array(
   { minLength: 1, maxLength: 4 },
 )
 
-/** One change to one batch row (never the oldest row of the ledger) or to one position. */
+/** One change to one batch row or to one position. */
 const mutations: Record<string, (history: History, pick: number) => History> = {
+  'drop a start': ({ ledger, positions }, pick) => ({
+    ledger: ledger.filter((row) => row.kind === 'batch' || row.partition !== pick % positions.length),
+    positions,
+  }),
   'drop a batch': ({ ledger, positions }, pick) => {
     const victim = batchAt(ledger, pick)
     return { ledger: ledger.filter((row) => row !== victim), positions }

@@ -35,6 +35,7 @@ describe('what is read again', () => {
 
   test('begins with the last rebuild, which has emptied the tables', () => {
     const ledger = [
+      startRow(4n),
       ledgerRow({ fromOffset: 4n, untilOffset: 10n, records: 6 }),
       ledgerRow({ ...act, kind: 'rebuild', fromOffset: 10n, untilOffset: 2n }),
     ]
@@ -61,13 +62,5 @@ describe('what cannot be read again is named', () => {
   test('when the partition is not there', () => {
     const { obstacles } = planReplay(checkChain(ledger, positions).partitions, [])
     expect(obstacles[0]).toContain('orders/0 is not in the log')
-  })
-
-  test('when the start row was pruned, unless the start can only have been 0', () => {
-    const pruned = ledger.slice(1)
-    expect(plan(pruned, positions)).toEqual({ ranges: ['orders/0 [0, 15)'], obstacles: [] })
-    expect(plan(pruned, positions, { low: 1n, high: 1000n }).obstacles[0]).toContain('pruned before 5')
-    const latest = [positionRow({ nextOffset: 15n, startReason: 'latest' })]
-    expect(plan(pruned, latest).obstacles[0]).toContain('pruned before 5')
   })
 })
