@@ -71,6 +71,13 @@ export function checkChain(
   }
 }
 
+/** The report where positions cannot even be read: `message` says what contradicts itself. */
+export function unreadableChain(ledger: readonly LedgerRow[], message: string): ChainReport {
+  const violations = new BoundedList<Violation>()
+  violations.add({ class: 'start-misplaced', message })
+  return { ...checkChain(ledger, []), violations }
+}
+
 function chainsOf(
   ledger: readonly LedgerRow[],
   positions: readonly PositionRow[],

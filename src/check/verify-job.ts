@@ -8,7 +8,7 @@ import type { PipelinePlan } from '../pipeline/plan.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { Source, Watermarks } from '../source/source.ts'
 import { createAppendCheck } from './append-check.ts'
-import { type ChainReport, checkChain } from './chain.ts'
+import { type ChainReport, checkChain, unreadableChain } from './chain.ts'
 import { concludeReport, type VerifyFindings, type VerifyReport } from './conclusion.ts'
 import { createMergeCheck } from './merge-check.ts'
 import { type Checks, consultOracle } from './oracle.ts'
@@ -70,8 +70,11 @@ async function examineSnapshot(
   described: readonly (TableDescription | null)[],
 ): Promise<Findings> {
   const { job, source, runtime } = deps
-  const positions = await snapshot.readPositions(job.name)
   const ledger = await snapshot.readLedger(job.name)
+  const positions = await readPositions(job, snapshot)
+  if (typeof positions === 'string') {
+    return { ...nothingFound(job, positions), chain: unreadableChain(ledger, positions) }
+  }
   const chain = checkChain(ledger, positions, runtime.clock.wallMs() - job.ledger.retentionMs)
   deps.onProgress(`the ledger has ${chain.batches} batches over ${chain.partitions.length} partitions`)
 
@@ -112,6 +115,16 @@ const logHasChanged = new Set<OncesinkError['code']>([
 function nothingFound(job: Job, reason: string): Findings {
   const chain = checkChain([], [])
   return { job: job.name, chain, recordCounts: null, tables: [], inconclusive: [reason], recordsReplayed: 0 }
+}
+
+/** The positions, or what is wrong with them when they contradict themselves. */
+async function readPositions(job: Job, snapshot: Transaction): Promise<readonly PositionRow[] | string> {
+  try {
+    return await snapshot.readPositions(job.name)
+  } catch (error) {
+    if (error instanceof OncesinkError && error.code === 'INVARIANT_VIOLATED') return error.message
+    throw error
+  }
 }
 
 async function refuseOtherShape(job: Job, connection: Connection): Promise<void> {

@@ -274,7 +274,7 @@ export interface ColumnDescription {
   readonly nullable: boolean
   readonly hasDefault: boolean
   /** True where only the server may write the column (GENERATED ALWAYS). */
-  readonly generated?: boolean
+  readonly generated: boolean
   /** Digits after the point for decimal types. */
   readonly scale: number | null
 }

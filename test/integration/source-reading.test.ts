@@ -126,6 +126,19 @@ describe('reading', () => {
     expect((await takeRecords(source, 4000)).records.length).toBe(4000)
   })
 
+  test('waiting for records takes next to no processor time', async () => {
+    const topic = await createTopic('idle', { partitions: 4 })
+    const { source } = await openSource([topic])
+    await source.seek(await positionsAt(source, 0n))
+    const limits = { maxRecords: 1, includeEmptyRanges: false, order: 'fair' } as const
+    await source.take({ ...limits, maxWaitMs: 500 }, never)
+    const [usedBefore, began] = [process.cpuUsage(), performance.now()]
+    await source.take({ ...limits, maxWaitMs: 4000 }, never)
+    const { user, system } = process.cpuUsage(usedBefore)
+    // The aim is one hundredth of a core; the test runner lives in this process too.
+    expect((user + system) / 1000 / (performance.now() - began)).toBeLessThan(0.02)
+  })
+
   test('a take returns at once when a record arrives, when it is aborted, and when its time is over', async () => {
     const topic = await createTopic('waiting')
     const { source } = await openSource([topic], { fetch: { maxWaitMs: 20_000 }, requestTimeoutMs: 30_000 })

@@ -145,6 +145,17 @@ describe('negative controls on real tables: one changed value is a violation', (
   })
 })
 
+test('a ledger without its starts, or without anything, is a violation', async () => {
+  const bench = await openBench('verify-starts')
+  await bench.produce(20)
+  await drain(bench.job())
+  for (const kept of ["kind = 'batch'", 'false']) {
+    await bench.database.knex.raw(`DELETE FROM oncesink.oncesink_batches WHERE NOT (${kept})`)
+    const report = await expectOutcome(bench.job(), 'violation')
+    expect(report.chain.violations.first).toMatchObject([{ class: 'start-misplaced' }])
+  }
+})
+
 test('a running job is verified in the middle of its work', async () => {
   const bench = await openBench('verify-running')
   await bench.produce(2_000)

@@ -105,6 +105,7 @@ export function describeFake(name: string, table: FakeTable): TableDescription {
       type,
       nullable: true,
       hasDefault,
+      generated: false,
       scale: type.startsWith('numeric') ? 2 : null,
     })),
     uniqueKeys: [],

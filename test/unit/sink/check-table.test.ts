@@ -36,6 +36,7 @@ const column = (name: string, type: string, change: Partial<ColumnDescription> =
     type,
     nullable: false,
     hasDefault: false,
+    generated: false,
     scale: scale === undefined ? null : Number(scale),
     ...change,
   }
