@@ -9,7 +9,7 @@ const POLL_MS = 2
 /** A life must have committed something after this long. */
 const FIRST_COMMIT_BOUND_MS = 30_000
 /** A life that has committed something, and then waits for records, is not left alive any longer. */
-const MAX_WORKING_MS = 1_500
+const MAX_WORKING_MS = 800
 
 export interface LivesOptions {
   readonly env: Readonly<Record<string, string>>

@@ -13,8 +13,10 @@ import { type DemoServers, readTotals, startServers } from './servers.ts'
 import { ExpectedTotals } from './totals.ts'
 import { version } from './version.ts'
 
-/** About how long one life of the job is given records for. */
+/** About how long the records of one life take to produce. */
 const LIFE_MS = 900
+/** How many of them are there for its first commit; the others follow while it works. */
+const FIRST_COMMIT_SHARE = 0.4
 /** When everything was produced, the job has this long to commit the rest. */
 const DRAIN_BOUND_MS = 60_000
 
@@ -82,14 +84,12 @@ async function produceAndKill(
   // What fails on one side ends the other.
   const failed = new AbortController()
   const signal = AbortSignal.any([hooks.signal, failed.signal])
-  const onTick = () =>
-    line.show({
-      records,
-      produced: producer.produced,
-      committed: watch.committed,
-      kills: lives.kills,
-      ofKills: kills,
-    })
+  const onTick = () => {
+    const share = watch.commitsOfLife > 0 ? 1 : FIRST_COMMIT_SHARE
+    producer.allow(Math.ceil(perLife * (lives.kills + share)))
+    const { produced } = producer
+    line.show({ records, produced, committed: watch.committed, kills: lives.kills, ofKills: kills })
+  }
   const lives = new Lives({ env: servers.env, watch, signal, onTick })
   line.note(
     `producing ${grouped(records)} orders (seed ${seed}) while the job is killed with SIGKILL ${kills} times:`,
@@ -99,7 +99,6 @@ async function produceAndKill(
     // A chance of its own: how many orders were drawn does not move the kills.
     for (const moment of killMoments(new SeededRandom(seed ^ 0x5bd1e995))) {
       if (lives.kills === kills) break
-      producer.allow(perLife * (lives.kills + 1))
       await lives.liveAndKill(moment)
     }
     producer.release()

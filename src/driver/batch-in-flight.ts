@@ -38,7 +38,7 @@ export async function commitAndAcknowledge(
   const committed = report.outcomes
     .filter((outcome) => outcome.kind === 'committed')
     .map(({ range }) => range)
-  deps.ownership.advance(committed)
+  deps.ownership.advance(results.filter(({ range }) => committed.includes(range)))
   if (committed.length > 0) emitBatch(deps, batchId, results, committed, report, computeMs)
   await deps.runtime.faultPoints.reach('batch.acknowledged')
   const failures = report.outcomes.filter((outcome) => outcome.kind !== 'committed')

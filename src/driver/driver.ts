@@ -1,6 +1,7 @@
-import { asError, OncesinkError } from '../errors.ts'
+import { asError } from '../errors.ts'
 import type { BatchPlan, PartitionResult } from '../executor/executor.ts'
 import type { Job } from '../job/job.ts'
+import type { OffsetRange } from '../model/offset-range.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import { Backoff } from '../runtime/backoff.ts'
 import type { JobState } from '../telemetry/events.ts'
@@ -9,8 +10,8 @@ import { decide, settleUnknown } from './failed-batch.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { hasRewound } from './idle-check.ts'
 import { Planner } from './planner.ts'
-import { gain, type RecoveryDeps, recover } from './recovery.ts'
-import { isPassing } from './until-done.ts'
+import { gain, isExpiredStart, type RecoveryDeps, recover } from './recovery.ts'
+import { isPassing, untilDone } from './until-done.ts'
 
 export interface DriverDeps extends RecoveryDeps, CommitDeps {
   readonly job: Job
@@ -56,6 +57,11 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
   let inFlight: Promise<BatchEnd> | null = null
   let lastCommitAt = deps.runtime.clock.monotonicMs()
   let lastCheckAt = lastCommitAt
+  const progressed = (ranges: readonly OffsetRange[]) => {
+    planner.committed(ranges)
+    lastCommitAt = deps.runtime.clock.monotonicMs()
+    backoff.reset()
+  }
   enter('running')
   options.onRunning()
 
@@ -75,32 +81,35 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
       enter('recovering')
       decide(deps, planner, ended)
       await deps.runtime.clock.sleep(backoff.nextMs(), stop)
-      if (!(await recover(deps, stop))) break
-      settleUnknown(deps, ended)
+      if (!(await recover(deps, stop))) return enter('stopped')
+      const afterAll = settleUnknown(deps, ended)
+      if (afterAll.length > 0) progressed(afterAll)
       enter('running')
       continue
     }
     if (ended) {
-      planner.committed(ended.results.map((result) => result.range))
-      lastCommitAt = deps.runtime.clock.monotonicMs()
-      backoff.reset()
+      progressed(ended.results.map((result) => result.range))
       await housekeeping.tidy()
       if (until && deps.ownership.hasReached(until)) abandon.abort()
     }
 
     const computed = await computing
-    if (!computed.ok && !mayResume(deps, computed.error)) throw computed.error
+    if (!(computed.ok || isPassing(computed.error) || isExpiredStart(deps.ownership, computed.error))) {
+      throw computed.error
+    }
     const now = deps.runtime.clock.monotonicMs()
     const idle = computed.ok && computed.results.length === 0
     const unsure = idle && now - Math.max(lastCommitAt, lastCheckAt) >= OWNERSHIP_CHECK_MS
     if (unsure) lastCheckAt = now
     if (!computed.ok || (unsure && (await hasRewound(deps)))) {
       enter('recovering')
-      if (!(await recover(deps, stop))) break
+      if (!(await recover(deps, stop))) return enter('stopped')
       enter('running')
       continue
     }
-    if (await applyAssignmentChange(deps, stop)) continue
+    const change = await applyAssignmentChange(deps, stop)
+    if (change === 'stopped') return enter('stopped')
+    if (change === 'applied') continue
     if (computed.results.length > 0) {
       inFlight = commitAndAcknowledge(deps, computed.results, computed.computeMs)
       // It is awaited in the next round; a rejection before that is not unhandled.
@@ -125,30 +134,24 @@ async function compute(deps: DriverDeps, plan: BatchPlan, signal: AbortSignal): 
 }
 
 /**
- * Passing errors, and a start that the log has left behind before anything was committed: the claim resolves a
- * symbolic start again; an explicit one stays out of range and stops the job at the seek.
+ * Lost partitions are dropped, gained ones claimed and sought. A batch computed meanwhile is read again.
+ * @returns `stopped` when `stop` was aborted before reading could go on
  */
-function mayResume(deps: DriverDeps, error: Error): boolean {
-  if (isPassing(error)) return true
-  if (!(error instanceof OncesinkError) || error.code !== 'OFFSET_OUT_OF_RANGE' || !error.partition)
-    return false
-  const claim = deps.ownership.claimOf(error.partition)
-  return claim?.seq === 0n
-}
-
-/** Lost partitions are dropped, gained ones claimed and sought. A batch computed meanwhile is read again. */
-async function applyAssignmentChange(deps: DriverDeps, stop: AbortSignal): Promise<boolean> {
+async function applyAssignmentChange(
+  deps: DriverDeps,
+  stop: AbortSignal,
+): Promise<'none' | 'applied' | 'stopped'> {
   const { gained, lost } = deps.membership.takeChanges()
-  if (gained.length === 0 && lost.length === 0) return false
+  if (gained.length === 0 && lost.length === 0) return 'none'
   if (lost.length > 0) {
     deps.executor.drop(lost)
     deps.ownership.remove(lost)
     deps.events.emit('lost', { partitions: lost })
   }
-  if (gained.length > 0) await gain(deps, gained, stop)
+  if (gained.length > 0 && !(await gain(deps, gained, stop))) return 'stopped'
   // Positions of kept partitions: the batch that was computed beside this is not committed, so read it again.
-  await deps.executor.seek(deps.ownership.claims())
-  return true
+  const seek = () => deps.executor.seek(deps.ownership.claims())
+  return (await untilDone(deps, stop, Number.POSITIVE_INFINITY, seek)) ? 'applied' : 'stopped'
 }
 
 /** Lets the batch in flight end, then commits what is left of control batches, so that a position never lags for nothing. */

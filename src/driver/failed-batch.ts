@@ -1,6 +1,6 @@
 import { invariant, OncesinkError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
-import { formatRange } from '../model/offset-range.ts'
+import { formatRange, type OffsetRange } from '../model/offset-range.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
 import type { BatchEnd } from './batch-in-flight.ts'
 import type { Ownership } from './ownership.ts'
@@ -62,10 +62,17 @@ function alone(ended: BatchEnd, error: OncesinkError): OncesinkError {
   )
 }
 
-/** After a claim the position tells whether a COMMIT without an answer had arrived. */
-export function settleUnknown(deps: FailureDeps, ended: BatchEnd): void {
-  const [unknown] = ended.failures.filter((failure) => failure.kind === 'unknown')
-  if (!unknown) return
-  const position = deps.ownership.claimOf(unknown.range)?.nextOffset
-  deps.events.emit('outcomeSettled', { batchId: ended.batchId, committed: position === unknown.range.until })
+/**
+ * After a claim the positions tell whether a COMMIT without an answer had arrived.
+ * @returns the ranges that have committed after all
+ */
+export function settleUnknown(deps: FailureDeps, ended: BatchEnd): OffsetRange[] {
+  const unknown = ended.failures.filter(({ kind }) => kind === 'unknown').map(({ range }) => range)
+  if (unknown.length === 0) return []
+  const committed = unknown.filter((range) => deps.ownership.claimOf(range)?.nextOffset === range.until)
+  deps.events.emit('outcomeSettled', {
+    batchId: ended.batchId,
+    committed: committed.length === unknown.length,
+  })
+  return committed
 }

@@ -1,7 +1,7 @@
 import { invariant } from '../errors.ts'
 import type { PartitionResult } from '../executor/executor.ts'
 import type { Claim } from '../model/claim.ts'
-import { formatRange, type OffsetRange } from '../model/offset-range.ts'
+import { formatRange } from '../model/offset-range.ts'
 import { sortedByPartition, type TopicPartition, topicPartitionKey } from '../model/topic-partition.ts'
 
 /**
@@ -41,12 +41,13 @@ export class Ownership {
     })
   }
 
-  /** Moves the known positions after a COMMIT was acknowledged. */
-  advance(ranges: readonly OffsetRange[]): void {
-    for (const range of ranges) {
+  /** Moves the known positions after a COMMIT was acknowledged: what a later seek compares with the log. */
+  advance(committed: readonly Pick<PartitionResult, 'range' | 'leaderEpoch'>[]): void {
+    for (const { range, leaderEpoch } of committed) {
       const claim = this.claimOf(range)
       invariant(claim, `range ${formatRange(range)} has committed, but its partition is not owned`)
-      this.#owned.set(topicPartitionKey(range), { ...claim, nextOffset: range.until, seq: claim.seq + 1n })
+      const moved = { ...claim, nextOffset: range.until, seq: claim.seq + 1n, leaderEpoch }
+      this.#owned.set(topicPartitionKey(range), moved)
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Claimer } from '../database/protocol/claim.ts'
 import type { JobSession } from '../database/protocol/session.ts'
-import { OncesinkError } from '../errors.ts'
+import { asError, OncesinkError } from '../errors.ts'
 import type { Executor } from '../executor/executor.ts'
 import type { TopicPartition } from '../model/topic-partition.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
@@ -32,11 +32,11 @@ export function gain(
   signal: AbortSignal,
   patienceMs = Number.POSITIVE_INFINITY,
 ): Promise<boolean> {
-  return untilDone(deps, signal, patienceMs, async () => {
+  const claim = async () => {
     const { claims } = await deps.claimer.takeOver(partitions)
     deps.ownership.replace(claims)
-    await seekToStored(deps, partitions)
-  })
+  }
+  return untilDone(deps, signal, patienceMs, () => claimAndSeek(deps, partitions, claim))
 }
 
 /**
@@ -48,15 +48,40 @@ export function gain(
  */
 export function recover(deps: RecoveryDeps, signal: AbortSignal): Promise<boolean> {
   deps.session.drop()
-  return untilDone(deps, signal, Number.POSITIVE_INFINITY, async () => {
-    const owned = deps.ownership.claims()
+  const owned = deps.ownership.claims()
+  const claim = async () => {
     if (!(await deps.membership.confirm())) throw ownershipLost(deps.session.job, owned, null)
     const { claims, lost } = await deps.claimer.claimAgain(owned)
     const [first] = lost
     if (first) throw ownershipLost(deps.session.job, lost, first.owner)
     deps.ownership.replace(claims)
-    await seekToStored(deps, owned)
-  })
+  }
+  return untilDone(deps, signal, Number.POSITIVE_INFINITY, () => claimAndSeek(deps, owned, claim))
+}
+
+/**
+ * Whether a start that the log has left behind before anything was committed stands in the way: claiming again
+ * resolves a symbolic start again; an explicit one stays out of range.
+ */
+export function isExpiredStart(ownership: Ownership, error: Error): boolean {
+  if (!(error instanceof OncesinkError) || error.code !== 'OFFSET_OUT_OF_RANGE') return false
+  return error.partition !== undefined && ownership.claimOf(error.partition)?.seq === 0n
+}
+
+/** Retention may pass a start between its claim and its seek: then it is claimed once more. */
+async function claimAndSeek(
+  deps: RecoveryDeps,
+  partitions: readonly TopicPartition[],
+  claim: () => Promise<void>,
+): Promise<void> {
+  await claim()
+  try {
+    await seekToStored(deps, partitions)
+  } catch (error) {
+    if (!isExpiredStart(deps.ownership, asError(error))) throw error
+    await claim()
+    await seekToStored(deps, partitions)
+  }
 }
 
 /** The seek after a claim: that, and nothing else, decides where reading goes on. */

@@ -95,7 +95,7 @@ describe('the COMMIT of a claim', () => {
       const runtime = withFaults((point) => {
         if (point === 'claim.before-commit' && ++claims <= 3) proxy[cut]()
         // Makes the job claim again in mid-run.
-        if (point === 'transaction.committed' && claims === 4) {
+        if (point === 'transaction.rows-written' && claims === 4) {
           claims = 1
           proxy.reset()
         }

@@ -109,6 +109,23 @@ describe('COMMIT', () => {
     await connection.close()
   })
 
+  test('an error of another class leaves it unknown, and the connection is not used again', async () => {
+    const strange = await db.table('strange', 'x int')
+    await db.rows(
+      `CREATE FUNCTION ${db.schema}.fail() RETURNS trigger LANGUAGE plpgsql
+       AS $$ BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = '53100'; END $$`,
+    )
+    await db.rows(
+      `CREATE CONSTRAINT TRIGGER t AFTER INSERT ON ${strange} DEFERRABLE INITIALLY DEFERRED
+       FOR EACH ROW EXECUTE FUNCTION ${db.schema}.fail()`,
+    )
+    const connection = await dialect.connect(session)
+    const trx = await connection.begin('batch')
+    await trx.appendRows({ table: strange, columns: ['x'], rows: [[1]] })
+    expect(await trx.commit()).toMatchObject({ kind: 'unknown', error: { code: 'COMMIT_OUTCOME_UNKNOWN' } })
+    expect(connection.broken).toBe(true)
+  })
+
   test('a transaction that has failed answers with the tag ROLLBACK: aborted', async () => {
     const opened = await openSession(db.plan, session, systemRuntime)
     await beginTransaction(opened.session, 'batch', db.plan, opened.facts)

@@ -1,5 +1,6 @@
 import { type Admin, type Message, Partitioners, type Transaction } from 'kafkajs'
 import { onTestFinished } from 'vitest'
+import { eventually } from './eventually.ts'
 import { kafkaClient } from './kafka-service.ts'
 
 /** An admin client that is connected until the end of the test. */
@@ -30,6 +31,8 @@ export async function kafkaTransaction(transactionalId: string): Promise<Transac
 export async function addPartitions(topic: string, count: number, brokers?: string[]): Promise<void> {
   const admin = await kafkaAdmin(brokers)
   await admin.createPartitions({ topicPartitions: [{ topic, count }] })
+  // Every new leader has answered: a send before that is partly repeated by this client, and so counts twice.
+  await eventually(async () => (await admin.fetchTopicOffsets(topic)).length === count)
 }
 
 /** Appends by a producer that knows of partitions added a moment ago; a longer connected one drops such records. */

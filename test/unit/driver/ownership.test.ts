@@ -37,11 +37,11 @@ describe('what the process knows of its positions', () => {
     expect(() => ownership.claimsFor([result(0, 0n, 1n)])).toThrow(/not owned/)
   })
 
-  test('an acknowledged range moves the position and counts the batch', () => {
+  test('an acknowledged range moves the position, remembers its leader epoch and counts the batch', () => {
     const ownership = new Ownership()
     ownership.replace([claim(1, 5n), claim(0, 0n)])
-    ownership.advance([{ topic: 't', partition: 1, from: 5n, until: 9n }])
-    expect(ownership.claims()).toEqual([claim(0, 0n), { ...claim(1, 9n), seq: 1n }])
+    ownership.advance([{ ...result(1, 5n, 9n), leaderEpoch: 3 }])
+    expect(ownership.claims()).toEqual([claim(0, 0n), { ...claim(1, 9n), seq: 1n, leaderEpoch: 3 }])
   })
 
   test('the bounds of a run that ends are reached when every partition is at or past its own', () => {

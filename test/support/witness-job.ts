@@ -1,0 +1,43 @@
+import { append, count, defineJob, from, json, kafka, merge, postgres, sum } from 'oncesink'
+
+/*
+ * The job of the tests that run processes; what differs between tests comes from the environment (see
+ * witness-world.ts). One output is a witness: one row per record with its coordinates, in a table without any key, so
+ * that nothing but the protocol keeps a record from being there twice. The other adds up.
+ */
+
+interface Entry {
+  key: string
+  value: number
+}
+
+const { env } = process
+const number = (name: string) => (env[name] === undefined ? undefined : Number(env[name]))
+const padding = 'x'.repeat(number('JOB_PADDING') ?? 0)
+
+const entries = from(
+  kafka({
+    brokers: (env.ONCESINK_KAFKA_BROKERS ?? '').split(','),
+    topics: [env.JOB_TOPIC ?? ''],
+    metadataRefreshMs: 1_000,
+  }),
+).decode(json<Entry>())
+
+export default defineJob({
+  name: 'witnessed',
+  database: postgres({ connectionString: env.DATABASE_URL }),
+  pipeline: [
+    entries
+      .map(({ value }) => ({ value, padding }))
+      .into(append({ table: 'witness', meta: { partition: 'partition', offset: 'offset' } })),
+    entries
+      .groupBy({ key: (entry) => entry.key })
+      .aggregate({ records: count(), total: sum((entry) => entry.value) })
+      .into(merge({ table: 'totals' })),
+  ],
+  limits: {
+    maxRecordsPerBatch: number('JOB_MAX_RECORDS'),
+    maxBufferedBytes: number('JOB_MAX_BUFFERED_BYTES'),
+    shutdownTimeoutMs: number('JOB_SHUTDOWN_TIMEOUT_MS'),
+  },
+})

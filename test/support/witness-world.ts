@@ -1,0 +1,219 @@
+import { join } from 'node:path'
+import type { Message } from 'kafkajs'
+import { expect } from 'vitest'
+import { checkChain } from '../../src/check/chain.ts'
+import type { LedgerRow, PositionRow } from '../../src/database/dialect.ts'
+import { createPostgresDialect } from '../../src/database/postgres/dialect.ts'
+import { postgres } from '../../src/database/postgres/options.ts'
+import { systemRuntime } from '../../src/runtime/runtime.ts'
+import { eventually } from './eventually.ts'
+import { type Ended, type Fault, JobProcess, oncesink } from './job-process.ts'
+import { createTopic, kafkaClient, kafkaService, produce } from './kafka-service.ts'
+import { createDatabase, type TestDatabase } from './postgres-service.ts'
+
+const jobFile = join(import.meta.dirname, 'witness-job.ts')
+const KEYS = 7
+
+export interface WorldOptions {
+  /** Default 3. */
+  readonly partitions?: number
+  /** Records of one micro-batch at most. */
+  readonly maxRecords?: number
+  readonly maxBufferedBytes?: number
+  readonly shutdownTimeoutMs?: number
+  /** Characters that every witness row carries besides: to make COPY work. */
+  readonly padding?: number
+  /** Configuration of the topic. */
+  readonly config?: Readonly<Record<string, string>>
+}
+
+interface Entry {
+  readonly key: string
+  readonly value: number
+}
+
+/** What the database holds at one moment. */
+export interface Snapshot {
+  readonly positions: readonly PositionRow[]
+  readonly ledger: readonly LedgerRow[]
+  /** `partition/offset value`, sorted. */
+  readonly witness: readonly string[]
+  readonly totals: readonly Readonly<Record<string, unknown>>[]
+}
+
+/** A topic, a database of its own with the tables of witness-job.ts, and what must be in them. */
+export async function createWorld(options: WorldOptions = {}): Promise<World> {
+  const partitions = options.partitions ?? 3
+  const [topic, database] = await Promise.all([
+    createTopic('witnessed', { partitions, ...(options.config && { config: options.config }) }),
+    createDatabase('process'),
+  ])
+  await database.knex.raw(
+    `CREATE TABLE witness ("partition" integer NOT NULL, "offset" bigint NOT NULL, value bigint NOT NULL,
+       padding text NOT NULL);
+     CREATE TABLE totals (key text PRIMARY KEY, records bigint NOT NULL, total bigint NOT NULL)`,
+  )
+  return new World(topic, database, partitions, options)
+}
+
+export class World {
+  readonly topic: string
+  readonly database: TestDatabase
+  /** The job file. */
+  readonly job = jobFile
+  /** What the job file reads. */
+  readonly env: NodeJS.ProcessEnv
+  /** What each partition holds, in offset order. */
+  readonly #log: Entry[][]
+  #produced = 0
+
+  constructor(topic: string, database: TestDatabase, partitions: number, options: WorldOptions) {
+    this.topic = topic
+    this.database = database
+    this.#log = Array.from({ length: partitions }, () => [])
+    this.env = environment({
+      DATABASE_URL: database.url,
+      ONCESINK_KAFKA_BROKERS: kafkaService().brokers.join(','),
+      JOB_TOPIC: topic,
+      JOB_MAX_RECORDS: options.maxRecords,
+      JOB_MAX_BUFFERED_BYTES: options.maxBufferedBytes,
+      JOB_SHUTDOWN_TIMEOUT_MS: options.shutdownTimeoutMs,
+      JOB_PADDING: options.padding,
+    })
+  }
+
+  /** Appends `count` records, spread over the partitions, acknowledged before it resolves. */
+  async produce(count: number): Promise<void> {
+    const messages = Array.from({ length: count }, (): Message => {
+      const n = this.#produced++
+      const entry = { key: `key ${n % KEYS}`, value: n }
+      const partition = n % this.#log.length
+      this.#log[partition]?.push(entry)
+      return { partition, value: JSON.stringify(entry) }
+    })
+    await produce(this.topic, messages)
+  }
+
+  /** Appends everything that was ever produced once more: to a topic that has been created again. */
+  async produceAgain(): Promise<void> {
+    const messages = this.#log.flatMap((entries, partition) =>
+      entries.map((entry): Message => ({ partition, value: JSON.stringify(entry) })),
+    )
+    await produce(this.topic, messages)
+  }
+
+  /** Removes what the partition holds below `offset`, as retention would. */
+  async deleteRecords(partition: number, offset: number): Promise<void> {
+    const admin = kafkaClient().admin()
+    await admin.connect()
+    try {
+      // It loads the metadata that the deletion needs.
+      await admin.fetchTopicOffsets(this.topic)
+      await admin.deleteTopicRecords({
+        topic: this.topic,
+        partitions: [{ partition, offset: String(offset) }],
+      })
+    } finally {
+      await admin.disconnect()
+    }
+  }
+
+  /** `oncesink run` of the world's job. */
+  run(options: { fault?: Fault; args?: readonly string[]; env?: NodeJS.ProcessEnv } = {}): JobProcess {
+    return new JobProcess({ job: jobFile, ...options, env: { ...this.env, ...options.env } })
+  }
+
+  /** Any command on the world's job, to its end. */
+  command(name: string, args: readonly string[] = []): Promise<Ended> {
+    return oncesink([name, jobFile, ...args], this.env)
+  }
+
+  /** `oncesink run --once`, which must end with 0. */
+  async drain(): Promise<void> {
+    const { code, stderr } = await this.command('run', ['--once'])
+    expect(code, stderr).toBe(0)
+  }
+
+  /** Resolves when everything that was produced has been committed. */
+  async drained(): Promise<void> {
+    await eventually(async () => {
+      const { positions } = await this.snapshot()
+      return (
+        positions.length > 0 &&
+        positions.every(({ partition, nextOffset }) => Number(nextOffset) === this.#log[partition]?.length)
+      )
+    })
+  }
+
+  /** Everything of one moment. */
+  async snapshot(): Promise<Snapshot> {
+    const plan = postgres({ connectionString: this.database.url })
+    const connection = await createPostgresDialect(plan, systemRuntime).connect({
+      job: 'test',
+      owner: 'test',
+    })
+    try {
+      if ((await connection.schemaVersion()) === 0)
+        return { positions: [], ledger: [], witness: [], totals: [] }
+      const trx = await connection.begin('snapshot')
+      const positions = await trx.readPositions('witnessed')
+      const ledger = await trx.readLedger('witnessed')
+      const witness: string[] = []
+      for await (const [partition, offset, value] of trx.readTable('witness', [
+        'partition',
+        'offset',
+        'value',
+      ]))
+        witness.push(`${partition}/${offset} ${value}`)
+      const totals: Record<string, unknown>[] = []
+      for await (const [key, records, total] of trx.readTable('totals', ['key', 'records', 'total']))
+        totals.push({ key, records: Number(records), total: Number(total) })
+      await trx.rollback()
+      return { positions, ledger, witness: witness.sort(), totals: sortedByKey(totals) }
+    } finally {
+      await connection.close()
+    }
+  }
+
+  /**
+   * The promise, at any moment: the tables hold each record below the stored positions exactly once and nothing else,
+   * and the ledger leads from the start to the positions without a hole.
+   */
+  async expectExact(): Promise<Snapshot> {
+    const snapshot = await this.snapshot()
+    const below = snapshot.positions.flatMap(({ partition, nextOffset }) =>
+      (this.#log[partition] ?? [])
+        .slice(0, Number(nextOffset))
+        .map((entry, offset) => ({ ...entry, coordinates: `${partition}/${offset}` })),
+    )
+    expect(snapshot.witness).toEqual(below.map(({ coordinates, value }) => `${coordinates} ${value}`).sort())
+    const totals = new Map<string, { key: string; records: number; total: number }>()
+    for (const { key, value } of below) {
+      const { records, total } = totals.get(key) ?? { records: 0, total: 0 }
+      totals.set(key, { key, records: records + 1, total: total + value })
+    }
+    expect(snapshot.totals).toEqual(sortedByKey([...totals.values()]))
+    const chain = checkChain(snapshot.ledger, snapshot.positions)
+    expect(chain.violations.first).toEqual([])
+    expect(chain.records).toBe(below.length)
+    return snapshot
+  }
+
+  /** {@link expectExact}, with everything that was produced committed, and `oncesink verify` of the same opinion. */
+  async expectComplete(): Promise<Snapshot> {
+    const snapshot = await this.expectExact()
+    expect(snapshot.witness).toHaveLength(this.#produced)
+    const verified = await this.command('verify')
+    expect(verified.code, verified.stdout + verified.stderr).toBe(0)
+    return snapshot
+  }
+}
+
+function environment(values: Readonly<Record<string, string | number | undefined>>): NodeJS.ProcessEnv {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given.map(([name, value]) => [name, String(value)]))
+}
+
+function sortedByKey<T extends { readonly key?: unknown }>(rows: readonly T[]): T[] {
+  return [...rows].sort((a, b) => (String(a.key) < String(b.key) ? -1 : 1))
+}
