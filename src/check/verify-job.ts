@@ -54,7 +54,6 @@ async function examine(deps: VerifyDeps, connection: Connection): Promise<Findin
   if ((await connection.schemaVersion()) === 0) {
     return nothingFound(job, 'this database has no tables of oncesink: the job has never run here')
   }
-  await refuseOtherShape(job, connection)
   const described = await describeTables(job, connection)
   const snapshot = await connection.begin('snapshot')
   try {
@@ -70,6 +69,7 @@ async function examineSnapshot(
   described: readonly (TableDescription | null)[],
 ): Promise<Findings> {
   const { job, source, runtime } = deps
+  await refuseOtherShape(job, snapshot)
   const ledger = await snapshot.readLedger(job.name)
   const positions = await readPositions(job, snapshot)
   if (typeof positions === 'string') {
@@ -127,20 +127,15 @@ async function readPositions(job: Job, snapshot: Transaction): Promise<readonly 
   }
 }
 
-async function refuseOtherShape(job: Job, connection: Connection): Promise<void> {
-  const trx = await connection.begin('claim')
-  try {
-    const stored = await trx.lockJob(job.name)
-    if (!stored || stored.shape === shapeOf(job)) return
-    throw new OncesinkError(
-      'JOB_IDENTITY_CONFLICT',
-      `job '${job.name}' has another shape than the one its tables were filled with, so they cannot be compared:\n` +
-        `${describeShapeChange(stored.shape, shapeOf(job))}\n` +
-        'Verify with the job file that is running.',
-    )
-  } finally {
-    await trx.rollback()
-  }
+async function refuseOtherShape(job: Job, snapshot: Transaction): Promise<void> {
+  const stored = await snapshot.readJob(job.name)
+  if (!stored || stored.shape === shapeOf(job)) return
+  throw new OncesinkError(
+    'JOB_IDENTITY_CONFLICT',
+    `job '${job.name}' has another shape than the one its tables were filled with, so they cannot be compared:\n` +
+      `${describeShapeChange(stored.shape, shapeOf(job))}\n` +
+      'Verify with the job file that is running.',
+  )
 }
 
 async function describeTables(job: Job, connection: Connection): Promise<(TableDescription | null)[]> {

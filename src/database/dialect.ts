@@ -142,6 +142,8 @@ export interface Transaction {
   writeLedger(job: string, rows: readonly LedgerWrite[]): Promise<void>
 
   // --- reading (snapshot)
+  /** The job's row, without a lock. */
+  readJob(job: string): Promise<JobRow | null>
   /** Ledger rows of the job in (topic, partition, incarnation, from_offset, kind) order. */
   readLedger(job: string): Promise<LedgerRow[]>
   /** Every row of the table, each as the text of the named columns (null for NULL), in no particular order. */

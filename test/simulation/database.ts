@@ -342,6 +342,10 @@ class SimulatedTransaction implements Transaction {
     })
   }
 
+  async readJob(): Promise<JobRow | null> {
+    return this.#database.state.job
+  }
+
   async readLedger(): Promise<LedgerRow[]> {
     return this.#database.state.ledger
   }

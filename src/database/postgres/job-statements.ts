@@ -16,22 +16,26 @@ interface StoredJob {
  * of one new job, and two new jobs with one table, would otherwise not see each other.
  */
 export async function lockJob(session: Session, job: string): Promise<JobRow | null> {
-  const found = await selectForUpdate(session, job)
+  const found = await select(session, job, 'FOR UPDATE')
   if (found) return found
   await session.query(
     `LOCK TABLE ${ownTable(session, 'jobs')} IN SHARE ROW EXCLUSIVE MODE`,
     [],
-    lockPurpose(job),
+    purposeOf(job),
   )
-  return selectForUpdate(session, job)
+  return select(session, job, 'FOR UPDATE')
 }
 
-async function selectForUpdate(session: Session, job: string): Promise<JobRow | null> {
+export function readJob(session: Session, job: string): Promise<JobRow | null> {
+  return select(session, job, '')
+}
+
+async function select(session: Session, job: string, lock: 'FOR UPDATE' | ''): Promise<JobRow | null> {
   const { rows } = await session.query<StoredJob>(
     `SELECT job, shape, code_version, sink_tables, cluster_id FROM ${ownTable(session, 'jobs')}
-     WHERE job = $1 FOR UPDATE`,
+     WHERE job = $1 ${lock}`,
     [job],
-    lockPurpose(job),
+    purposeOf(job),
   )
   const [row] = rows
   if (!row) return null

@@ -20,7 +20,7 @@ import { advanceRanges } from './advance-ranges.ts'
 import { appendRows } from './append-rows.ts'
 import { claimPositions, lockPositions, readPositions } from './claim-statements.ts'
 import { commit } from './commit.ts'
-import { findJobsWritingTo, insertJob, lockJob, updateJob } from './job-statements.ts'
+import { findJobsWritingTo, insertJob, lockJob, readJob, updateJob } from './job-statements.ts'
 import { readLedger, writeLedger } from './ledger.ts'
 import { mergeRows } from './merge-rows.ts'
 import { readTable } from './read-table.ts'
@@ -127,6 +127,10 @@ export class PostgresTransaction implements Transaction {
     return this.#run(async () => {
       this.#sameTransaction(await writeLedger(this.#session, job, rows))
     })
+  }
+
+  readJob(job: string): Promise<JobRow | null> {
+    return this.#run(() => readJob(this.#session, job))
   }
 
   readLedger(job: string): Promise<LedgerRow[]> {

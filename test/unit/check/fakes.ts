@@ -114,8 +114,13 @@ export function describeFake(name: string, table: FakeTable): TableDescription {
   }
 }
 
-export function fakeSnapshot(history: History, tables: Readonly<Record<string, FakeTable>>): Transaction {
+export function fakeSnapshot(
+  history: History,
+  tables: Readonly<Record<string, FakeTable>>,
+  jobRow: JobRow | null,
+): Transaction {
   return partOf<Transaction>({
+    readJob: async () => jobRow,
     readPositions: async () => history.positions,
     readLedger: async () => history.ledger,
     async *readTable(table: string, columns: readonly string[]) {
@@ -139,10 +144,7 @@ export function fakeDialect({ history, tables, jobRow = null, schemaVersion = 1 
       const table = tables[name]
       return table ? describeFake(name, table) : null
     },
-    begin: async (kind) => {
-      if (kind === 'snapshot') return fakeSnapshot(history, tables)
-      return partOf<Transaction>({ lockJob: async () => jobRow, rollback: async () => {} })
-    },
+    begin: async () => fakeSnapshot(history, tables, jobRow),
     close: async () => {},
   })
   return { engine: 'postgres', connect: async () => connection }

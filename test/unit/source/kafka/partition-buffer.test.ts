@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { PartitionBuffer } from '../../../../src/source/kafka/partition-buffer.ts'
@@ -190,6 +191,29 @@ describe('PartitionBuffer', () => {
     const shown = scanRecordBatches(encodeBatch({ records: [{ offset: 10, value: 'y' }] }), where)
     buffer.append(shown, shown)
     expect(take(buffer, 10)).toMatchObject({ range: { from: 0n, until: 11n }, records: 1 })
+  })
+
+  test('compressed and plain batches of one response are kept apart', () => {
+    const batch = (offset: number, compressed: boolean) => {
+      const records = [
+        { offset, value: `v${offset}` },
+        { offset: offset + 1, value: 'w' },
+      ]
+      return encodeBatch(compressed ? { records, codec: 1, compress: (b) => gzipSync(b) } : { records })
+    }
+    for (const pattern of [
+      [false, true],
+      [true, false],
+      [true, true],
+      [false, true, false, false, true],
+    ]) {
+      const buffer = new PartitionBuffer(where, 0, -1)
+      const bytes = Buffer.concat(pattern.map((compressed, i) => batch(2 * i, compressed)))
+      const batches = scanRecordBatches(bytes, where)
+      buffer.append(batches, batches)
+      const range = take(buffer, 100)
+      expect(range === null ? [] : offsetsOf(range)).toEqual(pattern.flatMap((_, i) => [2 * i, 2 * i + 1]))
+    }
   })
 
   test('a batch that begins inside another one is refused', () => {
