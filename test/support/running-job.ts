@@ -71,6 +71,13 @@ export function intoSeen(orders: Stream<Order>): Pipeline {
     .into(append({ table: 'seen', meta: { partition: 'partition', offset: 'log_offset' } }))
 }
 
+/** For a table that has a column for the key too. */
+export function intoSeenWithText(orders: Stream<Order>): Pipeline {
+  return orders
+    .map(({ k, v }) => ({ k, v }))
+    .into(append({ table: 'seen', meta: { partition: 'partition', offset: 'log_offset' } }))
+}
+
 export function totalsAndSeen(orders: Stream<Order>): readonly Pipeline[] {
   return [intoTotals(orders), intoSeen(orders)]
 }

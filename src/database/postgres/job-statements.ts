@@ -81,6 +81,6 @@ export async function findJobsWritingTo(
   return rows
 }
 
-function lockPurpose(job: string) {
-  return { scope: 'own', doing: `lock job '${job}'` } as const
+function purposeOf(job: string) {
+  return { scope: 'own', doing: `read job '${job}'` } as const
 }
