@@ -1,4 +1,4 @@
-import type { SeededRandom } from './seeded-random.ts'
+import type { SeededRandom } from '../runtime/seeded-random.ts'
 
 /**
  * When one life of the job ends by SIGKILL:

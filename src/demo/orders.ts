@@ -1,4 +1,4 @@
-import type { SeededRandom } from './seeded-random.ts'
+import type { SeededRandom } from '../runtime/seeded-random.ts'
 
 /** One order as the producer knows it; money in whole cents, so that sums are exact. */
 export interface Order {

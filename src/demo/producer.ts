@@ -2,8 +2,8 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs from 'kafkajs'
 import { OncesinkError } from '../errors.ts'
+import { SeededRandom } from '../runtime/seeded-random.ts'
 import { nextOrder, orderJson } from './orders.ts'
-import { SeededRandom } from './seeded-random.ts'
 import type { ExpectedTotals } from './totals.ts'
 
 const { Kafka, logLevel, CompressionTypes } = kafkajs

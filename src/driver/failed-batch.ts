@@ -51,14 +51,15 @@ export function decide(deps: FailureDeps, planner: Planner, ended: BatchEnd): vo
 
 /** The error of a batch that holds a single record: names the record. */
 function alone(ended: BatchEnd, error: OncesinkError): OncesinkError {
-  const range = (ended.results.find((result) => result.records > 0) ?? ended.results[0])?.range
-  if (!range) return error
+  const result = ended.results.find(({ records }) => records > 0)
+  if (!result || result.lastOffset === null) return error
+  const { range, lastOffset: offset } = result
   const { topic, partition } = range
   return new OncesinkError(
     error.code === 'ROWS_REJECTED' ? 'ROWS_REJECTED' : 'DATABASE_REFUSED',
-    `${error.message}\nThe record alone in ${formatRange(range)} causes it; everything before it is committed. ` +
-      'Filter it out or mend it in the job, then start again: the job resumes there.',
-    { cause: error, record: { topic, partition, offset: range.until - 1n } },
+    `${error.message}\nThe record at offset ${offset}, alone in ${formatRange(range)}, causes it; everything before ` +
+      'it is committed. Filter it out or mend it in the job, then start again: the job resumes there.',
+    { cause: error, record: { topic, partition, offset } },
   )
 }
 

@@ -29,6 +29,8 @@ export interface PartitionResult {
   readonly range: OffsetRange
   /** Records visible to the job, before its filters. */
   readonly records: number
+  /** Offset of the last of them, or null; the range may reach further, over markers and aborted records. */
+  readonly lastOffset: bigint | null
   readonly bytes: number
   readonly leaderEpoch: number
   /** One partial result per pipeline, in the order of the job's pipelines. */

@@ -66,6 +66,7 @@ export function compilePartitionTask(
       return {
         range,
         records,
+        lastOffset: records === 0 ? null : BigInt(block.lastOffset),
         bytes,
         leaderEpoch,
         partials: collectors.map((collector) => collector.finish()),
@@ -77,19 +78,20 @@ export function compilePartitionTask(
 /** Runs the records of one range, block by block, and asserts that their offsets rise inside of it. */
 class BlockRunner {
   records = 0
+  /** Before the first record: the offset before the range. */
+  lastOffset: number
   readonly #decoder: Decoder<unknown>
   readonly #decoding: string
   readonly #pushes: readonly Push[]
   readonly #range: OffsetRange
   readonly #until: number
-  #lastOffset: number
 
   constructor(decoder: Decoder<unknown>, pushes: readonly Push[], range: OffsetRange) {
     this.#decoder = decoder
     this.#decoding = `decoder '${decoder.name}'`
     this.#pushes = pushes
     this.#range = range
-    this.#lastOffset = Number(range.from) - 1
+    this.lastOffset = Number(range.from) - 1
     this.#until = Number(range.until)
   }
 
@@ -118,9 +120,9 @@ class BlockRunner {
   }
 
   #advanceTo(offset: number): void {
-    if (offset > this.#lastOffset && offset < this.#until) this.#lastOffset = offset
+    if (offset > this.lastOffset && offset < this.#until) this.lastOffset = offset
     else {
-      invariant(false, `offset ${offset} came after ${this.#lastOffset} in range ${formatRange(this.#range)}`)
+      invariant(false, `offset ${offset} came after ${this.lastOffset} in range ${formatRange(this.#range)}`)
     }
   }
 

@@ -83,7 +83,7 @@ describe('a statement that fails inside write', () => {
     expect(error).toMatchObject({
       code: 'ROWS_REJECTED',
       record: { topic: bench.topic, partition: 0, offset: 7n },
-      message: expect.stringMatching(/division by zero.*alone in \S+\/0 \[7, 8\)/s),
+      message: expect.stringMatching(/division by zero.*offset 7, alone in \S+\/0 \[7, 8\)/s),
     })
     expect(await bench.positions()).toEqual([7])
     expect(await bench.totals()).toEqual(bench.expected(bench.produced.slice(0, 7)).totals)
@@ -111,16 +111,20 @@ describe('a statement that fails inside write', () => {
 test('several pipelines commit together: where the second fails, nothing of the first is there', async () => {
   const bench = await openBench('together')
   await bench.produce(10)
-  const refusing = write<Order>(async (trx) => {
+  const withLast = (last: (trx: Knex) => Promise<unknown>) => (orders: Stream<Order>) => [
+    intoTotals(orders),
+    intoSeen(orders),
+    orders.into(write(last)),
+  ]
+  const refusing = withLast(async (trx) => {
     const [{ count } = { count: 0 }] = await trx('totals').count()
     // The first pipeline's rows are there, as far as this transaction sees.
     await trx.raw(`SELECT no_such_function(${Number(count)})`)
   })
-  const pipelines = (orders: Stream<Order>) => [intoTotals(orders), intoSeen(orders), orders.into(refusing)]
-  const { failure } = await observe(bench.job({ pipelines }))
+  const { failure } = await observe(bench.job({ pipelines: refusing }))
   expect((await failure()).message).toContain('no_such_function(5)')
   expect(await traces(bench)).toEqual(nothing(2))
-  await drain(bench.job())
+  await drain(bench.job({ pipelines: withLast(async () => {}) }))
   expect(await bench.actual()).toEqual(bench.expected())
 })
 
@@ -142,12 +146,12 @@ describe('a record that a function of the job rejects', () => {
     const error = await observed.failure()
     expect(error).toMatchObject({
       code: 'JOB_FUNCTION_FAILED',
-      exitCode: 1,
       record: { topic: bench.topic, partition: 1, offset: 14n },
       message: expect.stringMatching(
-        new RegExp(`map \\(step 1\\) failed at ${bench.topic}/1 offset 14: 999 is not a value`),
+        new RegExp(`map \\(step 1.*\\) failed at ${bench.topic}/1 offset 14: 999 is not a value`),
       ),
     })
+    expect(error.exitCode).toBe(1)
     expect(await bench.actual()).toEqual(bench.expected(bench.produced.slice(0, before)))
 
     await bench.produce(20)
@@ -180,12 +184,12 @@ describe('a row that the database rejects', () => {
         for (const { v } of lates) await trx('seen').insert({ partition: -1, log_offset: v, v, late: 1 })
       }),
     )
-    return [intoTotals(good), intoSeenWithText(good), late]
+    return [intoSeenWithText(good), intoTotals(good), late]
   }
 
   test.each([
     ['a number that overflows its column', { k: 'a', v: 1_000_000 }, /numeric field overflow/],
-    ['a text with a NUL', { k: 'a\0b', v: 1 }, /invalid byte sequence|0x00/],
+    ['a text with a NUL', { k: 'a\0b', v: 1 }, /cannot hold the character NUL/],
     ['a text that is too long', { k: 'abcdef', v: 1 }, /too long/],
     ['a row whose constraint is checked at COMMIT', { k: 'late', v: 1 }, /late_unique/],
   ])('is searched for by halves: everything before %s is committed', async (_, bad, reason) => {

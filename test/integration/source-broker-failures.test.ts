@@ -1,8 +1,10 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { NativeKafka } from '../../src/services/index.ts'
+import { freePort } from '../../src/services/native/free-ports.ts'
 import { eventually } from '../support/eventually.ts'
+import { kafkaProxy } from '../support/kafka-proxy.ts'
 import { Collector, never, openSource, positionsAt, takeRecords } from '../support/kafka-reading.ts'
-import { createTopic, ownKafka, produce } from '../support/kafka-service.ts'
+import { createTopic, kafkaClient, ownKafka, produce } from '../support/kafka-service.ts'
 
 const limits = { maxRecords: 500, maxWaitMs: 200, includeEmptyRanges: false, order: 'fair' } as const
 const numbered = (from: number, until: number) =>
@@ -91,5 +93,61 @@ describe('a broker that fails', () => {
     const [first] = (await takeRecords(source, 20)).ranges
     await source.seek([{ ...position, leaderEpoch: first?.leaderEpoch ?? -1 }])
     expect((await takeRecords(source, 15)).records[0]?.offset).toBe(15)
+  })
+})
+
+describe('a network that fails', () => {
+  let kafka: NativeKafka
+  let [listenPort, proxyPort] = [0, 0]
+  beforeAll(async () => {
+    listenPort = await freePort()
+    proxyPort = await freePort([listenPort])
+    const advertised = `PLAINTEXT://127.0.0.1:${proxyPort}`
+    kafka = await ownKafka({
+      memory: '256m',
+      port: listenPort,
+      properties: { 'advertised.listeners': advertised },
+    })
+  })
+
+  async function filledTopic(stem: string, count: number) {
+    const proxy = await kafkaProxy(proxyPort, listenPort)
+    const { brokers } = kafka
+    const topic = await createTopic(stem, { partitions: 3, brokers })
+    await produce(topic, numbered(0, count), brokers)
+    return { proxy, topic, brokers }
+  }
+
+  test('cuts connections over and over: every record comes once', async () => {
+    const { proxy, topic, brokers } = await filledTopic('cut', 20_000)
+    const fetch = { maxBytesPerPartition: 4096 }
+    const { source, events } = await openSource([topic], { brokers, fetch }, 30_000)
+    const retries: number[] = []
+    events.on('retrying', ({ attempt }) => retries.push(attempt))
+    await source.seek(await positionsAt(source, 0n))
+    const collector = new Collector()
+    let cuts = 0
+    while (collector.records.length < 20_000) {
+      collector.add(await source.take({ ...limits, maxRecords: 300 }, never))
+      if (collector.ranges.length % 7 === 0 && proxy.cut() > 0) cuts += 1
+    }
+    expect(cuts).toBeGreaterThan(5)
+    expect(retries.length).toBeGreaterThan(0)
+    expect(collector.records.length).toBe(20_000)
+    expect(new Set(collector.values).size).toBe(20_000)
+  })
+
+  test('lets connections fall silent: they are replaced after the request timeout', async () => {
+    const { proxy, topic, brokers } = await filledTopic('silent', 30)
+    const { source } = await openSource([topic], { brokers, requestTimeoutMs: 700 })
+    await source.seek(await positionsAt(source, 0n))
+    await takeRecords(source, 30)
+    expect(proxy.silence()).toBeGreaterThan(0)
+    const client = kafkaClient([`127.0.0.1:${listenPort}`])
+    const producer = client.producer()
+    onTestFinished(() => producer.disconnect())
+    await producer.connect()
+    await producer.send({ topic, messages: numbered(30, 60) })
+    expect((await takeRecords(source, 30)).records.length).toBe(30)
   })
 })

@@ -101,6 +101,13 @@ describe('reading', () => {
     const fetch = { maxWaitMs: 20_000, maxBytesPerPartition: 40_000, maxBytes: 80_000 }
     const { source } = await openSource([topic], { fetch, requestTimeoutMs: 30_000 }, 200_000)
     await source.seek(await positionsAt(source, 0n))
+    const buffered = () => source.progress().reduce((sum, p) => sum + p.bufferedBytes, 0)
+    let [last, unchanged] = [0, 0]
+    await eventually(() => {
+      unchanged = buffered() === last ? unchanged + 1 : 0
+      last = buffered()
+      return last > 0 && unchanged > 10
+    })
     const began = Date.now()
     await takeRecords(source, 2000)
     expect(Date.now() - began).toBeLessThan(10_000)

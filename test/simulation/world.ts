@@ -2,27 +2,13 @@ import type { Clock } from '../../src/runtime/clock.ts'
 import type { FaultPoints } from '../../src/runtime/fault-points.ts'
 import type { Random } from '../../src/runtime/random.ts'
 import type { Runtime } from '../../src/runtime/runtime.ts'
+import { SeededRandom } from '../../src/runtime/seeded-random.ts'
 
-/** A small, fast generator of reproducible numbers (mulberry32, public domain, Tommy Ettinger). */
-export class Dice {
-  #state: number
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0
-  }
-
-  /** In [0, 1). */
-  fraction(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0
-    let t = this.#state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-
+/** What a seed decides. */
+export class Dice extends SeededRandom {
   /** A whole number in [0, n). */
   below(n: number): number {
-    return Math.floor(this.fraction() * n)
+    return this.integer(0, n - 1)
   }
 
   chance(p: number): boolean {

@@ -22,7 +22,7 @@ export interface AskedFetch {
     fetchOffset: number
     maxBytes: number
   }[]
-  answer(partitions: readonly Partial<FetchedPartition>[]): void
+  answer(partitions: readonly Partial<FetchedPartition>[], errorCode?: number): void
   fail(error: Error): void
 }
 
@@ -48,8 +48,9 @@ export function fakeLeader(
   const send = (lane: AskedFetch['lane']) => async (_: number, request: WireRequest<FetchResponse>) => {
     const asked = decodeFetch((await request.request.encode()).buf)
     return new Promise<FetchResponse>((resolve, reject) => {
-      const answer = (partitions: readonly Partial<FetchedPartition>[]) =>
-        resolve({ errorCode: 0, bytes: 1000, partitions: partitions.map((p) => ({ ...nothing, ...p })) })
+      reader.closed.addEventListener('abort', () => reject(new Error('closed')))
+      const answer = (partitions: readonly Partial<FetchedPartition>[], errorCode = 0) =>
+        resolve({ errorCode, bytes: 1000, partitions: partitions.map((p) => ({ ...nothing, ...p })) })
       fetches.push({ lane, ...asked, answer, fail: reject })
     })
   }

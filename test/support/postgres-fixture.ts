@@ -37,6 +37,12 @@ export class PostgresFixture {
 
   async drop(): Promise<void> {
     for (const connection of this.#opened) connection.destroy()
+    // A test that failed half-way may have left a session that holds locks.
+    await this.admin.query(
+      `SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+       WHERE c.relnamespace = $1::regnamespace AND l.pid <> pg_backend_pid()`,
+      [this.schema],
+    )
     await this.admin.query(`DROP SCHEMA IF EXISTS ${this.schema} CASCADE`)
     await this.admin.end()
   }

@@ -44,8 +44,12 @@ export async function createDatabase(
 
 const cleanUp: (() => Promise<unknown>)[] = []
 
+/** What a query fails with is in its rejection; of a server that a test kills knex would print every lost connection. */
+const silent = { error: () => {}, warn: () => {} }
+
 function connect(connectionString: string): Knex {
-  return knexFactory({ client: 'pg', connection: { connectionString }, pool: { min: 0, max: 4 } })
+  const pool = { min: 0, max: 4 }
+  return knexFactory({ client: 'pg', connection: { connectionString }, pool, log: silent })
 }
 
 afterAll(async () => {

@@ -74,6 +74,5 @@ function createHandle(statements: UserStatements): Knex {
       return statements.refuse('a query in the transaction cannot be cancelled: statements have a timeout')
     }
   }
-  // Without this knex writes the values of a failed statement into its error message.
-  return knex({ client: HandleClient, compileSqlOnError: false })
+  return knex({ client: HandleClient })
 }

@@ -3,7 +3,7 @@ import type { Claim } from '../../model/claim.ts'
 import { sortedByPartition, type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
 import type { Source, StartFrom } from '../../source/source.ts'
 import type { JobEventBus } from '../../telemetry/events.ts'
-import type { PositionRow, Transaction } from '../dialect.ts'
+import type { Connection, PositionRow, Transaction } from '../dialect.ts'
 import { endingBlockers } from './end-blockers.ts'
 import { confirmIdentity, type JobIdentity } from './job-identity.ts'
 import type { JobSession } from './session.ts'
@@ -77,11 +77,16 @@ export class Claimer {
     const { session, source, events } = this.#deps
     const described = await source.describe()
     const connection = await session.connection()
+    const sinkTables = await qualified(connection, this.#deps.identity.sinkTables)
     const trx = await connection.begin('claim')
     try {
       const claimId = session.runtime.random.uuid()
       const result = await endingBlockers(session, connection, events, async () => {
-        await confirmIdentity(trx, { ...this.#deps.identity, clusterId: described.clusterId })
+        await confirmIdentity(trx, {
+          ...this.#deps.identity,
+          sinkTables,
+          clusterId: described.clusterId,
+        })
         await writeMissingStarts(trx, session.job, source, described.topics, this.#deps.startFrom)
         return this.#claimRows(trx, sortedByPartition(partitions), claimId, mayClaim)
       })
@@ -141,6 +146,13 @@ export class Claimer {
   #acknowledge(claim: Claim): void {
     this.#own.set(topicPartitionKey(claim), { epoch: claim.epoch, claimIds: new Set([claim.claimId]) })
   }
+}
+
+/** Names as the database knows them, so that `orders` and `public.orders` are one table. */
+async function qualified(connection: Connection, tables: readonly string[]): Promise<string[]> {
+  const names: string[] = []
+  for (const table of tables) names.push((await connection.describeTable(table))?.qualifiedName ?? table)
+  return names
 }
 
 function unacknowledged(job: string, result: { kind: 'aborted' | 'unknown'; error: Error }): OncesinkError {

@@ -1,7 +1,8 @@
-import { OncesinkError } from '../../errors.ts'
+import { invariant, OncesinkError } from '../../errors.ts'
 import { topicPartitionKey } from '../../model/topic-partition.ts'
 import { acceptFetched } from './accept-fetched.ts'
 import { FetchBudget } from './fetch-budget.ts'
+import { ErrorCode, errorCodeName, isRefusal } from './protocol/error-codes.ts'
 import { type FetchPosition, type FetchResponse, fetchRequest } from './protocol/fetch.ts'
 import type { ReadPartition } from './read-partition.ts'
 import type { Reader } from './reader.ts'
@@ -68,8 +69,11 @@ export class LeaderLoop {
     while (!closed.aborted) {
       const asks = this.#plan(lane)
       if (asks.length === 0) await this.#wakeups[lane].wait(Number.POSITIVE_INFINITY, closed)
-      else if (lane === 'express') await this.#fetch(asks, lane)
-      else {
+      else if (lane === 'express') {
+        await this.#fetch(asks, lane)
+        // The waiting lane may have found nothing left to ask for meanwhile, and sleeps.
+        this.#wakeups.waiting.wake()
+      } else {
         this.#isWaiting = true
         await this.#fetch(asks, lane).finally(() => {
           this.#isWaiting = false
@@ -114,20 +118,21 @@ export class LeaderLoop {
     )
     for (const ask of asks) {
       this.#outstanding.set(ask.partition, ask)
-      ask.partition.reservedBytes += ask.position.maxBytes
+      ask.partition.reserve(ask.position.maxBytes)
     }
     try {
       const answer = isWaiting
         ? brokers.sendWaiting(this.nodeId, request)
         : brokers.sendTo(this.nodeId, request)
       const response = await answer
+      if (response.errorCode !== ErrorCode.NONE) throw refusedWhole(this.subject, response.errorCode)
       troubles.recovered(this.subject)
       this.#accept(asks, response)
     } catch (error) {
       if (!closed.aborted) this.#fail(asks, error)
     } finally {
       for (const ask of asks) {
-        ask.partition.reservedBytes -= ask.position.maxBytes
+        ask.partition.release(ask.position.maxBytes, ask.seekCounter)
         if (this.#outstanding.get(ask.partition) === ask) this.#outstanding.delete(ask.partition)
       }
     }
@@ -146,7 +151,12 @@ export class LeaderLoop {
     for (const fetched of response.partitions) {
       const ask = byId.get(`${fetched.topicId}/${fetched.partition}`)
       if (ask === undefined || !isCurrent(ask)) continue
-      const { partition } = ask
+      const { partition, position } = ask
+      invariant(
+        partition.buffer.fetchedUntil === position.fetchOffset,
+        `an answer for ${topicPartitionKey(partition)} begins at ${position.fetchOffset}, the previous one ended at ` +
+          `${partition.buffer.fetchedUntil}`,
+      )
       const outcome = acceptFetched(partition, fetched, this.#reader.plan.isolation, response.bytes)
       if (outcome.kind === 'failed') this.#reader.fail(partition, outcome.error)
       else if (outcome.kind === 'troubled') {
@@ -163,11 +173,13 @@ export class LeaderLoop {
   }
 }
 
+function refusedWhole(subject: string, errorCode: number): OncesinkError {
+  const code = isRefusal(errorCode) ? 'SOURCE_REFUSED' : 'SOURCE_UNAVAILABLE'
+  const message = `${subject} of the Kafka cluster answers a fetch with ${errorCodeName(errorCode)}; check its log`
+  return new OncesinkError(code, message)
+}
+
 /** Whether nothing has moved the partition since it was asked for; an answer that comes later is refused. */
-function isCurrent({ partition, seekCounter, position }: Ask): boolean {
-  return (
-    partition.state === 'reading' &&
-    partition.seekCounter === seekCounter &&
-    partition.buffer.fetchedUntil === position.fetchOffset
-  )
+function isCurrent({ partition, seekCounter }: Ask): boolean {
+  return partition.state === 'reading' && partition.seekCounter === seekCounter
 }

@@ -219,7 +219,9 @@ export class PartitionBuffer {
         else partial = { run: entry, cursor: end }
         continue
       }
-      if (end === inBound) taken.pass(bound, taken.leaderEpoch, 0)
+      // A bound before the run lies in what compaction left empty, after batches of the epoch before it.
+      const begun = bound > (entry.batches[0]?.baseOffset ?? bound)
+      if (end === inBound) taken.pass(bound, begun ? entry.leaderEpoch : taken.leaderEpoch, 0)
       partial = { run: entry, cursor: end }
       break
     }

@@ -23,8 +23,6 @@ export class ReadPartition implements TopicPartition {
   leaderEpoch = -1
   /** End of the log for the isolation level, as of the last answer; the position until there was one. */
   endOffset: bigint
-  /** Bytes that a fetch under way may bring. */
-  reservedBytes = 0
   /** When it last brought records, on a counter of its leader's fetches; those that waited longest go first. */
   servedAt = 0
   /** Whether the last fetch found nothing: it is at the end of the log, and waits there for records. */
@@ -34,6 +32,7 @@ export class ReadPartition implements TopicPartition {
   /** When a metadata answer first did not have the partition, by the monotonic clock; null while they have it. */
   missingSinceMs: number | null = null
 
+  #reservedBytes = 0
   #failure: OncesinkError | null = null
 
   constructor(
@@ -53,7 +52,17 @@ export class ReadPartition implements TopicPartition {
 
   /** Memory that it holds or may soon hold. */
   get claimedBytes(): number {
-    return this.buffer.bytes + this.reservedBytes
+    return this.buffer.bytes + this.#reservedBytes
+  }
+
+  /** Counts bytes that a fetch may bring, until {@link release}. */
+  reserve(bytes: number): void {
+    this.#reservedBytes += bytes
+  }
+
+  /** @param seekCounter that of the fetch; what one has reserved that was superseded since is released already */
+  release(bytes: number, seekCounter: number): void {
+    if (seekCounter === this.seekCounter) this.#reservedBytes -= bytes
   }
 
   /** @param error why it cannot be read on; the first one counts */
@@ -71,9 +80,13 @@ export class ReadPartition implements TopicPartition {
     return this.#failure
   }
 
-  /** Refuses what fetches under way bring, and keeps what is buffered. */
+  /**
+   * Refuses what fetches under way bring, and keeps what is buffered. It does not wait for them: the leader that
+   * they were sent to may have stopped answering.
+   */
   supersede(seekCounter: number): void {
     this.seekCounter = seekCounter
+    this.#reservedBytes = 0
     this.state = 'checking'
   }
 

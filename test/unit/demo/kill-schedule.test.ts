@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type KillMoment, killMoments } from '../../../src/demo/kill-schedule.ts'
-import { SeededRandom } from '../../../src/demo/seeded-random.ts'
+import { SeededRandom } from '../../../src/runtime/seeded-random.ts'
 
 function moments(seed: number, count: number): KillMoment[] {
   const all = killMoments(new SeededRandom(seed))

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { nextOrder, orderJson } from '../../../src/demo/orders.ts'
-import { SeededRandom } from '../../../src/demo/seeded-random.ts'
+import { SeededRandom } from '../../../src/runtime/seeded-random.ts'
 
 function stream(seed: number, records: number) {
   const random = new SeededRandom(seed)

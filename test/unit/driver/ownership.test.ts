@@ -16,6 +16,7 @@ const claim = (partition: number, nextOffset: bigint): Claim => ({
 const result = (partition: number, from: bigint, until: bigint) => ({
   range: { topic: 't', partition, from, until },
   records: 1,
+  lastOffset: until - 1n,
   bytes: 0,
   leaderEpoch: 0,
   partials: [],

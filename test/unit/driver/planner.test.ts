@@ -17,6 +17,7 @@ const claim = (partition: number, nextOffset: bigint): Claim => ({
 const result = (partition: number, from: bigint, until: bigint, records: number): PartitionResult => ({
   range: { topic: 't', partition, from, until },
   records,
+  lastOffset: until - 1n,
   bytes: 0,
   leaderEpoch: 0,
   partials: [],

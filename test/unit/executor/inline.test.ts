@@ -11,7 +11,7 @@ const plan: BatchPlan = { maxRecords: 100, maxWaitMs: 0, includeEmptyRanges: fal
 const never = new AbortController().signal
 
 function resultOf({ range, records, bytes, leaderEpoch }: FetchedRange): PartitionResult {
-  return { range, records, bytes, leaderEpoch, partials: [] }
+  return { range, records, lastOffset: range.until - 1n, bytes, leaderEpoch, partials: [] }
 }
 
 const seekTo = (partition: number): SeekPosition => ({

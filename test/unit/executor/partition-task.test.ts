@@ -67,7 +67,13 @@ describe('a partition task', () => {
       ]),
     )
     const { partials, ...rest } = await run(byItem, fetched)
-    expect(rest).toEqual({ range: fetched.range, records: 3, bytes: fetched.bytes, leaderEpoch: 3 })
+    expect(rest).toEqual({
+      range: fetched.range,
+      records: 3,
+      lastOffset: fetched.range.until - 1n,
+      bytes: fetched.bytes,
+      leaderEpoch: 3,
+    })
     expect(partials).toEqual([
       {
         kind: 'groups',

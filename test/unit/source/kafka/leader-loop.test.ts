@@ -11,7 +11,6 @@ function start(fake: FakeLeader): LeaderLoop {
   const running = loop.run()
   onTestFinished(async () => {
     fake.reader.close()
-    for (const fetch of fake.fetches) fetch.fail(new Error('closed'))
     await running
   })
   return loop
@@ -83,22 +82,46 @@ describe('LeaderLoop', () => {
     expect(asked(await next(fake))).toEqual([[1, 0]])
   })
 
-  test('of two answers for one position only the first counts', async () => {
+  test('a partition that was given a new leader epoch does not wait for the answer of the old one', async () => {
     const fake = fakeLeader()
     const partition = fake.partition(0)
     const loop = start(fake)
     const old = await next(fake)
-    const counter = partition.seekCounter
-    partition.seekCounter = fake.reader.nextSeekCounter()
+    partition.supersede(fake.reader.nextSeekCounter())
+    partition.leaderEpoch = 6
+    partition.state = 'reading'
     loop.wake()
     const express = await next(fake)
-    partition.seekCounter = counter
+    expect(express.partitions).toMatchObject([{ fetchOffset: 0, leaderEpoch: 6 }])
     old.answer([recordsAt(0, 3)])
     await settle()
-    partition.seekCounter = counter + 1
-    express.answer([recordsAt(0, 3)])
+    expect(partition.buffer.fetchedUntil).toBe(0)
+    express.answer([recordsAt(0, 2)])
+    await eventually(() => partition.buffer.fetchedUntil === 2)
+    const third = await next(fake)
+    fake.reader.close()
+    third.fail(new Error('closed'))
     await settle()
-    expect([partition.buffer.fetchedUntil, partition.buffer.records]).toEqual([3, 3])
+    // What the old fetch had reserved is given back once, not twice.
+    expect(partition.claimedBytes).toBe(partition.buffer.bytes)
+  })
+
+  test('a partition without records goes back to the waiting lane, also when that had nothing left to wait for', async () => {
+    const fake = fakeLeader()
+    const partition = fake.partition(0)
+    const loop = start(fake)
+    const old = await next(fake)
+    partition.supersede(fake.reader.nextSeekCounter())
+    partition.state = 'reading'
+    loop.wake()
+    const express = await next(fake)
+    old.answer([{}])
+    await settle()
+    express.answer([{}])
+    expect(await next(fake)).toMatchObject({
+      lane: 'waiting',
+      partitions: [{ partition: 0, fetchOffset: 0 }],
+    })
   })
 
   test('a partition whose buffer is full is left out until it was drained, while others are waited for', async () => {
@@ -146,6 +169,17 @@ describe('LeaderLoop', () => {
     expect(fake.fetches).toEqual([])
     loop.resume()
     expect(asked(await next(fake))).toEqual([[0, 0]])
+  })
+
+  test('an answer that is an error as a whole is the failure of the node, not asked for again at once', async () => {
+    const fake = fakeLeader()
+    fake.partition(0)
+    start(fake)
+    const first = await next(fake)
+    first.answer([], -1)
+    await eventually(() => fake.reader.troubles.unhandled)
+    await settle()
+    expect(fake.fetches).toEqual([])
   })
 
   test('a passing error of a partition takes only it out of the fetches', async () => {

@@ -216,6 +216,17 @@ describe('PartitionBuffer', () => {
     }
   })
 
+  test('a range that ends between two batches carries the leader epoch of the one before', () => {
+    const buffer = new PartitionBuffer(where, 1, -1)
+    const bytes = Buffer.concat([
+      encodeBatch({ records: [{ offset: 0, value: 'a' }], lastOffset: 1, leaderEpoch: 4 }),
+      encodeBatch({ records: [{ offset: 5, value: 'b' }], leaderEpoch: 4 }),
+    ])
+    const batches = scanRecordBatches(bytes, where)
+    buffer.append(batches, batches)
+    expect(take(buffer, 10, 3, true)).toMatchObject({ range: { from: 1n, until: 3n }, leaderEpoch: 4 })
+  })
+
   test('a batch that begins inside another one is refused', () => {
     const batches: RecordBatch[] = scanRecordBatches(
       Buffer.concat([

@@ -1,4 +1,4 @@
-/** Chance that a seed repeats: the same seed gives the same orders and the same kill moments. */
+/** Chance that a seed repeats: for the demo and for simulations. Algorithm: mulberry32 (Tommy Ettinger, public domain). */
 export class SeededRandom {
   #state: number
 
@@ -6,7 +6,7 @@ export class SeededRandom {
     this.#state = seed >>> 0
   }
 
-  /** A number in [0, 1). (mulberry32) */
+  /** A number in [0, 1). */
   fraction(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0
     let t = this.#state
