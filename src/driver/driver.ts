@@ -58,9 +58,9 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
   let lastCommitAt = deps.runtime.clock.monotonicMs()
   let lastCheckAt = lastCommitAt
   const progressed = (ranges: readonly OffsetRange[]) => {
-    planner.committed(ranges)
     lastCommitAt = deps.runtime.clock.monotonicMs()
     backoff.reset()
+    return planner.committed(ranges)
   }
   enter('running')
   options.onRunning()
@@ -88,9 +88,10 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
       continue
     }
     if (ended) {
-      progressed(ended.results.map((result) => result.range))
+      const unbounded = progressed(ended.results.map((result) => result.range))
       await housekeeping.tidy()
-      if (until && deps.ownership.hasReached(until)) abandon.abort()
+      // There is nothing to wait for at the end of a run, or within bounds that no longer hold.
+      if (unbounded || (until && deps.ownership.hasReached(until))) abandon.abort()
     }
 
     const computed = await computing

@@ -55,14 +55,17 @@ export class Planner {
     }
   }
 
-  committed(ranges: readonly OffsetRange[]): void {
+  /** @returns whether that was the last of the suspected ranges, which lifts the bounds that were planned with */
+  committed(ranges: readonly OffsetRange[]): boolean {
     this.#lastFailure = null
-    if (!this.#suspects) return
+    if (!this.#suspects) return false
     for (const range of ranges) {
       const until = this.#suspects.until.get(topicPartitionKey(range))
       if (until !== undefined && range.until >= until) this.#suspects.until.delete(topicPartitionKey(range))
     }
-    if (this.#suspects.until.size === 0) this.#suspects = null
+    if (this.#suspects.until.size > 0) return false
+    this.#suspects = null
+    return true
   }
 
   /**
