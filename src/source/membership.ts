@@ -12,6 +12,7 @@ export interface Membership {
   /**
    * What has changed since it was last asked, without waiting. Lost partitions are no longer this process's own
    * when it returns; gained ones must be claimed before they are read.
+   * @throws OncesinkError what was found in the background and stops the job, such as TOPIC_MISSING
    */
   takeChanges(): AssignmentChange
 

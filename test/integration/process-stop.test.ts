@@ -1,18 +1,24 @@
 import { performance } from 'node:perf_hooks'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { startTcpProxy, type TcpProxy } from '../../src/chaos/tcp-proxy.ts'
+import type { FaultPoint } from '../../src/runtime/fault-points.ts'
 import { eventually } from '../support/eventually.ts'
 import type { JobProcess } from '../support/job-process.ts'
 import { createWorld, type World } from '../support/witness-world.ts'
 
-const signals = ['SIGTERM', 'SIGINT'] as const
+const inFlight: readonly (readonly [NodeJS.Signals, FaultPoint])[] = [
+  // Its third batch is in the database and not committed ...
+  ['SIGTERM', 'transaction.rows-written'],
+  // ... or its second is, and its third is computed and about to follow.
+  ['SIGINT', 'batch.computed'],
+]
 
-for (const signal of signals) {
+for (const [signal, point] of inFlight) {
   test(`${signal} finishes the batch in flight and exits with 0; the next start goes on exactly there`, async () => {
     const world = await createWorld({ maxRecords: 60 })
     await world.produce(2_000)
-    // It sends the signal to itself while its third batch is in the database and not committed.
-    const process = world.run({ fault: { point: 'transaction.rows-written', visit: 3, signal } })
+    await world.slowDown(250)
+    const process = world.run({ fault: { point, visit: 3, signal } })
     const { code, stderr } = await process.ended
     expect(code, stderr).toBe(0)
     const { positions, ledger } = await world.expectExact()
@@ -22,9 +28,12 @@ for (const signal of signals) {
     expect(new Set(ledger.flatMap(({ batchId }) => batchId ?? []))).toEqual(
       new Set(batches.map(({ batchId }) => batchId)),
     )
-    expect(process.log.filter(({ event }) => event === 'batchFailed')).toEqual([])
+    const transactions = countOf(process, 'transaction.begun')
+    expect(transactions).toBe(batches.length)
+    expect(countOf(process, 'transaction.committed')).toBe(transactions)
     expect(await sessionsOfOncesink(world)).toEqual([])
 
+    await world.slowDown(0)
     const next = world.run({ args: ['--once'] })
     expect((await next.ended).code).toBe(0)
     const stored = positions.map(({ topic, partition, nextOffset }) => [
@@ -142,6 +151,10 @@ async function timeToEnd(process: JobProcess, signal: NodeJS.Signals): Promise<n
   process.kill(signal)
   await process.ended
   return performance.now() - startedAt
+}
+
+function countOf(process: JobProcess, point: FaultPoint): number {
+  return process.log.filter((line) => line.event === 'point' && line.point === point).length
 }
 
 async function sessionsOfOncesink({ database }: World): Promise<unknown[]> {

@@ -1,5 +1,5 @@
-// Loaded before the command line (`node --import`): lets something happen to this very process at one of its fault
-// points, and ends it when the test that started it is gone.
+// Loaded before the command line (`node --import`): tells which fault points this process comes by, sends it a signal
+// at one of them, and ends it when the test that started it is gone.
 import { writeSync } from 'node:fs'
 import process from 'node:process'
 import { systemRuntime } from '../../dist/runtime/runtime.js'
@@ -8,16 +8,20 @@ import { systemRuntime } from '../../dist/runtime/runtime.js'
 process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL')).resume()
 process.stdin.unref()
 
-if (process.env.TEST_FAULT) {
-  const { point, visit, signal } = JSON.parse(process.env.TEST_FAULT)
-  let visits = 0
-  systemRuntime.faultPoints = {
-    async reach(reached) {
-      if (reached !== point) return
-      visits += 1
-      if (visits !== visit) return
-      writeSync(process.stderr.fd, `${JSON.stringify({ event: 'fault', point, visit, signal })}\n`)
-      process.kill(process.pid, signal)
-    },
-  }
+const { point, visit, signal } = JSON.parse(process.env.TEST_FAULT ?? '{}')
+let visits = 0
+
+systemRuntime.faultPoints = {
+  async reach(reached) {
+    say({ event: 'point', point: reached })
+    if (reached !== point) return
+    visits += 1
+    if (visits !== visit) return
+    say({ event: 'fault', point, visit, signal })
+    process.kill(process.pid, signal)
+  },
+}
+
+function say(line) {
+  writeSync(process.stderr.fd, `${JSON.stringify(line)}\n`)
 }

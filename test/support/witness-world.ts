@@ -118,6 +118,16 @@ export class World {
     }
   }
 
+  /** Lets every batch take this much longer in the database, in milliseconds. */
+  async slowDown(ms: number): Promise<void> {
+    await this.database.knex.raw(
+      `CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN PERFORM pg_sleep(${ms / 1_000}); RETURN NULL; END $$;
+       DROP TRIGGER IF EXISTS slow ON totals;
+       CREATE TRIGGER slow AFTER INSERT ON totals FOR EACH STATEMENT EXECUTE FUNCTION slow()`,
+    )
+  }
+
   /** `oncesink run` of the world's job. */
   run(options: { fault?: Fault; args?: readonly string[]; env?: NodeJS.ProcessEnv } = {}): JobProcess {
     return new JobProcess({ job: jobFile, ...options, env: { ...this.env, ...options.env } })

@@ -1,5 +1,4 @@
-import knex, { type Knex } from 'knex'
-import PostgresClient, { type BoundQuery } from 'knex/lib/dialects/postgres/index.js'
+import type { Knex } from 'knex'
 import { OncesinkError } from '../../errors.ts'
 import type { Session } from './session.ts'
 import { UserStatements } from './user-statements.ts'
@@ -12,6 +11,8 @@ import { UserStatements } from './user-statements.ts'
  */
 export async function runUserCode(session: Session, work: (trx: Knex) => Promise<unknown>): Promise<void> {
   const statements = new UserStatements(session)
+  // Loaded when it is first needed: most jobs have no code of their own in the transaction, and knex slows a start.
+  const { createHandle } = await import('./knex-handle.ts')
   let failure: unknown
   try {
     await Promise.race([work(createHandle(statements)), lossOf(session)])
@@ -40,39 +41,4 @@ export async function runUserCode(session: Session, work: (trx: Knex) => Promise
  */
 async function lossOf(session: Session): Promise<never> {
   throw await session.lost
-}
-
-function createHandle(statements: UserStatements): Knex {
-  /** What knex takes for a connection; nothing in it leads to the session. */
-  const connection = Object.freeze({})
-
-  class HandleClient extends PostgresClient {
-    override acquireConnection(): Promise<unknown> {
-      return Promise.resolve(connection)
-    }
-
-    override releaseConnection(): Promise<void> {
-      return Promise.resolve()
-    }
-
-    protected override async _query(_: unknown, query: BoundQuery): Promise<BoundQuery> {
-      query.response = await statements.execute(query.sql, query.bindings ?? [])
-      return query
-    }
-
-    protected override _stream(): Promise<unknown> {
-      return statements.refuse('a query in the transaction cannot be streamed: await it, with a limit')
-    }
-
-    override transaction(): never {
-      return statements.refuse(
-        'a transaction cannot be opened inside the transaction of rows and offsets: use the handle as it is',
-      )
-    }
-
-    override cancelQuery(): never {
-      return statements.refuse('a query in the transaction cannot be cancelled: statements have a timeout')
-    }
-  }
-  return knex({ client: HandleClient })
 }

@@ -25,7 +25,7 @@ export class LogBounds {
 
   /** @throws OncesinkError SOURCE_UNAVAILABLE, SOURCE_REFUSED */
   async watermarks(partitions: readonly TopicPartition[]): Promise<Watermarks[]> {
-    // The start is asked last and the end first where it matters not; each is right at its own moment.
+    // One after another, each bound no smaller than the one before: an answer may grow until the next is asked for.
     const low = await this.#list(partitions, 'start')
     const lastStable = await this.#list(partitions, 'last-stable')
     const high = await this.#list(partitions, 'high')

@@ -153,12 +153,17 @@ function checkLog(position: SeekPosition, log: LogAnswers): OncesinkError | Unde
   }
 }
 
+/** What can be done where the log no longer continues the position. Nothing is skipped without a person's word. */
+const beginAnew =
+  'The table stays as it is, up to the stored position; the job does not skip records by itself. To read what the topic ' +
+  'has now, run it under a new name, into a table of its own'
+
 export function topicRecreated({ topic, partition, topicId }: SeekPosition, now: string): OncesinkError {
   return new OncesinkError(
     'TOPIC_RECREATED',
     `topic "${topic}" was deleted and created again: the position of ${topic}/${partition} belongs to topic id ` +
-      `${topicId}, the topic now has id ${now}; its records are not those that were read. Use a new job name, or ` +
-      'rebuild the job from the new topic',
+      `${topicId}, the topic now has id ${now}; its records are not those that were read. ` +
+      beginAnew,
     { partition: { topic, partition } },
   )
 }
@@ -168,7 +173,8 @@ function recordsGone(position: SeekPosition, low: bigint): OncesinkError {
   return new OncesinkError(
     'OFFSET_OUT_OF_RANGE',
     `records [${nextOffset}, ${low}) of ${topic}/${partition} are no longer in the log (retention or a deletion ` +
-      'removed them before they were read). To go on without them, accept the loss explicitly (oncesink accept-loss)',
+      'removed them before they were read). Give the topic a longer retention. ' +
+      beginAnew,
     { partition: { topic, partition } },
   )
 }
@@ -178,8 +184,8 @@ function pastEnd(position: SeekPosition, high: bigint): OncesinkError {
   return new OncesinkError(
     'OFFSET_OUT_OF_RANGE',
     `records [${high}, ${nextOffset}) of ${topic}/${partition} are no longer in the log, or not yet: it ends at ` +
-      `${high}, before position ${nextOffset}. If the log lost them, accept the loss explicitly (oncesink ` +
-      'accept-loss); if the position is wrong, correct it',
+      `${high}, before position ${nextOffset}. Check that the brokers have all their data. ` +
+      beginAnew,
     { partition: { topic, partition } },
   )
 }
@@ -195,8 +201,8 @@ function truncated(position: SeekPosition, end: bigint | null): OncesinkError {
   return new OncesinkError(
     'LOG_TRUNCATED',
     `${lost}: the log was truncated (an unclean leader election, or a restored broker), and other records may ` +
-      'stand at these offsets now. Compare the results with the topic; then go on with an explicit act (oncesink ' +
-      'accept-loss or rebuild)',
+      'stand at these offsets now. Compare the results with the topic. ' +
+      beginAnew,
     { partition: { topic, partition } },
   )
 }
