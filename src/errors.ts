@@ -16,6 +16,8 @@ const dispositions = {
   DATABASE_UNAVAILABLE: 'retry',
   /** The database rolled the transaction back for a passing reason (deadlock, lock timeout, serialization). */
   TRANSACTION_ABORTED: 'retry',
+  /** A statement ran longer than it may; the transaction was rolled back. */
+  STATEMENT_TIMEOUT: 'retry',
   /** COMMIT was sent and no answer came back. */
   COMMIT_OUTCOME_UNKNOWN: 'recover',
   /** The compare-and-set did not match. */
@@ -26,7 +28,7 @@ const dispositions = {
   PREFLIGHT_FAILED: 'stop',
   /** A function of the job threw, or returned something it must not; the record's coordinates are attached. */
   JOB_FUNCTION_FAILED: 'stop',
-  /** The database rejected the rows' values (SQLSTATE 22 and 23 on a declared sink table). */
+  /** The database rejected the rows' values (SQLSTATE 22, 23 and P0 on a declared sink table). */
   ROWS_REJECTED: 'stop',
   /** The database refused for a reason that is not the data's (missing table, no privilege, disk full ...). */
   DATABASE_REFUSED: 'stop',

@@ -10,6 +10,14 @@ export function addExact(a: ExactInteger, b: ExactInteger): ExactInteger {
   return exactInteger(BigInt(a) + BigInt(b))
 }
 
+/**
+ * Whether `value` is an integer beyond the safe ones: other integers may have become the same number before it came
+ * here (JSON's parser reads 9007199254740993 as 9007199254740992).
+ */
+export function isInexactInteger(value: number): boolean {
+  return Number.isInteger(value) && !Number.isSafeInteger(value)
+}
+
 /** The one form of `value`. */
 export function exactInteger(value: bigint): ExactInteger {
   const number = Number(value)

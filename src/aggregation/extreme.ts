@@ -1,5 +1,6 @@
 import { describeValue } from '../model/excerpt.ts'
 import { type Aggregate, aggregateOf, type Selector } from './aggregate.ts'
+import { isInexactInteger } from './exact-integer.ts'
 
 /** What `min` and `max` compare. */
 export type Comparable = number | bigint | Date
@@ -9,6 +10,7 @@ type Extreme = Comparable | null
 /**
  * Smallest value. Accepts finite numbers, bigints and Dates, one of these types per aggregate; null and undefined are
  * ignored, and a group of nothing else gives null. Text is refused: its order depends on the database's collation.
+ * Integers beyond Number.MAX_SAFE_INTEGER are refused as numbers, which do not hold them exactly: use bigints.
  */
 export function min<T, X extends Comparable>(
   select: Selector<T, X | null | undefined>,
@@ -52,6 +54,12 @@ function extreme<T, X extends Comparable>(
 function comparable(kind: 'min' | 'max', value: unknown): Extreme {
   if (value === null || value === undefined) return null
   if (typeof value === 'bigint') return value
+  if (typeof value === 'number' && isInexactInteger(value)) {
+    throw new Error(
+      `${kind} got ${value}, an integer beyond Number.MAX_SAFE_INTEGER, where different integers become the same ` +
+        'number: decode them as strings or bigints, and give bigints here',
+    )
+  }
   // Adding 0 turns -0 into 0: they are equal, so which of them stays must not depend on the order.
   if (typeof value === 'number' && Number.isFinite(value)) return value + 0
   if (value instanceof Date && !Number.isNaN(value.getTime())) return new Date(value.getTime())

@@ -1,11 +1,13 @@
 import { describeValue } from '../model/excerpt.ts'
 import type { KeyValue } from '../model/values.ts'
+import { isInexactInteger } from './exact-integer.ts'
 
 /*
  * Group keys. Two records belong to one group exactly when the texts below are equal, so the text must tell apart
  * whatever the database tells apart, and the other way round: rows that are two groups here and one row there would
  * hit that row twice in one statement. Hence the rules:
  * - one type per key column: 1, 1n and '1' are one value in some columns and three in none;
+ * - integers beyond Number.MAX_SAFE_INTEGER are refused as numbers: several ids have become one value already;
  * - -0 is 0; NaN, Infinity and invalid Dates are refused, because no two engines agree about them;
  * - strings with lone surrogates are refused: in UTF-8 they all become the same replacement character.
  */
@@ -56,6 +58,12 @@ export class KeyColumns {
     if (type === null) throw new Error(refusal(value))
     const key = value as KeyValue
     if (typeof key === 'number' && !Number.isFinite(key)) throw new Error(refusal(key))
+    if (typeof key === 'number' && isInexactInteger(key)) {
+      throw new Error(
+        `${key} is an integer beyond Number.MAX_SAFE_INTEGER, where different ids become the same number and would ` +
+          'be one group: decode them as strings or bigints',
+      )
+    }
     if (typeof key === 'object' && Number.isNaN(key.getTime())) throw new Error(refusal(key))
     if (typeof key === 'string' && !isWellFormed(key)) {
       throw new Error(

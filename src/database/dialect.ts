@@ -11,7 +11,9 @@ import type { ColumnValue } from '../model/values.ts'
  * Every operation that talks to the server rejects with an OncesinkError whose cause is the driver's error:
  *   DATABASE_UNAVAILABLE  connection lost, refused or being shut down (the connection is broken from then on)
  *   TRANSACTION_ABORTED   rolled back for a passing reason: deadlock, lock timeout, serialization failure
- *   ROWS_REJECTED         SQLSTATE 22 and 23 of a statement on a declared sink table: may be the data's fault
+ *   STATEMENT_TIMEOUT     rolled back because a statement ran longer than it may
+ *   ROWS_REJECTED         SQLSTATE 22, 23 and P0 (RAISE in a trigger) of a statement on a declared sink table, or of a
+ *                         COMMIT where its deferred constraints and triggers run: may be the data's fault
  *   DATABASE_REFUSED      everything else, and any such error on oncesink's own tables
  */
 

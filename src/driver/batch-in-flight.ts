@@ -13,6 +13,8 @@ export interface BatchEnd {
   readonly results: readonly PartitionResult[]
   /** Outcomes other than `committed`; empty when the whole batch is durable. */
   readonly failures: readonly Exclude<RangeOutcome, { kind: 'committed' }>[]
+  /** Emits the batch event for ranges of the batch that have turned out to be durable. */
+  readonly announce: (ranges: readonly OffsetRange[]) => void
 }
 
 export interface CommitDeps {
@@ -39,10 +41,12 @@ export async function commitAndAcknowledge(
     .filter((outcome) => outcome.kind === 'committed')
     .map(({ range }) => range)
   deps.ownership.advance(results.filter(({ range }) => committed.includes(range)))
-  if (committed.length > 0) emitBatch(deps, batchId, results, committed, report, computeMs)
-  await deps.runtime.faultPoints.reach('batch.acknowledged')
   const failures = report.outcomes.filter((outcome) => outcome.kind !== 'committed')
-  return { batchId, results, failures }
+  const announce = (ranges: readonly OffsetRange[]) =>
+    emitBatch(deps, batchId, results, ranges, report, computeMs)
+  if (committed.length > 0) announce(committed)
+  await deps.runtime.faultPoints.reach('batch.acknowledged')
+  return { batchId, results, failures, announce }
 }
 
 function emitBatch(

@@ -4,6 +4,7 @@ import type { Job } from '../job/job.ts'
 import type { OffsetRange } from '../model/offset-range.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import { Backoff } from '../runtime/backoff.ts'
+import { linkedAbort } from '../runtime/linked-abort.ts'
 import type { JobState } from '../telemetry/events.ts'
 import { type BatchEnd, type CommitDeps, commitAndAcknowledge } from './batch-in-flight.ts'
 import { decide, settleUnknown } from './failed-batch.ts'
@@ -49,7 +50,7 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
   const enter = stateMachine(deps)
   const partitions = await deps.membership.start()
   if (!(await gain(deps, partitions, stop, deps.job.limits.startupTimeoutMs))) return enter('stopped')
-  const until = options.once ? await logEnds(deps) : null
+  const until = options.once ? await logEnds(deps, stop) : null
   const planner = new Planner({ maxRecordsPerBatch: deps.job.limits.maxRecordsPerBatch, until })
   const pace = pacemaker(deps)
   const housekeeping = new Housekeeping(deps)
@@ -68,9 +69,9 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
   while (!(stop.aborted || (until && deps.ownership.hasReached(until)))) {
     // Plan, fetch and aggregate the next batch while the previous one commits.
     await pace(stop)
-    const abandon = new AbortController()
-    const plan = planner.next(deps.runtime.clock.monotonicMs() - lastCommitAt)
-    const computing = compute(deps, plan, AbortSignal.any([stop, abandon.signal]))
+    const abandon = linkedAbort(stop)
+    const plan = planner.next(deps.runtime.clock.monotonicMs())
+    const computing = compute(deps, plan, abandon.signal).finally(abandon.unlink)
     const ended: BatchEnd | null = await inFlight
     inFlight = null
 
@@ -82,7 +83,7 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
       decide(deps, planner, ended)
       await deps.runtime.clock.sleep(backoff.nextMs(), stop)
       if (!(await recover(deps, stop))) return enter('stopped')
-      const afterAll = settleUnknown(deps, ended)
+      const afterAll = settleUnknown(deps, planner, ended)
       if (afterAll.length > 0) progressed(afterAll)
       enter('running')
       continue
@@ -119,7 +120,7 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
   }
 
   enter('stopping')
-  await finish(deps, inFlight, until)
+  await finish(deps, planner, inFlight, until)
   enter('stopped')
 }
 
@@ -155,25 +156,35 @@ async function applyAssignmentChange(
   return (await untilDone(deps, stop, Number.POSITIVE_INFINITY, seek)) ? 'applied' : 'stopped'
 }
 
-/** Lets the batch in flight end, then commits what is left of control batches, so that a position never lags for nothing. */
+/**
+ * Lets the batch in flight end, then commits what is left of control batches, so that a position never lags for nothing.
+ * @throws OncesinkError what another try of a failed batch would not mend
+ */
 async function finish(
   deps: DriverDeps,
+  planner: Planner,
   inFlight: Promise<BatchEnd> | null,
   until: ReadonlyMap<string, bigint> | null,
 ): Promise<void> {
   const ended = await inFlight
-  if (ended && ended.failures.length > 0) return
+  if (ended && ended.failures.length > 0) return decide(deps, planner, ended)
   if (until) return
   const plan: BatchPlan = { maxRecords: 1, maxWaitMs: 0, includeEmptyRanges: true, order: 'fair' }
   const rest = await compute(deps, plan, new AbortController().signal)
-  if (rest.ok && rest.results.length > 0) await commitAndAcknowledge(deps, rest.results, rest.computeMs)
+  // What cannot be computed was not asked for yet: the next start meets it.
+  if (!rest.ok || rest.results.length === 0) return
+  const last = await commitAndAcknowledge(deps, rest.results, rest.computeMs)
+  if (last.failures.length > 0) decide(deps, planner, last)
 }
 
 /** The last stable offset of every owned partition, as exclusive upper bounds. */
-async function logEnds(deps: DriverDeps): Promise<Map<string, bigint>> {
-  const claims = deps.ownership.claims()
-  const bounds = await deps.source.watermarks(claims)
-  return new Map(bounds.map((bound) => [topicPartitionKey(bound), bound.lastStable]))
+async function logEnds(deps: DriverDeps, stop: AbortSignal): Promise<Map<string, bigint>> {
+  const ends = new Map<string, bigint>()
+  await untilDone(deps, stop, deps.job.limits.startupTimeoutMs, async () => {
+    const bounds = await deps.source.watermarks(deps.ownership.claims())
+    for (const bound of bounds) ends.set(topicPartitionKey(bound), bound.lastStable)
+  })
+  return ends
 }
 
 /** Waits until the next batch is due: at once, or `intervalMs` after the previous one began. */

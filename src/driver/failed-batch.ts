@@ -1,4 +1,4 @@
-import { invariant, OncesinkError } from '../errors.ts'
+import { type ErrorCode, invariant, OncesinkError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
 import { formatRange, type OffsetRange } from '../model/offset-range.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
@@ -44,30 +44,59 @@ export function decide(deps: FailureDeps, planner: Planner, ended: BatchEnd): vo
     return
   }
   if (!isPassing(failure.error)) throw failure.error
-  const worthwhile = planner.failed(ended.results, deps.ownership.claims(), code)
-  // A connection that is lost again and again makes batches smaller, but is no reason to give up.
-  if (!worthwhile && code === 'TRANSACTION_ABORTED') throw alone(ended, failure.error)
+  const rounds = planner.failed(ended.results, deps.ownership.claims(), code)
+  if (rounds >= (roundsBeforeGivingUp[code] ?? Number.POSITIVE_INFINITY)) throw stuck(ended, failure.error)
 }
 
-/** The error of a batch that holds a single record: names the record. */
+/**
+ * Rounds of failures of one and the same record, with claims that succeeded in between, before the job stops: a
+ * function that never returns looks like a database that hangs up again and again. Locks that others hold are waited
+ * for without end: they say nothing about the record.
+ */
+const roundsBeforeGivingUp: Partial<Record<ErrorCode, number>> = {
+  STATEMENT_TIMEOUT: 1,
+  DATABASE_UNAVAILABLE: 4,
+}
+
+/** The error of a batch that holds a single record, which the database rejects: names the record. */
 function alone(ended: BatchEnd, error: OncesinkError): OncesinkError {
+  return ofRecord(
+    ended,
+    error,
+    'ROWS_REJECTED',
+    'causes it; everything before it is committed. Filter it out or mend it in the job, then start again: the job resumes there.',
+  )
+}
+
+/** The error of a batch that holds a single record, and whose transaction does not come to an end. */
+function stuck(ended: BatchEnd, error: OncesinkError): OncesinkError {
+  return ofRecord(
+    ended,
+    error,
+    'DATABASE_REFUSED',
+    'was being written each time; everything before it is committed. See what the database does then (a slow trigger?), ' +
+      "and whether the job's own function returns. The next start resumes there.",
+  )
+}
+
+function ofRecord(ended: BatchEnd, error: OncesinkError, code: ErrorCode, what: string): OncesinkError {
   const result = ended.results.find(({ records }) => records > 0)
   if (!result || result.lastOffset === null) return error
   const { range, lastOffset: offset } = result
   const { topic, partition } = range
   return new OncesinkError(
-    error.code === 'ROWS_REJECTED' ? 'ROWS_REJECTED' : 'DATABASE_REFUSED',
-    `${error.message}\nThe record at offset ${offset}, alone in ${formatRange(range)}, causes it; everything before ` +
-      'it is committed. Filter it out or mend it in the job, then start again: the job resumes there.',
+    code,
+    `${error.message}\nThe record at offset ${offset}, alone in ${formatRange(range)}, ${what}`,
     { cause: error, record: { topic, partition, offset } },
   )
 }
 
 /**
- * After a claim the positions tell whether a COMMIT without an answer had arrived.
+ * After a claim the positions tell whether a COMMIT without an answer had arrived. If it had, the batch is announced
+ * like any other.
  * @returns the ranges that have committed after all
  */
-export function settleUnknown(deps: FailureDeps, ended: BatchEnd): OffsetRange[] {
+export function settleUnknown(deps: FailureDeps, planner: Planner, ended: BatchEnd): OffsetRange[] {
   const unknown = ended.failures.filter(({ kind }) => kind === 'unknown').map(({ range }) => range)
   if (unknown.length === 0) return []
   const committed = unknown.filter((range) => deps.ownership.claimOf(range)?.nextOffset === range.until)
@@ -75,5 +104,7 @@ export function settleUnknown(deps: FailureDeps, ended: BatchEnd): OffsetRange[]
     batchId: ended.batchId,
     committed: committed.length === unknown.length,
   })
+  if (committed.length > 0) ended.announce(committed)
+  else planner.failed(ended.results, deps.ownership.claims(), 'COMMIT_OUTCOME_UNKNOWN')
   return committed
 }

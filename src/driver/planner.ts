@@ -5,9 +5,9 @@ import { topicPartitionKey } from '../model/topic-partition.ts'
 
 /** How long a batch waits for its first record before the driver looks around again, in milliseconds. */
 const MAX_WAIT_MS = 1_000
-/** Ranges without visible records are committed once nothing else has been committed for this long. */
-const EMPTY_RANGES_AFTER_MS = 5_000
-/** Identical failures at one position before the batch is halved. */
+/** This often, ranges without visible records are committed too, beside other partitions' records or alone. */
+const EMPTY_RANGES_EVERY_MS = 5_000
+/** Identical failures without a commit in between before the batch is halved. */
 const FAILURES_BEFORE_HALVING = 3
 
 export interface PlannerOptions {
@@ -36,20 +36,25 @@ interface Suspects {
 export class Planner {
   readonly #options: PlannerOptions
   #suspects: Suspects | null = null
-  #lastFailure: { readonly signature: string; count: number } | null = null
+  #failures: { readonly code: string; count: number; roundsAlone: number } | null = null
+  #emptyRangesDueAt: number | null = null
 
   constructor(options: PlannerOptions) {
     this.#options = options
   }
 
-  next(sinceLastCommitMs: number): BatchPlan {
+  /** @param nowMs monotonic time in milliseconds */
+  next(nowMs: number): BatchPlan {
+    this.#emptyRangesDueAt ??= nowMs + EMPTY_RANGES_EVERY_MS
+    const emptyRangesDue = nowMs >= this.#emptyRangesDueAt
+    if (emptyRangesDue) this.#emptyRangesDueAt = nowMs + EMPTY_RANGES_EVERY_MS
     const bounds = this.#suspects
       ? new Map([...this.#suspects.held, ...this.#suspects.until])
       : this.#options.until
     return {
       maxRecords: this.#suspects?.limit ?? this.#options.maxRecordsPerBatch,
       maxWaitMs: MAX_WAIT_MS,
-      includeEmptyRanges: bounds !== null || sinceLastCommitMs >= EMPTY_RANGES_AFTER_MS,
+      includeEmptyRanges: bounds !== null || emptyRangesDue,
       order: this.#suspects ? 'sequential' : 'fair',
       ...(bounds ? { until: bounds } : {}),
     }
@@ -57,7 +62,7 @@ export class Planner {
 
   /** @returns whether that was the last of the suspected ranges, which lifts the bounds that were planned with */
   committed(ranges: readonly OffsetRange[]): boolean {
-    this.#lastFailure = null
+    this.#failures = null
     if (!this.#suspects) return false
     for (const range of ranges) {
       const until = this.#suspects.until.get(topicPartitionKey(range))
@@ -86,17 +91,18 @@ export class Planner {
   }
 
   /**
-   * A batch failed for a passing reason. After several identical failures at one position it is not so passing: the
-   * batch is halved (a statement timeout may only be too much work).
-   * @returns false when the same single record has failed again and again
+   * A batch failed for a passing reason. After several identical failures it is not so passing: the batch is halved
+   * (a statement timeout may only be too much work).
+   * @returns how many rounds of identical failures a batch of a single record has behind it; 0 while there is
+   *   something to halve
    */
-  failed(results: readonly PartitionResult[], owned: readonly Claim[], code: string): boolean {
-    const first = results[0]?.range
-    const signature = `${code} ${first ? `${topicPartitionKey(first)}@${first.from}` : ''}`
-    if (this.#lastFailure?.signature === signature) this.#lastFailure.count += 1
-    else this.#lastFailure = { signature, count: 1 }
-    if (this.#lastFailure.count < FAILURES_BEFORE_HALVING) return true
-    this.#lastFailure = null
-    return this.rejected(results, owned)
+  failed(results: readonly PartitionResult[], owned: readonly Claim[], code: string): number {
+    if (this.#failures?.code !== code) this.#failures = { code, count: 0, roundsAlone: 0 }
+    this.#failures.count += 1
+    if (this.#failures.count >= FAILURES_BEFORE_HALVING) {
+      this.#failures.count = 0
+      if (!this.rejected(results, owned)) this.#failures.roundsAlone += 1
+    }
+    return this.#failures.roundsAlone
   }
 }

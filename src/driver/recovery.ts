@@ -24,7 +24,8 @@ export interface RecoveryDeps {
  * Claims newly gained partitions and seeks them to the positions stored in SQL, trying again while broker or
  * database are away.
  * @returns false when `signal` was aborted before it succeeded
- * @throws OncesinkError whatever trying again cannot mend; the last passing error once `patienceMs` is over
+ * @throws OncesinkError whatever trying again cannot mend; the last passing error once `patienceMs` is over;
+ *   OWNERSHIP_LOST when somebody else has claimed what this process holds already
  */
 export function gain(
   deps: RecoveryDeps,
@@ -33,7 +34,9 @@ export function gain(
   patienceMs = Number.POSITIVE_INFINITY,
 ): Promise<boolean> {
   const claim = async () => {
-    const { claims } = await deps.claimer.takeOver(partitions)
+    const { claims, lost } = await deps.claimer.takeOver(partitions, deps.ownership.claims())
+    const [first] = lost
+    if (first) throw ownershipLost(deps.session.job, lost, first.owner)
     deps.ownership.replace(claims)
   }
   return untilDone(deps, signal, patienceMs, () => claimAndSeek(deps, partitions, claim))

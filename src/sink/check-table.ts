@@ -55,7 +55,7 @@ function mergeProblems(
 }
 
 const keyClasses: Readonly<Partial<Record<TypeClass, string>>> = {
-  'padded text': 'ignores trailing spaces, so two keys can be one row: use text',
+  'padded text': 'ignores trailing spaces, so two keys can be one row: use text or varchar',
   'folded text': 'takes upper and lower case for the same, so two keys can be one row: use text',
   single: 'rounds: use double precision, numeric without a scale, or bigint',
   'local time': 'does not say which moment it means: use timestamp with time zone',

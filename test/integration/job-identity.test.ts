@@ -6,6 +6,7 @@ import { eventually } from '../support/eventually.ts'
 import {
   type Bench,
   drain,
+  Gate,
   hurried,
   intoTotals,
   type Order,
@@ -122,24 +123,39 @@ describe('two processes of one job', () => {
   test('the first one, stopped in mid-transaction, is ended and cannot commit when it wakes', async () => {
     const bench = await openBench('stopped-owner')
     await bench.produce(40)
-    let wake = () => {}
-    const asleep = new Promise<void>((resolve) => {
-      wake = resolve
+    const gate = new Gate()
+    const first = await observe(bench.job(), {
+      runtime: withFaults((point) => (point === 'transaction.ledger-written' ? gate.pass() : undefined)),
     })
-    let sleeps = false
-    const runtime = withFaults((point) => {
-      if (point !== 'transaction.ledger-written' || sleeps) return
-      sleeps = true
-      return asleep
-    })
-    const first = await observe(bench.job(), { runtime })
-    await eventually(() => sleeps)
+    await gate.reached
     const second = await observe(bench.job())
     expect(second.heard.blockerEnded).toHaveLength(1)
     await bench.untilCommitted()
-    wake()
+    gate.open()
     expect(await first.failure()).toMatchObject({ code: 'OWNERSHIP_LOST' })
     expect(first.heard.batch).toEqual([])
+    await second.running.stop()
+    expect(await bench.actual()).toEqual(bench.expected())
+  })
+
+  test('the first one, stopped before its compare-and-set, cannot commit although nothing has moved', async () => {
+    const bench = await openBench('fenced')
+    await bench.produce(40)
+    const [firstGate, secondGate] = [new Gate(), new Gate()]
+    const first = await observe(bench.job(), {
+      runtime: withFaults((point) => (point === 'transaction.begun' ? firstGate.pass() : undefined)),
+    })
+    await firstGate.reached
+    const second = await observe(bench.job(), {
+      runtime: withFaults((point) => (point === 'batch.fetched' ? secondGate.pass() : undefined)),
+    })
+    await secondGate.reached
+    firstGate.open()
+    expect(await first.failure()).toMatchObject({ code: 'OWNERSHIP_LOST' })
+    expect(first.heard.batch).toEqual([])
+    expect(await bench.positions()).toEqual([0, 0])
+    secondGate.open()
+    await bench.untilCommitted()
     await second.running.stop()
     expect(await bench.actual()).toEqual(bench.expected())
   })

@@ -4,7 +4,7 @@ import type { NativeKafka, NativePostgres } from '../../src/services/index.ts'
 import { eventually } from '../support/eventually.ts'
 import { ownKafka } from '../support/kafka-service.ts'
 import { ownPostgres } from '../support/postgres-service.ts'
-import { observe, openBench, startFailure, withFaults } from '../support/running-job.ts'
+import { drain, observe, openBench, startFailure, withFaults } from '../support/running-job.ts'
 
 describe('a PostgreSQL that is killed with SIGKILL', () => {
   let server: NativePostgres
@@ -94,6 +94,9 @@ describe('a broker that is killed with SIGKILL', () => {
     const bench = await openBench('broker-killed', { brokers: kafka.brokers })
     await bench.produce(40)
     const source = { metadataRefreshMs: 300 }
+    // Positions know the leader epoch in which they were reached, from the beginning.
+    await drain(bench.job())
+    await bench.produce(40)
     const { running, heard } = await observe(bench.job({ source, limits: { maxRecordsPerBatch: 10 } }))
     await eventually(() => heard.batch.length > 0)
     await kafka.kill()

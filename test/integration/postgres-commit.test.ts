@@ -109,19 +109,68 @@ describe('COMMIT', () => {
     await connection.close()
   })
 
-  test('an error of another class leaves it unknown, and the connection is not used again', async () => {
-    const strange = await db.table('strange', 'x int')
+  /** A table whose deferred trigger raises what its column says. */
+  async function raisingTable(name: string): Promise<string> {
+    const raising = await db.table(name, 'state text')
     await db.rows(
-      `CREATE FUNCTION ${db.schema}.fail() RETURNS trigger LANGUAGE plpgsql
-       AS $$ BEGIN RAISE EXCEPTION 'no space' USING ERRCODE = '53100'; END $$`,
+      `CREATE FUNCTION ${db.schema}.${name}() RETURNS trigger LANGUAGE plpgsql
+       AS $$ BEGIN RAISE EXCEPTION 'not like this' USING ERRCODE = NEW.state; END $$`,
     )
     await db.rows(
-      `CREATE CONSTRAINT TRIGGER t AFTER INSERT ON ${strange} DEFERRABLE INITIALLY DEFERRED
-       FOR EACH ROW EXECUTE FUNCTION ${db.schema}.fail()`,
+      `CREATE CONSTRAINT TRIGGER t AFTER INSERT ON ${raising} DEFERRABLE INITIALLY DEFERRED
+       FOR EACH ROW EXECUTE FUNCTION ${db.schema}.${name}()`,
+    )
+    return raising
+  }
+
+  test('whatever a deferred trigger raises there is a definite abort, and P0001 is the rows’ fault', async () => {
+    const raising = await raisingTable('raising')
+    const connection = await dialect.connect(session)
+    for (const [state, code] of [
+      ['P0001', 'ROWS_REJECTED'],
+      ['22000', 'ROWS_REJECTED'],
+      ['23514', 'ROWS_REJECTED'],
+      ['53100', 'DATABASE_REFUSED'],
+      ['40001', 'TRANSACTION_ABORTED'],
+    ] as const) {
+      const trx = await connection.begin('batch')
+      await trx.appendRows({ table: raising, columns: ['state'], rows: [[state]] })
+      expect(await trx.commit()).toMatchObject({
+        kind: 'aborted',
+        error: { code, message: expect.stringContaining(`SQLSTATE ${state}`) },
+      })
+      // The session goes on.
+      expect(await connection.isWritable()).toBe(true)
+    }
+    expect(await db.rows(`SELECT FROM ${raising}`)).toEqual([])
+    await connection.close()
+  })
+
+  test.each(['40003', '08006', '08P01'])(
+    'SQLSTATE %s there leaves it unknown, and the connection is not used again',
+    async (state) => {
+      const raising = await raisingTable(`doubtful_${state.toLowerCase()}`)
+      const connection = await dialect.connect(session)
+      const trx = await connection.begin('batch')
+      await trx.appendRows({ table: raising, columns: ['state'], rows: [[state]] })
+      expect(await trx.commit()).toMatchObject({ kind: 'unknown', error: { code: 'COMMIT_OUTCOME_UNKNOWN' } })
+      expect(connection.broken).toBe(true)
+    },
+  )
+
+  test('a session that is ended there leaves it unknown', async () => {
+    const ending = await db.table('ending', 'x int')
+    await db.rows(
+      `CREATE FUNCTION ${db.schema}.ending() RETURNS trigger LANGUAGE plpgsql
+       AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5); RETURN NULL; END $$`,
+    )
+    await db.rows(
+      `CREATE CONSTRAINT TRIGGER t AFTER INSERT ON ${ending} DEFERRABLE INITIALLY DEFERRED
+       FOR EACH ROW EXECUTE FUNCTION ${db.schema}.ending()`,
     )
     const connection = await dialect.connect(session)
     const trx = await connection.begin('batch')
-    await trx.appendRows({ table: strange, columns: ['x'], rows: [[1]] })
+    await trx.appendRows({ table: ending, columns: ['x'], rows: [[1]] })
     expect(await trx.commit()).toMatchObject({ kind: 'unknown', error: { code: 'COMMIT_OUTCOME_UNKNOWN' } })
     expect(connection.broken).toBe(true)
   })
@@ -189,6 +238,42 @@ describe('COMMIT', () => {
   })
 })
 
+describe('a session', () => {
+  const sink = { scope: 'sink', doing: 'test' } as const
+
+  test('goes on after a message that the server did not understand', async () => {
+    const { session: opened } = await openSession(db.plan, session, systemRuntime)
+    await expect(opened.query('SELECT $1::int', [1, 2], sink)).rejects.toMatchObject({
+      code: 'DATABASE_REFUSED',
+      message: expect.stringContaining('SQLSTATE 08P01'),
+    })
+    expect(opened.broken).toBe(false)
+    expect((await opened.query('SELECT 1 AS one', [], sink)).rows).toEqual([{ one: 1 }])
+    await opened.end()
+  })
+
+  test('ends without a throw also when its good-bye fails', async () => {
+    const { session: opened } = await openSession(db.plan, session, systemRuntime)
+    const { client } = opened
+    client.end = () => Promise.reject(new Error('write after end'))
+    await opened.end()
+    expect(opened.broken).toBe(true)
+  })
+
+  test('tells its loss once to those who wait for it then, and at once to those who come later', async () => {
+    const { session: opened } = await openSession(db.plan, session, systemRuntime)
+    const told: string[] = []
+    opened.onLoss(() => told.push('left'))()
+    opened.onLoss(() => told.push('waits'))
+    opened.destroy()
+    opened.destroy()
+    expect(told).toEqual(['waits'])
+    expect(opened.lossListeners).toBe(0)
+    opened.onLoss(() => told.push('late'))
+    expect(told).toEqual(['waits', 'late'])
+  })
+})
+
 describe('a lost connection', () => {
   test('a terminated backend breaks the connection, and says what happened', async () => {
     const connection = await db.connect()
@@ -235,7 +320,9 @@ describe('a lost connection', () => {
     const connection = await dialect.connect(session)
     const trx = await connection.begin('batch')
     await expect(trx.runUserCode((knex) => knex.raw('SELECT pg_sleep(5)'))).rejects.toMatchObject({
-      code: 'TRANSACTION_ABORTED',
+      code: 'STATEMENT_TIMEOUT',
+      disposition: 'retry',
+      message: expect.stringContaining('statementTimeoutMs'),
     })
     await trx.rollback()
     expect(connection.broken).toBe(false)

@@ -146,6 +146,35 @@ describe('merge', () => {
     })
   })
 
+  test('keys that differ only in spaces beyond the length are refused, not cut to one row', async () => {
+    await db.rows(`CREATE DOMAIN ${db.schema}.code AS varchar(3)`)
+    await db.rows(`CREATE DOMAIN ${db.schema}.strict_code AS ${db.schema}.code CHECK (VALUE <> 'no')`)
+    for (const [i, type] of ['varchar(3)', 'char(3)', `${db.schema}.strict_code`].entries()) {
+      const table = await db.table(`spaced_${i}`, `k ${type} PRIMARY KEY, n int`)
+      const one = (k: string) =>
+        inTransaction(connection, 'batch', (trx) =>
+          trx.mergeRows({ table, keys: ['k'], aggregates: [{ column: 'n', rule: 'add' }], rows: [[k, 1]] }),
+        )
+      await one('abc')
+      await one('😀😀😀')
+      for (const long of ['abc ', 'abc   ', '😀😀😀 ', 'abcd']) {
+        const refused = {
+          code: 'ROWS_REJECTED',
+          message: expect.stringMatching(/column k of row \d for .*spaced_\d: .* the column takes 3/),
+        }
+        expect(await rejection(one(long))).toMatchObject(refused)
+        expect(await rejection(append(table, ['k', 'n'], [[long, 1]]))).toMatchObject(refused)
+      }
+      expect((await readTable(table, ['k', 'n'])).sort()).toEqual([
+        ['abc', '1'],
+        ['😀😀😀', '1'],
+      ])
+      // A length that is gone is forgotten with the first refusal.
+      await db.rows(`ALTER TABLE ${table} ALTER k TYPE text`)
+      expect(await one('abc ')).toBe(1)
+    }
+  })
+
   test('a missing table, column or unique index is DATABASE_REFUSED, not the data’s fault', async () => {
     const table = await db.table('keyless', 'k text, n int')
     const one = (name: string, key: string) =>

@@ -1,10 +1,15 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Knex } from 'knex'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Connection } from '../../src/database/dialect.ts'
+import { openSession } from '../../src/database/postgres/connect.ts'
 import { createPostgresDialect } from '../../src/database/postgres/dialect.ts'
 import { postgres } from '../../src/database/postgres/options.ts'
+import { runUserCode } from '../../src/database/postgres/user-handle.ts'
 import { OncesinkError } from '../../src/errors.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
+import { eventually } from '../support/eventually.ts'
 import { PostgresFixture } from '../support/postgres-fixture.ts'
 import { postgresService } from '../support/postgres-service.ts'
 
@@ -247,6 +252,64 @@ describe('the handle of user code', () => {
     })
     await trx.rollback()
     expect(hasty.broken).toBe(true)
+  })
+
+  test('nothing of a call stays with the session, neither a listener nor what the function returned', async () => {
+    const { session } = await openSession(db.plan, { job: 'job', owner: 'test' }, systemRuntime)
+    const returned: WeakRef<object>[] = []
+    for (let i = 0; i < 100; i++) {
+      await runUserCode(session, async () => {
+        await Promise.resolve()
+        expect(session.lossListeners).toBe(1)
+        const result = { rows: [i] }
+        returned.push(new WeakRef(result))
+        return result
+      })
+    }
+    const failing = () => runUserCode(session, () => Promise.reject(new Error('a reason')))
+    await expect(failing()).rejects.toMatchObject({ code: 'JOB_FUNCTION_FAILED' })
+    const throwing = () =>
+      runUserCode(session, () => {
+        throw new Error('synchronously')
+      })
+    await expect(throwing()).rejects.toMatchObject({ code: 'JOB_FUNCTION_FAILED' })
+    expect(session.lossListeners).toBe(0)
+    setFlagsFromString('--expose-gc')
+    const collect: () => void = runInNewContext('gc')
+    await eventually(() => {
+      collect()
+      return returned.every((reference) => reference.deref() === undefined)
+    })
+    expect(session.broken).toBe(false)
+    await session.end()
+  })
+
+  test('more parameters than a statement takes are refused with the cure; as many as it takes are sent', async () => {
+    const rows = (count: number) => Array.from({ length: count }, (_, i) => ({ x: 1_000_000 + i }))
+    const refused = await run((trx) => trx(table).insert(rows(65_536)))
+    expect(refused).toMatchObject({
+      code: 'JOB_FUNCTION_FAILED',
+      message: expect.stringMatching(/65536 parameters.*at most 65,535.*rows\.slice.*merge or append/),
+    })
+    expect(await run((trx) => trx(table).insert(rows(65_535)))).toBeNull()
+    expect((await stored()).length).toBeGreaterThanOrEqual(65_535)
+    await db.rows(`DELETE FROM ${table} WHERE x >= 1000000`)
+  })
+
+  test('what a trigger refuses with RAISE is the data’s fault', async () => {
+    const checked = await db.table('checked', 'x int')
+    await db.rows(
+      `CREATE FUNCTION ${db.schema}.check_row() RETURNS trigger LANGUAGE plpgsql
+       AS $$ BEGIN IF NEW.x < 0 THEN RAISE EXCEPTION 'x is negative'; END IF; RETURN NEW; END $$`,
+    )
+    await db.rows(
+      `CREATE TRIGGER t BEFORE INSERT ON ${checked} FOR EACH ROW EXECUTE FUNCTION ${db.schema}.check_row()`,
+    )
+    expect(await run((trx) => trx(checked).insert({ x: -1 }))).toMatchObject({
+      code: 'ROWS_REJECTED',
+      message: expect.stringContaining('P0001'),
+    })
+    expect(await run((trx) => trx(checked).insert({ x: 1 }))).toBeNull()
   })
 
   test('an error on oncesink’s own tables is not the data’s fault', async () => {

@@ -227,7 +227,8 @@ export class Bench {
 
   /**
    * Every place where a ledger row does not begin where the previous one of its partition ended, where the last one
-   * does not end at the position, or where `seq` does not count the batches; empty when the ledger is unbroken.
+   * does not end at the position, where `seq` does not count the batches, or where the epoch falls: an owner has
+   * committed after another one's claim. Empty when the ledger is unbroken.
    */
   async brokenLinks(): Promise<unknown[]> {
     const { rows } = await this.#raw<unknown>(
@@ -241,7 +242,12 @@ export class Bench {
            count(*) FILTER (WHERE kind = 'batch') AS batches, count(*) FILTER (WHERE kind = 'start') AS starts
          FROM chain GROUP BY topic, partition
        )
-       SELECT 'link' AS what, partition, from_offset, until_offset FROM chain
+       SELECT 'epoch' AS what, partition, from_offset, until_offset FROM (
+         SELECT *, lag(epoch) OVER (PARTITION BY topic, partition ORDER BY (kind = 'batch'), from_offset) AS before
+         FROM oncesink.oncesink_batches WHERE job = :job
+       ) AS epochs WHERE epoch < before
+       UNION ALL
+       SELECT 'link', partition, from_offset, until_offset FROM chain
        WHERE (place = 1) <> (kind = 'start') OR (place > 1 AND (previous <> from_offset OR until_offset <= from_offset))
        UNION ALL
        SELECT 'end', partition, last_until, next_offset
@@ -326,6 +332,33 @@ export async function startFailure(job: Job, options: StartOptions = {}): Promis
 /** The system's runtime, in which `reach` is called at every fault point. */
 export function withFaults(reach: (point: FaultPoint) => Promise<void> | void): Runtime {
   return { ...systemRuntime, faultPoints: { reach: async (point) => reach(point) } }
+}
+
+/** Where a fault point stops whoever comes, until it is opened. */
+export class Gate {
+  /** Resolves when somebody has come. */
+  readonly reached: Promise<void>
+  #come = () => {}
+  #open = () => {}
+  readonly #opened: Promise<void>
+
+  constructor() {
+    this.reached = new Promise((resolve) => {
+      this.#come = resolve
+    })
+    this.#opened = new Promise((resolve) => {
+      this.#open = resolve
+    })
+  }
+
+  pass(): Promise<void> {
+    this.#come()
+    return this.#opened
+  }
+
+  open(): void {
+    this.#open()
+  }
 }
 
 /** A runtime whose time passes `factor` times faster. */

@@ -23,9 +23,9 @@ export async function appendRows(
     invariant(row.length === write.columns.length, `a row for ${write.table} has ${row.length} values`)
   }
   const table = await tables.resolve(write.table)
-  for (const column of write.columns) columnType(table, write.table, column)
+  const lengths = write.columns.map((column) => columnType(table, write.table, column).maxLength)
   const sql = `COPY ${table.qualifiedName} (${write.columns.map(quoteIdentifier).join(', ')}) FROM STDIN`
-  const pieces = copyText(write, PIECE_CHARACTERS)
+  const pieces = copyText(write, lengths, PIECE_CHARACTERS)
   try {
     const taken = await session.guard({ scope: 'sink', doing: `append rows to ${write.table}` }, () =>
       session.withinAnswerTime(copy(session, sql, pieces, faultPoints)),

@@ -39,15 +39,23 @@ export function timestampText(date: Date): string {
   return `${yearText}${date.toISOString().slice(-20)}${era}`
 }
 
+/** Where a value goes. */
+export interface ValuePlace {
+  readonly table: string
+  readonly column: string
+  readonly row: number
+  /** The column's declared length in code points, null where it has none. */
+  readonly maxLength: number | null
+}
+
 /** {@link columnText} of one value of a row; a value that cannot be stored becomes ROWS_REJECTED with its place. */
-export function columnTextOf(
-  value: ColumnValue | undefined,
-  at: { readonly table: string; readonly column: string; readonly row: number },
-): string | null {
+export function columnTextOf(value: ColumnValue | undefined, at: ValuePlace): string | null {
   if (value === null) return null
   try {
     if (value === undefined) throw new RangeError('the value is undefined (write null for NULL)')
-    return columnText(value)
+    const text = columnText(value)
+    checkLength(text, at.maxLength)
+    return text
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     throw new OncesinkError(
@@ -56,4 +64,19 @@ export function columnTextOf(
       { cause: error },
     )
   }
+}
+
+/**
+ * The server refuses what is too long, except where the excess is spaces: those it cuts without a word, and two keys
+ * would be one row.
+ */
+function checkLength(text: string, maxLength: number | null): void {
+  // There are never more code points than code units.
+  if (maxLength === null || text.length <= maxLength) return
+  const length = [...text].length
+  if (length <= maxLength) return
+  throw new RangeError(
+    `the text has ${length} characters and the column takes ${maxLength}: declare the column longer (or as text), ` +
+      'or shorten the value in the job',
+  )
 }

@@ -5,8 +5,8 @@ import type { Session } from './session.ts'
 
 /**
  * Sends COMMIT and sorts what comes back. Only two answers say for certain that nothing was committed: the command
- * tag ROLLBACK (a transaction that has failed answers COMMIT with it, and without an error), and an error of class
- * 22, 23 or 40 (a deferred constraint is checked here). Anything else, and silence most of all, leaves it open.
+ * tag ROLLBACK (a transaction that has failed answers COMMIT with it, and without an error), and an error of severity
+ * ERROR (see {@link isDefinite}). Anything else, and silence most of all, leaves it open.
  */
 export async function commit(session: Session): Promise<CommitResult> {
   if (session.broken) {
@@ -31,16 +31,18 @@ export async function commit(session: Session): Promise<CommitResult> {
   }
 }
 
-/** A constraint that fails at COMMIT is one of the sink's: oncesink's own tables defer none. */
+/** What fails at COMMIT is a constraint or trigger of a sink's table: oncesink's own tables defer none. */
 const commitPurpose = { scope: 'sink', doing: 'commit' } as const
 
-/** 40003 says by its name that the outcome is unknown. */
+/**
+ * ERROR means rolled back: until the commit record is written whatever fails (deferred constraints and triggers run
+ * here, with any SQLSTATE that they please) aborts the transaction, and after it the server knows only warnings and
+ * PANIC. Not believed: 40003, which says by its name that the outcome is unknown, and class 08, which is about the
+ * connection and may come from something between here and the server.
+ */
 function isDefinite(error: unknown): boolean {
   const server = asServerError(error)
   return (
-    server !== null &&
-    server.severity === 'ERROR' &&
-    server.code !== '40003' &&
-    /^(22|23|40)/.test(server.code)
+    server !== null && server.severity === 'ERROR' && server.code !== '40003' && !server.code.startsWith('08')
   )
 }

@@ -13,15 +13,21 @@ export function copyField(text: string | null): string {
 /**
  * The rows in COPY's text format, in pieces of at least `pieceCharacters` characters (the last may be shorter), each
  * ending with a row's end.
+ * @param lengths declared length of each column, null for none
  * @throws OncesinkError ROWS_REJECTED for a value that PostgreSQL has no text for
  */
-export function* copyText(write: AppendWrite, pieceCharacters: number): Generator<string> {
+export function* copyText(
+  write: AppendWrite,
+  lengths: readonly (number | null)[],
+  pieceCharacters: number,
+): Generator<string> {
   const { table, columns, rows } = write
   let piece = ''
   for (const [index, row] of rows.entries()) {
     let line = ''
     for (const [i, column] of columns.entries()) {
-      line += `${i === 0 ? '' : '\t'}${copyField(columnTextOf(row[i], { table, column, row: index }))}`
+      const place = { table, column, row: index, maxLength: lengths[i] ?? null }
+      line += `${i === 0 ? '' : '\t'}${copyField(columnTextOf(row[i], place))}`
     }
     piece += `${line}\n`
     if (piece.length >= pieceCharacters) {

@@ -18,6 +18,7 @@ interface Column {
   readonly type: string
   readonly type_name: string
   readonly has_array: boolean
+  readonly max_length: number | null
   readonly nullable: boolean
   readonly has_default: boolean
   readonly generated: boolean
@@ -60,7 +61,10 @@ export async function describeTable(session: Session, table: string): Promise<De
     resolved: {
       qualifiedName,
       columnTypes: new Map(
-        columns.rows.map((column) => [column.name, { name: column.type_name, hasArray: column.has_array }]),
+        columns.rows.map((column) => [
+          column.name,
+          { name: column.type_name, hasArray: column.has_array, maxLength: column.max_length },
+        ]),
       ),
     },
   }
@@ -103,6 +107,15 @@ const relation = `
 const columnsOf = `
   SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
     quote_ident(tn.nspname) || '.' || quote_ident(t.typname) AS type_name, t.typarray <> 0 AS has_array,
+    (
+      -- only the innermost of nested domains can declare a length
+      WITH RECURSIVE base AS (
+        SELECT a.atttypid AS type, a.atttypmod AS modifier
+        UNION ALL
+        SELECT d.typbasetype, d.typtypmod FROM base JOIN pg_type d ON d.oid = base.type WHERE d.typtype = 'd'
+      )
+      SELECT modifier - 4 FROM base WHERE type IN ('varchar'::regtype, 'bpchar'::regtype) AND modifier >= 4
+    ) AS max_length,
     NOT (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull)) AS nullable,
     a.atthasdef OR a.attidentity <> '' AS has_default,
     a.attgenerated <> '' AS generated,

@@ -23,9 +23,14 @@ const bySqlState: Readonly<Record<string, ErrorCode>> = {
   // run again
   '40': 'TRANSACTION_ABORTED',
   '55P03': 'TRANSACTION_ABORTED',
-  '57014': 'TRANSACTION_ABORTED',
+  '57014': 'STATEMENT_TIMEOUT',
   // drop the connection, claim again
-  '08': 'DATABASE_UNAVAILABLE',
+  '08000': 'DATABASE_UNAVAILABLE',
+  '08001': 'DATABASE_UNAVAILABLE',
+  '08003': 'DATABASE_UNAVAILABLE',
+  '08004': 'DATABASE_UNAVAILABLE',
+  '08006': 'DATABASE_UNAVAILABLE',
+  '08007': 'DATABASE_UNAVAILABLE',
   '57P01': 'DATABASE_UNAVAILABLE',
   '57P02': 'DATABASE_UNAVAILABLE',
   '57P03': 'DATABASE_UNAVAILABLE',
@@ -36,6 +41,8 @@ const bySqlState: Readonly<Record<string, ErrorCode>> = {
   // may be the data's fault, where the table is a sink's
   '22': 'ROWS_REJECTED',
   '23': 'ROWS_REJECTED',
+  // RAISE in a trigger: the table's own validation
+  P0: 'ROWS_REJECTED',
 }
 
 /** Codes of Node's sockets and resolver, and the messages pg makes up when a socket is gone. */
@@ -71,6 +78,8 @@ const cures: Readonly<Record<string, string>> = {
   '42P10': 'The table needs a primary key or unique index on exactly the key columns.',
   '53100': "The server's disk is full: free space, then start again.",
   '53300': 'The server has no connection to spare: raise max_connections or use fewer.',
+  '57014':
+    'Raise the option statementTimeoutMs, make the statement or its triggers faster, or let batches hold fewer records.',
   '25006': 'The server is read-only, perhaps a replica: connect to the primary.',
   '3F000': 'Create the schema, or correct its name.',
 }
@@ -93,8 +102,7 @@ export function asServerError(error: unknown): ServerError | null {
 /** Whether `error` says that the session is over. */
 export function endsSession(error: unknown): boolean {
   const server = asServerError(error)
-  if (server) return server.severity === 'FATAL' || server.severity === 'PANIC' || isUnavailable(server.code)
-  return isNetworkError(error)
+  return server ? endsByForce(server) || isUnavailable(server.code) : isNetworkError(error)
 }
 
 /** The driver's error as an OncesinkError; an OncesinkError passes unchanged. */
@@ -107,17 +115,20 @@ export function classify(error: unknown, context: ErrorContext): OncesinkError {
 
 function classifyServerError(error: ServerError, { scope, ownSchema }: ErrorContext): ErrorCode {
   if (scope === 'connect') {
-    // A server without a free connection slot has one later.
-    return error.code === '53300' || isUnavailable(error.code) ? 'DATABASE_UNAVAILABLE' : 'DATABASE_REFUSED'
+    // A server without a free connection slot has one later. Poolers say with 08P01 that theirs is away.
+    const passing = error.code === '53300' || error.code === '08P01' || isUnavailable(error.code)
+    return passing ? 'DATABASE_UNAVAILABLE' : 'DATABASE_REFUSED'
   }
   const code = bySqlState[error.code] ?? bySqlState[error.code.slice(0, 2)]
   if (code === 'ROWS_REJECTED' && (scope !== 'sink' || isOwnTable(error, ownSchema)))
     return 'DATABASE_REFUSED'
   if (code) return code
   // Whatever ended the session by force (a dropped database, a crash) is met again when connecting.
-  return error.severity === 'FATAL' || error.severity === 'PANIC'
-    ? 'DATABASE_UNAVAILABLE'
-    : 'DATABASE_REFUSED'
+  return endsByForce(error) ? 'DATABASE_UNAVAILABLE' : 'DATABASE_REFUSED'
+}
+
+function endsByForce({ severity }: ServerError): boolean {
+  return severity === 'FATAL' || severity === 'PANIC'
 }
 
 /** Sinks may lie in the same schema. */

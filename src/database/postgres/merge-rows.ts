@@ -20,10 +20,11 @@ export async function mergeRows(session: Session, tables: TableCatalog, write: M
   const columns = [...write.keys, ...write.aggregates.map((aggregate) => aggregate.column)]
   const purpose = { scope: 'sink', doing: `merge rows into ${write.table}` } as const
   const table = await tables.resolve(write.table)
+  const lengths = columns.map((column) => columnType(table, write.table, column).maxLength)
   const sql = mergeStatement(table, write, columns)
   let sent = 0
   try {
-    for (const chunk of chunks(write, columns)) {
+    for (const chunk of chunks(write, columns, lengths)) {
       const { rowCount } = await session.query(sql, chunk.values, purpose)
       if (rowCount !== chunk.rows) throw rowsVanished(write.table, chunk.rows, rowCount)
       sent += chunk.rows
@@ -46,7 +47,7 @@ export function rowsVanished(table: string, sent: number, taken: number | null):
 
 /**
  * Values travel as one array of text per column, from which the server reads arrays of the column's type. It reads
- * them without a length: what is too long fails when it is assigned to the column, and is never cut.
+ * them without a length, so that no cast cuts what is too long; see also columnTextOf.
  */
 function mergeStatement(table: ResolvedTable, write: MergeWrite, columns: readonly string[]): string {
   const types = columns.map((column) => columnType(table, write.table, column))
@@ -76,6 +77,7 @@ function updateOf(column: string, rule: MergeRule): string {
 function* chunks(
   write: MergeWrite,
   columns: readonly string[],
+  lengths: readonly (number | null)[],
 ): Generator<{ rows: number; values: (string | null)[][] }> {
   let values: (string | null)[][] = columns.map(() => [])
   let rows = 0
@@ -83,7 +85,12 @@ function* chunks(
   for (const [index, row] of write.rows.entries()) {
     invariant(row.length === columns.length, `a row for ${write.table} has ${row.length} values`)
     for (const [i, column] of columns.entries()) {
-      const text = columnTextOf(row[i], { table: write.table, column, row: index })
+      const text = columnTextOf(row[i], {
+        table: write.table,
+        column,
+        row: index,
+        maxLength: lengths[i] ?? null,
+      })
       values[i]?.push(text)
       characters += text?.length ?? 0
     }

@@ -37,11 +37,7 @@ export class Session {
   readonly #clock: Clock
   readonly #answerTimeoutMs: number
   #broken: Error | null = null
-  #tellLost: (error: Error) => void = () => {}
-  /** Resolves with the reason when the session breaks. */
-  readonly lost = new Promise<Error>((resolve) => {
-    this.#tellLost = resolve
-  })
+  readonly #lossListeners = new Set<(reason: Error) => void>()
 
   constructor(options: SessionOptions) {
     this.client = options.client
@@ -56,6 +52,21 @@ export class Session {
 
   get broken(): boolean {
     return this.#broken !== null
+  }
+
+  /** How many wait for the session's loss. */
+  get lossListeners(): number {
+    return this.#lossListeners.size
+  }
+
+  /**
+   * Calls `listener` with the reason when the session breaks, once; at once if it is broken already.
+   * Returns what takes the listener away: a session outlives whoever waits for its loss.
+   */
+  onLoss(listener: (reason: Error) => void): () => void {
+    if (this.#broken) listener(this.#broken)
+    else this.#lossListeners.add(listener)
+    return () => this.#lossListeners.delete(listener)
   }
 
   /** `host:port/database as user`, for messages. */
@@ -141,18 +152,23 @@ export class Session {
     this.#socket.destroy(reason)
   }
 
-  /** Says good-bye to the server, then closes. A server that has fallen silent is not waited for. */
+  /** Says good-bye to the server, then closes. A server that has fallen silent is not waited for. Never throws. */
   async end(): Promise<void> {
     if (this.#broken) return this.destroy()
     try {
       await this.withinAnswerTime(this.client.end(), GOODBYE_MS)
+    } catch {
+      // A good-bye that fails finds the connection gone, and to close it is all that was wanted.
     } finally {
       this.destroy()
     }
   }
 
   #breakWith(error: Error): void {
-    this.#broken ??= error
-    this.#tellLost(this.#broken)
+    if (this.#broken) return
+    this.#broken = error
+    const listeners = [...this.#lossListeners]
+    this.#lossListeners.clear()
+    for (const listener of listeners) listener(error)
   }
 }

@@ -14,6 +14,8 @@ export interface ColumnType {
   readonly name: string
   /** Whether there is an array type of it (there is none of array types). */
   readonly hasArray: boolean
+  /** Declared length of `varchar(n)` and `char(n)` (domains over them included) in code points, null for none. */
+  readonly maxLength: number | null
 }
 
 /** @throws OncesinkError DATABASE_REFUSED when the table has no such column */

@@ -15,7 +15,7 @@ export async function runUserCode(session: Session, work: (trx: Knex) => Promise
   const { createHandle } = await import('./knex-handle.ts')
   let failure: unknown
   try {
-    await Promise.race([work(createHandle(statements)), lossOf(session)])
+    await settledOrLost(session, work(createHandle(statements)))
   } catch (error) {
     failure = error ?? new Error(`the function threw ${String(error)}`)
   }
@@ -36,9 +36,20 @@ export async function runUserCode(session: Session, work: (trx: Knex) => Promise
 }
 
 /**
- * Rejects when the session breaks: a function that waits for something else than its statements for too long is ended
- * by the server (idle in transaction), and would otherwise never hear of it.
+ * Waits for `work`, and rejects when the session breaks: a function that waits for something else than its statements
+ * for too long is ended by the server (idle in transaction), and would otherwise never hear of it.
+ *
+ * Nothing of a call may stay with the session, which lives as long as the job: the promise that is raced is the
+ * call's own, and its listener is taken away.
  */
-async function lossOf(session: Session): Promise<never> {
-  throw await session.lost
+async function settledOrLost(session: Session, work: Promise<unknown>): Promise<void> {
+  let unsubscribe = () => {}
+  const lost = new Promise<never>((_, reject) => {
+    unsubscribe = session.onLoss(reject)
+  })
+  try {
+    await Promise.race([work, lost])
+  } finally {
+    unsubscribe()
+  }
 }

@@ -5,6 +5,8 @@ import { timestampText } from './column-text.ts'
 import { postgresGuard } from './guard-syntax.ts'
 import type { Session } from './session.ts'
 
+/** The protocol counts the parameters of a statement in 16 bits. */
+const MAX_PARAMETERS = 65_535
 /** How much of a statement is repeated in messages. */
 const SHOWN_CHARACTERS = 120
 
@@ -84,6 +86,13 @@ export class UserStatements {
     }
     const refusal = refuseStatement(text, postgresGuard)
     if (refusal) this.refuse(`the job's function may not send ${refusal} (in: ${shown(text)})`)
+    if (values.length > MAX_PARAMETERS) {
+      this.refuse(
+        `a statement has ${values.length} parameters, and PostgreSQL takes at most 65,535 in one (in: ${shown(text)}). ` +
+          'Write the rows in slices, for example for (let i = 0; i < rows.length; i += 1000) await ' +
+          'trx(table).insert(rows.slice(i, i + 1000)), or let a merge or append sink write them',
+      )
+    }
     try {
       return await this.#session.send(text, values.map(parameter))
     } catch (error) {

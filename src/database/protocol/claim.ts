@@ -20,14 +20,6 @@ export interface LostPartition extends TopicPartition {
   readonly owner: string | null
 }
 
-/** What this process knows of its own claims of one partition. */
-interface OwnClaims {
-  /** Epoch of the newest acknowledged claim. */
-  epoch: bigint
-  /** The newest acknowledged claim id, and every id written since whose COMMIT was not acknowledged. */
-  readonly claimIds: Set<string>
-}
-
 export interface ClaimerDeps {
   readonly session: JobSession
   readonly source: Source
@@ -42,36 +34,46 @@ export interface ClaimerDeps {
  */
 export class Claimer {
   readonly #deps: ClaimerDeps
-  readonly #own = new Map<string, OwnClaims>()
+  /** Every claim id that this process has sent, acknowledged or not. */
+  readonly #ownIds = new Set<string>()
+  /** Claim ids that this process has replaced, by partition: what a database that has lost its claim shows again. */
+  readonly #predecessors = new Map<string, string | null>()
 
   constructor(deps: ClaimerDeps) {
     this.#deps = deps
   }
 
   /**
-   * Claims partitions that this process has newly gained, from whoever had them.
+   * Claims partitions that this process has newly gained, from whoever had them. If somebody else has claimed one of
+   * those that it `held` before, nothing is claimed and these are returned as lost: a process that was replaced and
+   * does not know it yet must not take new partitions from its successor.
    * @throws OncesinkError the database's errors; JOB_IDENTITY_CONFLICT, TOPIC_RECREATED
    */
-  takeOver(partitions: readonly TopicPartition[]): Promise<ClaimResult> {
-    return this.#claim(partitions, () => true)
+  takeOver(partitions: readonly TopicPartition[], held: readonly TopicPartition[]): Promise<ClaimResult> {
+    return this.#claim(partitions, held, () => true)
   }
 
   /**
    * Claims again after a lost connection, an ambiguous COMMIT or a rewound position, but only where nobody else has
    * claimed meanwhile: a process that was stopped for a while and claims unconditionally would fence the rightful
-   * owner. A row still is ours when it carries one of our claim ids, or an epoch below ours (the database has lost
-   * acknowledged transactions, ours among them).
+   * owner. Epochs do not tell: a database that has lost acknowledged transactions hands them out again.
    */
   claimAgain(partitions: readonly TopicPartition[]): Promise<ClaimResult> {
-    return this.#claim(partitions, (row) => {
-      const own = this.#own.get(topicPartitionKey(row))
-      if (!own) return false
-      return row.claimId === null || own.claimIds.has(row.claimId) || row.epoch < own.epoch
-    })
+    return this.#claim(partitions, [], (row) => this.#isOwn(row))
+  }
+
+  /**
+   * Whether nobody else has claimed the row since: it carries one of our claim ids, or (after the database has lost
+   * our claim) the one that we replaced, or none.
+   */
+  #isOwn(row: PositionRow): boolean {
+    if (row.claimId === null || this.#ownIds.has(row.claimId)) return true
+    return this.#predecessors.get(topicPartitionKey(row)) === row.claimId
   }
 
   async #claim(
     partitions: readonly TopicPartition[],
+    held: readonly TopicPartition[],
     mayClaim: (row: PositionRow) => boolean,
   ): Promise<ClaimResult> {
     const { session, source, events } = this.#deps
@@ -88,15 +90,16 @@ export class Claimer {
           clusterId: described.clusterId,
         })
         await writeMissingStarts(trx, session.job, source, described.topics, this.#deps.startFrom)
+        const lost = await this.#lostAmong(trx, held)
+        if (lost.length > 0) return { claims: [], lost }
         return this.#claimRows(trx, sortedByPartition(partitions), claimId, mayClaim)
       })
       // Remembered before COMMIT is sent: if its answer is lost, the row may carry this id.
-      for (const claim of result.claims) this.#remember(claim)
+      this.#ownIds.add(claimId)
       await session.runtime.faultPoints.reach('claim.before-commit')
       const committed = await trx.commit()
       if (committed.kind !== 'committed') throw unacknowledged(session.job, committed)
       await session.runtime.faultPoints.reach('claim.after-commit')
-      for (const claim of result.claims) this.#acknowledge(claim)
       return result
     } catch (error) {
       await trx.rollback()
@@ -110,17 +113,20 @@ export class Claimer {
     claimId: string,
     mayClaim: (row: PositionRow) => boolean,
   ): Promise<ClaimResult> {
-    const { session, source } = this.#deps
+    const { session, source, events } = this.#deps
     const locked = await trx.lockPositions(session.job, partitions)
     invariant(
       locked.length === partitions.length,
       `${partitions.length} partitions were to be claimed, but only ${locked.length} have a position`,
     )
-    const mine = await renewExpiredStarts(trx, session.job, source, locked.filter(mayClaim))
+    const mine = await renewExpiredStarts(trx, session.job, source, locked.filter(mayClaim), events)
     const claimed = await trx.claimPositions(
       session.job,
       mine.map(({ topic, partition }) => ({ topic, partition, claimId, owner: session.owner })),
     )
+    for (const row of mine) {
+      if (!this.#isOwn(row)) this.#predecessors.set(topicPartitionKey(row), row.claimId)
+    }
     const before = new Map(mine.map((row) => [topicPartitionKey(row), row]))
     for (const row of claimed) {
       const was = before.get(topicPartitionKey(row))
@@ -136,15 +142,11 @@ export class Claimer {
     }
   }
 
-  #remember(claim: Claim): void {
-    const key = topicPartitionKey(claim)
-    const own = this.#own.get(key)
-    if (own) own.claimIds.add(claim.claimId)
-    else this.#own.set(key, { epoch: 0n, claimIds: new Set([claim.claimId]) })
-  }
-
-  #acknowledge(claim: Claim): void {
-    this.#own.set(topicPartitionKey(claim), { epoch: claim.epoch, claimIds: new Set([claim.claimId]) })
+  /** Those of `held` that somebody else has claimed; their rows stay locked, so that nobody can while we claim. */
+  async #lostAmong(trx: Transaction, held: readonly TopicPartition[]): Promise<LostPartition[]> {
+    if (held.length === 0) return []
+    const rows = await trx.lockPositions(this.#deps.session.job, sortedByPartition(held))
+    return rows.filter((row) => !this.#isOwn(row))
   }
 }
 

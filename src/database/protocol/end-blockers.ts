@@ -38,10 +38,12 @@ async function watch(
   if (settled.aborted) return
   try {
     await session.beside(async (watcher) => {
+      const warned = new Set<number>()
       while (!settled.aborted) {
         for (const blocker of await watcher.endBlockers(waiting.backend, session.job)) {
           if (blocker.ended) events.emit('blockerEnded', { application: blocker.application })
-          else {
+          else if (!warned.has(blocker.backend.id)) {
+            warned.add(blocker.backend.id)
             events.emit('warning', {
               message: `the claim waits for a lock held by session ${blocker.backend.id} (${blocker.application}), which is not this job's: end it, or let it commit`,
             })

@@ -29,10 +29,26 @@ export async function confirmIdentity(trx: Transaction, identity: JobIdentity): 
         'Rows of both shapes would be added up. Give the job another name and table, or run once with --accept-shape-change if the existing rows are right as they are.',
     )
   }
+  if (stored && !sameTables(stored, identity) && !identity.acceptShapeChange) {
+    throw new OncesinkError(
+      'JOB_IDENTITY_CONFLICT',
+      `job '${identity.job}' has written to ${stored.sinkTables.join(', ')}, and would now write to ` +
+        `${identity.sinkTables.join(', ')}: another schema is searched first, or a table was replaced. Name the table with ` +
+        'its schema in the sink, or run once with --accept-shape-change if the new tables go on where the old ones ended.',
+    )
+  }
   await refuseForeignTables(trx, identity)
   if (!stored) await trx.insertJob(identity)
-  else if (stored.shape !== identity.shape || stored.codeVersion !== identity.codeVersion)
+  else if (
+    stored.shape !== identity.shape ||
+    stored.codeVersion !== identity.codeVersion ||
+    !sameTables(stored, identity)
+  )
     await trx.updateJob(identity)
+}
+
+function sameTables(a: JobRow, b: JobRow): boolean {
+  return [...a.sinkTables].sort().join('\n') === [...b.sinkTables].sort().join('\n')
 }
 
 async function refuseForeignTables(trx: Transaction, identity: JobIdentity): Promise<void> {

@@ -1,6 +1,7 @@
 import { OncesinkError } from '../../errors.ts'
 import { topicPartitionKey } from '../../model/topic-partition.ts'
 import type { Source, StartFrom, TopicDescription } from '../../source/source.ts'
+import type { JobEventBus } from '../../telemetry/events.ts'
 import type { PositionRow, StartReason, StartRow, TopicRow, Transaction } from '../dialect.ts'
 
 /**
@@ -34,22 +35,24 @@ export async function writeMissingStarts(
 }
 
 /**
- * While nothing was committed (seq 0) a symbolic start that the log no longer contains is resolved again and
- * recorded: nothing was read yet, so nothing is lost.
+ * While nothing was committed (seq 0) an `earliest` start that the log has left behind is resolved again and recorded,
+ * with a warning that names the records: earliest means whatever the log has when reading begins. A `latest` or explicit
+ * start names the first record that the job must count, so what is missing after it is a loss, and stops the job.
  */
 export async function renewExpiredStarts(
   trx: Transaction,
   job: string,
   source: Source,
   rows: readonly PositionRow[],
+  events: JobEventBus,
 ): Promise<PositionRow[]> {
-  const untouched = rows.filter((row) => row.seq === 0n && row.startReason !== 'offset')
+  const untouched = rows.filter((row) => row.seq === 0n && row.startReason === 'earliest')
   const bounds = untouched.length === 0 ? [] : await source.watermarks(untouched)
   const renewed = new Map<string, bigint>()
   for (const [i, row] of untouched.entries()) {
     const bound = bounds[i]
     if (!bound || (row.nextOffset >= bound.low && row.nextOffset <= bound.high)) continue
-    const nextOffset = row.startReason === 'latest' ? bound.lastStable : bound.low
+    const nextOffset = bound.low
     await trx.replaceStart(job, {
       topic: row.topic,
       partition: row.partition,
@@ -57,6 +60,9 @@ export async function renewExpiredStarts(
       reason: row.startReason,
     })
     renewed.set(topicPartitionKey(row), nextOffset)
+    events.emit('warning', {
+      message: `the recorded start ${row.nextOffset} of ${topicPartitionKey(row)} is no longer in the log, and nothing was committed yet: reading begins at ${nextOffset}, its earliest offset now`,
+    })
   }
   return rows.map((row) => ({ ...row, nextOffset: renewed.get(topicPartitionKey(row)) ?? row.nextOffset }))
 }

@@ -1,14 +1,11 @@
 import { asError, OncesinkError } from '../../errors.ts'
 import { topicPartitionKey } from '../../model/topic-partition.ts'
 import type { SeekPosition } from '../source.ts'
-import { type ClusterState, topicMissing } from './cluster-view.ts'
+import { type ClusterState, missingPatienceMs, topicMissing } from './cluster-view.ts'
 import type { LeaderLoop } from './leader-loop.ts'
 import { topicRecreated } from './position-check.ts'
 import { ReadPartition } from './read-partition.ts'
 import type { Reader } from './reader.ts'
-
-/** How long a topic may be absent from metadata answers (brokers learn one after another) before it counts. */
-const missingPatienceMs = 10_000
 
 /**
  * Keeps partitions in the hands of their leaders: looks at the metadata from time to time and when something is in

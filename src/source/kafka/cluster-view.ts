@@ -13,6 +13,12 @@ export interface ClusterState {
   readonly missing: readonly string[]
 }
 
+/**
+ * How long a topic that is being read may be absent from metadata answers before it counts as missing, in
+ * milliseconds: brokers learn one after another, and one that has just started knows nothing for a while.
+ */
+export const missingPatienceMs = 10_000
+
 /** What the brokers say about the subscribed topics, asked for by whoever needs it fresh. */
 export class ClusterView {
   readonly #brokers: Brokers

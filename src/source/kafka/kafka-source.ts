@@ -14,7 +14,7 @@ import type {
   Watermarks,
 } from '../source.ts'
 import { Caretaker } from './caretaker.ts'
-import { type ClusterState, topicMissing } from './cluster-view.ts'
+import { type ClusterState, missingPatienceMs, topicMissing } from './cluster-view.ts'
 import { LeaderLoop } from './leader-loop.ts'
 import { LogBounds } from './log-bounds.ts'
 import type { KafkaSourcePlan } from './options.ts'
@@ -30,8 +30,11 @@ export interface KafkaSourceDeps {
   readonly maxBufferedBytes: number
 }
 
-/** How long a topic may be unknown to a broker that was asked when the source is opened or described. */
-const missingPatienceMs = 2000
+/**
+ * How long a topic may be unknown when the source is opened, in milliseconds: less than for one that is being read,
+ * because a name that was misspelt is the likelier reason.
+ */
+const openingPatienceMs = 2000
 
 /** Reads Kafka: the port's comments in `source.ts` say what each method promises. */
 export function createKafkaSource(plan: KafkaSourcePlan, deps: KafkaSourceDeps): Source {
@@ -67,14 +70,14 @@ class KafkaSource implements Source {
   }
 
   async open(): Promise<void> {
-    await this.#askCluster()
+    await this.#askCluster(openingPatienceMs)
     if (this.#opened) return
     this.#opened = true
     this.#start(this.#caretaker.run())
   }
 
   async describe(): Promise<SourceDescription> {
-    const state = await this.#askCluster()
+    const state = await this.#askCluster(missingPatienceMs)
     this.#caretaker.reconcile(state)
     const topics = [...state.topics.values()]
       .map(({ topic, topicId, partitions }) => ({ topic, topicId, partitions: partitions.length }))
@@ -171,11 +174,14 @@ class KafkaSource implements Source {
     await Promise.allSettled(this.#coroutines)
   }
 
-  /** Asks about the subscribed topics; one that was just created may not be known to the broker asked. */
-  async #askCluster(): Promise<ClusterState> {
+  /**
+   * Asks about the subscribed topics. One that was just created may not be known to the broker asked, and a broker
+   * that has just started may know none: a missing topic is asked for again during `patienceMs`.
+   */
+  async #askCluster(patienceMs: number): Promise<ClusterState> {
     const { cluster, runtime, closed } = this.#reader
     const backoff = new Backoff({ initialMs: 50, maxMs: 500 }, runtime.random)
-    const deadline = runtime.clock.monotonicMs() + missingPatienceMs
+    const deadline = runtime.clock.monotonicMs() + patienceMs
     for (;;) {
       const state = await cluster.refresh()
       const [missing] = state.missing

@@ -115,7 +115,8 @@ describe('sumDecimal', () => {
 })
 
 describe('min and max', () => {
-  const values = fc.option(fc.double({ noNaN: true, noDefaultInfinity: true }))
+  const doubles = fc.double({ noNaN: true, noDefaultInfinity: true })
+  const values = fc.option(doubles.filter((value) => Number.isSafeInteger(value) || !Number.isInteger(value)))
 
   test('numbers: the extreme of any cutting; nulls are ignored, nothing gives null, -0 is 0', () => {
     const numbers = (all: (number | null)[]) => all.flatMap((v) => (v === null ? [] : [v + 0]))
@@ -150,6 +151,22 @@ describe('min and max', () => {
     expect([aggregated(aggregate, [0, -0]), aggregated(aggregate, [-0, 0])]).toEqual([0, 0])
   })
 
+  test('the outermost safe integers are taken', () => {
+    const numbers = [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]
+    expect(
+      aggregated(
+        max((v: number) => v),
+        numbers,
+      ),
+    ).toBe(Number.MAX_SAFE_INTEGER)
+    expect(
+      aggregated(
+        min((v: number) => v),
+        numbers,
+      ),
+    ).toBe(Number.MIN_SAFE_INTEGER)
+  })
+
   test('undefined is ignored like null', () => {
     expect(
       aggregated(
@@ -179,6 +196,11 @@ describe('min and max', () => {
     ['a', /collation/],
     [Number.NaN, /NaN/],
     [Number.NEGATIVE_INFINITY, /-Infinity/],
+    [
+      2 ** 53,
+      /9007199254740992, an integer beyond Number.MAX_SAFE_INTEGER.*decode them as strings or bigints/,
+    ],
+    [-(2 ** 53), /-9007199254740992, an integer beyond/],
     [new Date(Number.NaN), /invalid Date/],
     [true, /got true/],
     [{}, /got an object/],

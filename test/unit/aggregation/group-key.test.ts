@@ -6,12 +6,14 @@ import type { KeyValue } from '../../../src/model/values.ts'
 const keyValues: fc.Arbitrary<KeyValue> = fc.oneof(
   fc.string({ unit: fc.constantFrom('a', 'b', ':', ';', '1', 's', 'n', '\0', '-', '😀') }),
   fc.constantFrom('__proto__', 'constructor', '', '1', 'true', 'd0;'),
-  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  fc.double({ noNaN: true, noDefaultInfinity: true }).filter((value) => exact(value)),
   fc.integer({ min: -3, max: 3 }),
   fc.bigInt({ min: -3n, max: 3n }),
   fc.boolean(),
   fc.date({ noInvalidDate: true }),
 )
+/** Whole numbers as large as these are refused. */
+const exact = (value: number) => Number.isSafeInteger(value) || !Number.isInteger(value)
 const keyLists = fc.array(keyValues, { minLength: 1, maxLength: 3 })
 
 const accept = (keys: readonly unknown[]) => keys.map((key, i) => new KeyColumns().accept(key, i))
@@ -64,6 +66,9 @@ describe('key columns', () => {
     [Number.POSITIVE_INFINITY, /got Infinity/],
     [new Date(Number.NaN), /invalid Date/],
     ['a\ud83d', /lone surrogate/],
+    [2 ** 53, /9007199254740992 is an integer beyond .*: decode them as strings or bigints/],
+    [-(2 ** 53), /-9007199254740992 is an integer beyond/],
+    [1e300, /is an integer beyond/],
     [Promise.resolve('a'), /synchronous/],
     [['a'], /got an array/],
     [{}, /got an object/],
@@ -79,6 +84,18 @@ describe('key columns', () => {
     expect(() => columns.accept(1, 0)).toThrow(/one type in a job.*after values of type string/)
     expect(() => columns.accept(1n, 1)).toThrow(/after values of type number/)
     expect(columns.accept(2, 1)).toBe(2)
+  })
+
+  test('take every number that is exact: safe integers, and fractions', () => {
+    const numbers = [Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 0.5, 2 ** 51 + 0.5, -1e-300]
+    expect(accept(numbers)).toEqual(numbers)
+  })
+
+  test('ids of 64 bits that JSON has made one number are refused, not put into one group', () => {
+    const ids = ['9007199254740992', '9007199254740993'].map((text): unknown => JSON.parse(text))
+    expect(ids[0]).toBe(ids[1])
+    for (const id of ids) expect(() => accept([id])).toThrow(/different ids become the same number/)
+    expect(new Set([2n ** 53n, 2n ** 53n + 1n].map((id) => groupText(accept([id])))).size).toBe(2)
   })
 
   test('a refused value does not decide the type', () => {

@@ -35,9 +35,14 @@ describe('how large the next batch may be', () => {
     })
   })
 
-  test('ranges without visible records are asked for once nothing was committed for 5 seconds', () => {
-    expect(newPlanner().next(4_999).includeEmptyRanges).toBe(false)
-    expect(newPlanner().next(5_000).includeEmptyRanges).toBe(true)
+  test('ranges without visible records are asked for every 5 seconds, however much is committed in between', () => {
+    const planner = newPlanner()
+    const asked: number[] = []
+    for (let nowMs = 1_000; nowMs <= 17_000; nowMs += 500) {
+      if (planner.next(nowMs).includeEmptyRanges) asked.push(nowMs)
+      planner.committed([])
+    }
+    expect(asked).toEqual([6_000, 11_000, 16_000])
   })
 
   test('a run that ends somewhere never takes more, and asks for empty ranges so that it gets there', () => {
@@ -112,22 +117,32 @@ describe('a batch that fails the same way again and again', () => {
     expect(planner.next(0).maxRecords).toBe(4)
   })
 
-  test('another failure, another position or a success in between starts the count again', () => {
+  test('another failure or a commit in between starts the count again', () => {
     const planner = newPlanner()
     planner.failed(attempt, owned, 'TRANSACTION_ABORTED')
     planner.failed(attempt, owned, 'TRANSACTION_ABORTED')
     planner.failed(attempt, owned, 'DATABASE_UNAVAILABLE')
-    planner.failed([result(0, 8n, 9n, 1)], owned, 'DATABASE_UNAVAILABLE')
+    planner.failed(attempt, owned, 'DATABASE_UNAVAILABLE')
     planner.committed([])
-    planner.failed([result(0, 8n, 9n, 1)], owned, 'DATABASE_UNAVAILABLE')
+    planner.failed(attempt, owned, 'DATABASE_UNAVAILABLE')
     expect(planner.next(0).maxRecords).toBe(1000)
   })
 
-  test('a single record that fails three times is given up', () => {
+  test('counts also when other partitions have joined the batch meanwhile', () => {
+    const planner = newPlanner()
+    planner.failed(attempt, owned, 'STATEMENT_TIMEOUT')
+    planner.failed([result(1, 50n, 60n, 3)], owned, 'STATEMENT_TIMEOUT')
+    planner.failed(attempt, owned, 'STATEMENT_TIMEOUT')
+    expect(planner.next(0).maxRecords).toBe(4)
+  })
+
+  test('a single record is told apart by the rounds that it has failed; while there is something to halve there are none', () => {
     const planner = newPlanner()
     const single = [result(0, 0n, 1n, 1)]
-    expect(planner.failed(single, owned, 'TRANSACTION_ABORTED')).toBe(true)
-    expect(planner.failed(single, owned, 'TRANSACTION_ABORTED')).toBe(true)
-    expect(planner.failed(single, owned, 'TRANSACTION_ABORTED')).toBe(false)
+    const rounds = Array.from({ length: 7 }, () => planner.failed(single, owned, 'DATABASE_UNAVAILABLE'))
+    expect(rounds).toEqual([0, 0, 1, 1, 1, 2, 2])
+    expect(Array.from({ length: 3 }, () => planner.failed(attempt, owned, 'STATEMENT_TIMEOUT'))).toEqual([
+      0, 0, 0,
+    ])
   })
 })

@@ -92,7 +92,7 @@ describe('a table for merge', () => {
   test.each<[string, string, Partial<ColumnDescription>, RegExp]>([
     ['item', 'text', { nullable: true }, /may be NULL.*SET NOT NULL/],
     ['item', 'citext', {}, /upper and lower case/],
-    ['item', 'character(10)', {}, /trailing spaces/],
+    ['item', 'character(10)', {}, /trailing spaces.*: use text or varchar/],
     ['item', 'bpchar', {}, /trailing spaces/],
     ['item', 'real', {}, /rounds/],
     ['item', 'numeric(10,2)', {}, /rounds/],

@@ -27,12 +27,15 @@ describe('error classes', () => {
     ['40001', 'TRANSACTION_ABORTED', 'TRANSACTION_ABORTED'],
     ['40P01', 'TRANSACTION_ABORTED', 'TRANSACTION_ABORTED'],
     ['55P03', 'TRANSACTION_ABORTED', 'TRANSACTION_ABORTED'],
-    ['57014', 'TRANSACTION_ABORTED', 'TRANSACTION_ABORTED'],
+    // the same, but the record may be at fault
+    ['57014', 'STATEMENT_TIMEOUT', 'STATEMENT_TIMEOUT'],
     // drop the connection and claim again
     ['08000', 'DATABASE_UNAVAILABLE', 'DATABASE_UNAVAILABLE'],
+    ['08001', 'DATABASE_UNAVAILABLE', 'DATABASE_UNAVAILABLE'],
+    ['08004', 'DATABASE_UNAVAILABLE', 'DATABASE_UNAVAILABLE'],
+    ['08007', 'DATABASE_UNAVAILABLE', 'DATABASE_UNAVAILABLE'],
     ['08003', 'DATABASE_UNAVAILABLE', 'DATABASE_UNAVAILABLE'],
     ['08006', 'DATABASE_UNAVAILABLE', 'DATABASE_UNAVAILABLE'],
-    ['08P01', 'DATABASE_UNAVAILABLE', 'DATABASE_UNAVAILABLE'],
     ['57P01', 'DATABASE_UNAVAILABLE', 'DATABASE_UNAVAILABLE'],
     ['57P02', 'DATABASE_UNAVAILABLE', 'DATABASE_UNAVAILABLE'],
     ['57P03', 'DATABASE_UNAVAILABLE', 'DATABASE_UNAVAILABLE'],
@@ -47,6 +50,8 @@ describe('error classes', () => {
     ['23502', 'ROWS_REJECTED', 'DATABASE_REFUSED'],
     ['23505', 'ROWS_REJECTED', 'DATABASE_REFUSED'],
     ['23514', 'ROWS_REJECTED', 'DATABASE_REFUSED'],
+    ['P0001', 'ROWS_REJECTED', 'DATABASE_REFUSED'],
+    ['P0004', 'ROWS_REJECTED', 'DATABASE_REFUSED'],
     // stop
     ['42P01', 'DATABASE_REFUSED', 'DATABASE_REFUSED'],
     ['42501', 'DATABASE_REFUSED', 'DATABASE_REFUSED'],
@@ -58,7 +63,8 @@ describe('error classes', () => {
     ['21000', 'DATABASE_REFUSED', 'DATABASE_REFUSED'],
     ['25P02', 'DATABASE_REFUSED', 'DATABASE_REFUSED'],
     ['0A000', 'DATABASE_REFUSED', 'DATABASE_REFUSED'],
-    ['P0001', 'DATABASE_REFUSED', 'DATABASE_REFUSED'],
+    // a message that the server did not understand, on a session that goes on
+    ['08P01', 'DATABASE_REFUSED', 'DATABASE_REFUSED'],
   ]
   test.each(table)(
     'SQLSTATE %s is %s on a sink and %s on oncesink’s own tables',
@@ -87,6 +93,7 @@ describe('error classes', () => {
     ['57P03', 'DATABASE_UNAVAILABLE', ''],
     ['57P01', 'DATABASE_UNAVAILABLE', ''],
     ['08004', 'DATABASE_UNAVAILABLE', ''],
+    ['08P01', 'DATABASE_UNAVAILABLE', ''],
     ['40001', 'DATABASE_REFUSED', ''],
   ])('when connecting, SQLSTATE %s is %s and the message holds %j', (sqlState, code, cure) => {
     const error = classify(serverError(sqlState, { severity: 'FATAL' }), context('connect'))
@@ -140,6 +147,18 @@ describe('error classes', () => {
     expect(codeOf(error, 'connect')).toBe('DATABASE_REFUSED')
     expect(endsSession(error)).toBe(true)
     expect(endsSession(serverError('XX000'))).toBe(false)
+  })
+
+  test('a protocol violation ends the session only when the server says so', () => {
+    expect(endsSession(serverError('08P01'))).toBe(false)
+    expect(endsSession(serverError('08006'))).toBe(true)
+    const fatal = serverError('08P01', { severity: 'FATAL' })
+    expect(endsSession(fatal)).toBe(true)
+    expect(codeOf(fatal, 'sink')).toBe('DATABASE_UNAVAILABLE')
+  })
+
+  test('a statement that timed out names the option', () => {
+    expect(classify(serverError('57014'), context('sink')).message).toContain('statementTimeoutMs')
   })
 
   test('an OncesinkError passes unchanged', () => {

@@ -36,7 +36,7 @@ describe('values as text', () => {
   ])('a value with %s is ROWS_REJECTED with its place', (reason, value) => {
     let error: unknown
     try {
-      columnTextOf(value, { table: 't', column: 'c', row: 7 })
+      columnTextOf(value, { table: 't', column: 'c', row: 7, maxLength: null })
     } catch (thrown) {
       error = thrown
     }
@@ -45,8 +45,18 @@ describe('values as text', () => {
   })
 
   test('null is NULL, and characters outside the basic plane are characters', () => {
-    expect(columnTextOf(null, { table: 't', column: 'c', row: 0 })).toBeNull()
+    expect(columnTextOf(null, { table: 't', column: 'c', row: 0, maxLength: 1 })).toBeNull()
     expect(columnText('𝄞😀')).toBe('𝄞😀')
+  })
+
+  test('a text longer than its column is ROWS_REJECTED, counted in code points, also where the excess is spaces', () => {
+    const place = { table: 't', column: 'c', row: 7, maxLength: 2 }
+    for (const fits of ['', 'ab', 'a ', '𝄞😀', 12]) expect(columnTextOf(fits, place)).toBe(String(fits))
+    for (const long of ['abc', 'ab ', 'a  ', '𝄞😀 ', 123]) {
+      expect(() => columnTextOf(long, place)).toThrow(
+        /^column c of row 7 for t: the text has 3 characters and the column takes 2: declare/,
+      )
+    }
   })
 })
 
@@ -74,7 +84,7 @@ describe('COPY text', () => {
         fc.nat(100),
         (rows, size) => {
           const clean = rows.map(([a, b]): [string, number] => [a.replaceAll('\0', ''), b])
-          const pieces = [...copyText({ table: 't', columns: ['a', 'b'], rows: clean }, size)]
+          const pieces = [...copyText({ table: 't', columns: ['a', 'b'], rows: clean }, [null, null], size)]
           expect(pieces.every((piece) => piece.endsWith('\n'))).toBe(true)
           const lines = pieces.join('').split('\n').slice(0, -1)
           expect(lines.map((line) => line.split('\t').map(readBack))).toEqual(
