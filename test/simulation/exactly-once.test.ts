@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { PositionRow, RangeAdvance } from '../../src/database/dialect.ts'
 import { runScenario, type ScenarioOptions } from './scenario.ts'
 
-const SEEDS = 300
+const SEEDS = 600
 
 describe('the driver, the claim and the commit protocol over a database that fails', () => {
   test(`every record counts exactly once in ${SEEDS} seeded histories of crashes, take-overs, lost answers and lost writes`, async () => {

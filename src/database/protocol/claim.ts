@@ -38,6 +38,8 @@ export class Claimer {
   readonly #ownIds = new Set<string>()
   /** Claim ids that this process has replaced, by partition: what a database that has lost its claim shows again. */
   readonly #predecessors = new Map<string, string | null>()
+  /** Partitions whose newest claim was sent, and its COMMIT not acknowledged. */
+  readonly #unacknowledged = new Set<string>()
 
   constructor(deps: ClaimerDeps) {
     this.#deps = deps
@@ -47,10 +49,15 @@ export class Claimer {
    * Claims partitions that this process has newly gained, from whoever had them. If somebody else has claimed one of
    * those that it `held` before, nothing is claimed and these are returned as lost: a process that was replaced and
    * does not know it yet must not take new partitions from its successor.
+   * Nor does it claim, after a try whose COMMIT was not acknowledged, what somebody else has claimed since.
    * @throws OncesinkError the database's errors; JOB_IDENTITY_CONFLICT, TOPIC_RECREATED
    */
   takeOver(partitions: readonly TopicPartition[], held: readonly TopicPartition[]): Promise<ClaimResult> {
-    return this.#claim(partitions, held, () => true)
+    return this.#claim(
+      partitions,
+      held,
+      (row) => !this.#unacknowledged.has(topicPartitionKey(row)) || this.#isOwn(row),
+    )
   }
 
   /**
@@ -96,9 +103,11 @@ export class Claimer {
       })
       // Remembered before COMMIT is sent: if its answer is lost, the row may carry this id.
       this.#ownIds.add(claimId)
+      for (const claim of result.claims) this.#unacknowledged.add(topicPartitionKey(claim))
       await session.runtime.faultPoints.reach('claim.before-commit')
       const committed = await trx.commit()
       if (committed.kind !== 'committed') throw unacknowledged(session.job, committed)
+      for (const claim of result.claims) this.#unacknowledged.delete(topicPartitionKey(claim))
       await session.runtime.faultPoints.reach('claim.after-commit')
       return result
     } catch (error) {
