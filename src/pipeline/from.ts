@@ -1,4 +1,5 @@
 import type { Aggregate } from '../aggregation/aggregate.ts'
+import type { CompoundAggregate } from '../aggregation/compound-aggregate.ts'
 import type { Decoder } from '../decode/decoder.ts'
 import { type DecodeFunction, decoderFromFunction } from '../decode/from-function.ts'
 import { OncesinkError } from '../errors.ts'
@@ -37,10 +38,12 @@ function stream<T>(root: RootPlan, steps: readonly Step[]): Stream<T> {
     map: (transform: never) => then({ kind: 'map', transform: checked('map', transform) }),
     flatMap: (transform: never) => then({ kind: 'flatMap', transform: checked('flatMap', transform) }),
     groupBy: (keys: Record<string, never>) => {
-      const keyPlans = named('groupBy', keys, keyPlan)
+      const keyPlans = named('groupBy', keys, (name, key) => [keyPlan(name, key)])
       return {
         aggregate(aggregates: Record<string, never>) {
-          const plans = named('aggregate', aggregates, aggregatePlan)
+          const plans = named('aggregate', aggregates, aggregatePlans)
+          const twice = plans.find(({ name }, i) => plans.findIndex((plan) => plan.name === name) !== i)
+          if (twice) throw invalid(`two aggregates have the column '${twice.name}': rename one of them`)
           const taken = plans.find(({ name }) => keyPlans.some((key) => key.name === name))
           if (taken)
             throw invalid(`aggregate '${taken.name}' has the name of a group key: rename one of them`)
@@ -67,8 +70,13 @@ function keyPlan(name: string, select: KeyPlan['select'] & { readonly windowMs?:
   return typeof select.windowMs === 'number' ? { name, select, windowMs: select.windowMs } : { name, select }
 }
 
-function aggregatePlan(name: string, aggregate: Aggregate<never, never>): AggregatePlan {
-  if (typeof aggregate?.fn?.add === 'function') return { name, fn: aggregate.fn }
+/** One plan per column. */
+function aggregatePlans(
+  name: string,
+  aggregate: Partial<Aggregate<never, never> & CompoundAggregate<never, never>>,
+): AggregatePlan[] {
+  if (typeof aggregate?.fn?.add === 'function') return [{ name, fn: aggregate.fn }]
+  if (aggregate?.parts) return aggregate.parts.map(({ suffix, fn }) => ({ name: `${name}${suffix}`, fn }))
   throw misuse(`aggregate '${name}'`, 'an aggregate such as count()', aggregate)
 }
 
@@ -76,12 +84,12 @@ function aggregatePlan(name: string, aggregate: Aggregate<never, never>): Aggreg
 function named<V, P>(
   where: string,
   value: Record<string, V>,
-  plan: (name: string, value: V) => P,
+  plansOf: (name: string, value: V) => P[],
 ): readonly P[] {
   if (!isPlainObject(value)) throw misuse(where, 'an object with a name for each', value)
-  const plans = Object.entries(value).map(([name, entry]) => {
+  const plans = Object.entries(value).flatMap(([name, entry]) => {
     if (name === '' || name === '__proto__') throw invalid(`${where} cannot use the name '${name}'`)
-    return Object.freeze(plan(name, entry))
+    return plansOf(name, entry).map((plan) => Object.freeze(plan))
   })
   if (plans.length > 0) return Object.freeze(plans)
   throw invalid(`${where} needs at least one entry; for one row in all, group by a constant`)

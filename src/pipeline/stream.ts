@@ -1,4 +1,5 @@
 import type { Aggregate, Selector } from '../aggregation/aggregate.ts'
+import type { CompoundAggregate } from '../aggregation/compound-aggregate.ts'
 import type { WindowFunction } from '../aggregation/tumbling.ts'
 import type { Decoder } from '../decode/decoder.ts'
 import type { DecodeFunction } from '../decode/from-function.ts'
@@ -50,9 +51,21 @@ export type KeyFunctions<T> = Readonly<Record<string, Selector<T, KeyValue> | Wi
 
 export type KeysOf<K> = { readonly [P in keyof K]: K[P] extends (...args: never) => infer V ? V : never }
 
-export type Aggregates<T> = Readonly<Record<string, Aggregate<T, ColumnValue>>>
+export type Aggregates<T> = Readonly<
+  Record<string, Aggregate<T, ColumnValue> | CompoundAggregate<T, Readonly<Record<string, ColumnValue>>>>
+>
 
-export type ResultsOf<A> = { readonly [P in keyof A]: A[P] extends Aggregate<never, infer V> ? V : never }
+/** Columns of the aggregate `A` that is called `Name`, with their types. */
+type ColumnsOf<Name extends string, A> =
+  A extends CompoundAggregate<never, infer Columns>
+    ? { [S in keyof Columns & string]: { column: `${Name}${S}`; type: Columns[S] } }[keyof Columns & string]
+    : A extends Aggregate<never, infer V>
+      ? { column: Name; type: V }
+      : never
+
+type AllColumnsOf<A> = { [P in keyof A & string]: ColumnsOf<P, A[P]> }[keyof A & string]
+
+export type ResultsOf<A> = { readonly [C in AllColumnsOf<A> as C['column']]: C['type'] }
 
 export interface Reduction<T, A> {
   readonly zero: () => A
@@ -67,9 +80,16 @@ export interface NameIsTaken<Name> {
 
 /** Values of type `T` in groups of equal keys. */
 export interface GroupedStream<T, Keys> {
-  /** Computes aggregates per group: one row with the keys and the results. A key's name cannot be used again. */
+  /**
+   * Computes aggregates per group: one row with the keys and the results. A key's name cannot be used again, and no
+   * two aggregates may have one column.
+   */
   aggregate<A extends Aggregates<T>>(
-    aggregates: A & { readonly [P in keyof A & keyof Keys]: NameIsTaken<P> },
+    aggregates: A & {
+      readonly [P in keyof A & string as ColumnsOf<P, A[P]>['column'] & keyof Keys extends never
+        ? never
+        : P]: NameIsTaken<ColumnsOf<P, A[P]>['column'] & keyof Keys>
+    },
   ): AggregatedStream<Flatten<Keys & ResultsOf<A>>, keyof Keys & string>
 }
 

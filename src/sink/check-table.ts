@@ -95,6 +95,7 @@ function aggregateProblems({ name, fn }: AggregatePlan, column: ColumnDescriptio
   switch (fn.kind) {
     case 'count':
     case 'sum':
+    case 'countValues':
       if (type.class === 'integer' || (type.class === 'decimal' && (type.scale ?? 0) >= 0)) return []
       return [`${is} does not hold every integer exactly: use bigint`]
     case 'sumDecimal':
@@ -103,6 +104,9 @@ function aggregateProblems({ name, fn }: AggregatePlan, column: ColumnDescriptio
       return [
         `${is} keeps fewer digits after the point than the scale ${fn.scale}: use numeric(..., ${fn.scale})`,
       ]
+    case 'sumDouble':
+      if (type.class === 'double') return []
+      return [`${is} does not hold a double as it is: use double precision`]
     case 'min':
     case 'max':
       if (type.class === 'instant' && type.stepMs > 1) return [`${is} rounds: leave the precision out`]

@@ -1,5 +1,6 @@
 import {
   append,
+  avg,
   bytes,
   count,
   defineJob,
@@ -16,6 +17,7 @@ import {
   string,
   sum,
   sumDecimal,
+  sumDouble,
   tumbling,
   write,
   writeResult,
@@ -71,6 +73,27 @@ describe('what compiles', () => {
         await trx('t').insert([...rows])
       }),
     )
+  })
+
+  test('avg is two columns of the row', () => {
+    const averages = orders
+      .groupBy({ item: (o) => o.item })
+      .aggregate({ price: avg((o) => o.amount, { scale: 2 }), weight: sumDouble((o) => o.amount) })
+    averages.into(
+      write(async (_trx, rows) => {
+        expectTypeOf(rows).toEqualTypeOf<
+          readonly {
+            readonly item: string
+            readonly price_sum: string
+            readonly price_count: number
+            readonly weight: number
+          }[]
+        >()
+      }),
+    )
+    averages.into(merge({ table: 't', columns: { price_sum: 'total' } }))
+    // @ts-expect-error it has no column of its own name
+    averages.into(merge({ table: 't', columns: { price: 'p' } }))
   })
 
   test('merge renames columns by field', () => {
@@ -156,6 +179,10 @@ describe('what does not compile', () => {
     tumbling('1 fortnight', (o: Order) => o.at)
     // @ts-expect-error a scale is needed
     sumDecimal((o: Order) => o.amount)
+    // @ts-expect-error there is no such field
+    grouped.aggregate({ price: avg((o) => o.price, { scale: 2 }) })
+    // @ts-expect-error text is not summed as a double
+    grouped.aggregate({ weight: sumDouble((o) => o.item) })
     // @ts-expect-error functions are synchronous
     orders.filter(async () => true)
     // @ts-expect-error functions are synchronous
@@ -177,6 +204,11 @@ describe('what does not compile', () => {
       // @ts-expect-error the name is taken
       item: count(),
     })
+    orders.groupBy({ price_sum: (o) => o.item }).aggregate({
+      // @ts-expect-error the name of one of its columns is taken
+      price: avg((o) => o.amount, { scale: 2 }),
+    })
+    orders.groupBy({ price: (o) => o.item }).aggregate({ price: avg((o) => o.amount, { scale: 2 }) })
   })
 
   test('a sink that does not fit', () => {

@@ -1,10 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Aggregate } from '../../../src/aggregation/aggregate.ts'
+import { avg } from '../../../src/aggregation/avg.ts'
 import { count } from '../../../src/aggregation/count.ts'
 import { max, min } from '../../../src/aggregation/extreme.ts'
 import { sum } from '../../../src/aggregation/sum.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
+import { sumDouble } from '../../../src/aggregation/sum-double.ts'
 import type { ColumnValue } from '../../../src/model/values.ts'
 import { metaAt } from './meta.ts'
 
@@ -111,6 +113,63 @@ describe('sumDecimal', () => {
 
   test.each([-1, 31, 1.5, '2', undefined])('scale %s is refused', (scale) => {
     expect(() => sumDecimal(() => 1, { scale: scale as number })).toThrow(/an integer from 0 to 30/)
+  })
+})
+
+describe('sumDouble', () => {
+  const aggregate = sumDouble((value: number) => value)
+
+  test('is a sum of doubles, near the exact one for any cutting', () => {
+    const eighths = fc.integer({ min: -(10 ** 9), max: 10 ** 9 }).map((n) => n / 8)
+    expectCutsDoNotShow(eighths, aggregate, (values) => values.reduce((a, b) => a + b, 0))
+    expect(aggregated(aggregate, [0.1, 0.2])).toBe(0.1 + 0.2)
+    expect(aggregated(aggregate, [])).toBe(0)
+  })
+
+  test.each([
+    [Number.NaN, /got NaN/],
+    [Number.POSITIVE_INFINITY, /got Infinity/],
+    [Number.NEGATIVE_INFINITY, /got -Infinity/],
+    [1n, /use sum for integers/],
+    ['1', /got the string "1"/],
+    [null, /got null/],
+  ])('%s is refused with the reason', (value, reason) => {
+    expect(() => aggregated(aggregate, [value as number])).toThrow(reason)
+  })
+
+  test('overflow is an error of the result', () => {
+    expect(() => aggregated(aggregate, [Number.MAX_VALUE, Number.MAX_VALUE])).toThrow(/larger than a double/)
+    const { fn } = aggregate
+    const infinite = fn.merge(-Number.MAX_VALUE, -Number.MAX_VALUE)
+    expect(() => fn.result(fn.merge(infinite, -(infinite as number)))).toThrow(/larger than a double/)
+  })
+})
+
+describe('avg', () => {
+  const partsOf = <T>(select: (value: T) => number | string | null | undefined) =>
+    Object.fromEntries(avg(select, { scale: 2 }).parts.map(({ suffix, fn }) => [suffix, { fn }]))
+  const parts = partsOf((value: number | null | undefined) => value)
+  const part = (suffix: string) => {
+    const found = parts[suffix]
+    if (!found) throw new Error(`avg has the part ${suffix}`)
+    return found
+  }
+
+  test('is the exact sum and the number of values in any cutting; null and undefined are no values', () => {
+    expect(Object.keys(parts)).toEqual(['_sum', '_count'])
+    const values = fc.option(fc.integer({ min: -(10 ** 9), max: 10 ** 9 }).map((cents) => cents / 100))
+    const known = (all: (number | null)[]) => all.flatMap((v) => v ?? [])
+    expectCutsDoNotShow(values, part('_count'), (all) => known(all).length)
+    expectCutsDoNotShow(values, part('_sum'), (all) =>
+      centsText(known(all).reduce((sum, v) => sum + BigInt(Math.round(v * 100)), 0n)),
+    )
+    expect(aggregated(part('_count'), [undefined, 0, null])).toBe(1)
+    expect(aggregated(part('_sum'), [undefined, null])).toBe('0.00')
+  })
+
+  test('refuses what sumDecimal refuses', () => {
+    expect(() => aggregated(part('_sum'), [1.234])).toThrow(/more than 2 digits/)
+    expect(() => avg(() => 1, {} as never)).toThrow(/an integer from 0 to 30/)
   })
 })
 

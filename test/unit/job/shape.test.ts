@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { avg } from '../../../src/aggregation/avg.ts'
 import { count } from '../../../src/aggregation/count.ts'
 import { max, min } from '../../../src/aggregation/extreme.ts'
 import { sum } from '../../../src/aggregation/sum.ts'
@@ -130,6 +131,17 @@ describe('the shape', () => {
   test.each(changed)('changes with %s, and the difference is told', (_, pipeline, difference) => {
     expect(shape(pipeline)).not.toBe(shape(base))
     expect(describeShapeChange(shape(base), shape(pipeline))).toContain(difference)
+  })
+
+  test('avg is a decimal sum and a count of values, each with its column', () => {
+    const averaged = orders
+      .groupBy({ item: keys.item })
+      .aggregate({ price: avg((o) => o.amount, { scale: 2 }) })
+      .into(merge({ table: 't', columns: { price_sum: 'total' } }))
+    expect(shape(averaged)).toContain(
+      '"aggregates":[{"column":"price_count","kind":"countValues"},' +
+        '{"column":"total","kind":"sumDecimal","scale":2}]',
+    )
   })
 
   test('min is not max', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { avg } from '../../../src/aggregation/avg.ts'
 import { count } from '../../../src/aggregation/count.ts'
 import { tumbling } from '../../../src/aggregation/tumbling.ts'
 import { json } from '../../../src/decode/json.ts'
@@ -34,6 +35,20 @@ describe('the chain', () => {
     })
     expect(plan.sink).toEqual({ kind: 'merge', table: 'orders_by_item', columns: { orders: 'n' } })
     expect(plan.root.source).toBe(source)
+  })
+
+  test('avg is two aggregates in the plan, and its columns are renamed one by one', () => {
+    const { plan } = orders
+      .groupBy({ item: (o) => o.item })
+      .aggregate({ n: count(), price: avg((o) => o.amount, { scale: 2 }) })
+      .into(merge({ table: 't', columns: { price_count: 'prices' } }))
+    expect(plan.terminal).toMatchObject({
+      aggregates: [
+        { name: 'n', fn: { kind: 'count' } },
+        { name: 'price_sum', fn: { kind: 'sumDecimal', scale: 2, mergeRule: 'add' } },
+        { name: 'price_count', fn: { kind: 'countValues', mergeRule: 'add' } },
+      ],
+    })
   })
 
   test('a link that two pipelines begin with is not changed by either', () => {
@@ -94,6 +109,16 @@ describe('what the types would refuse is refused when it is called', () => {
       'an aggregate named like a key',
       () => grouped?.aggregate?.({ item: count() }),
       /'item' has the name of a group key/,
+    ],
+    [
+      'an avg whose column is a key',
+      () => plain.groupBy?.({ x_sum: () => 1 }).aggregate?.({ x: avg((o: Order) => o.amount, { scale: 2 }) }),
+      /'x_sum' has the name of a group key/,
+    ],
+    [
+      'two aggregates of one column',
+      () => grouped?.aggregate?.({ x_count: count(), x: avg((o: Order) => o.amount, { scale: 2 }) }),
+      /two aggregates have the column 'x_count'/,
     ],
     [
       'merge of values',
