@@ -16,14 +16,20 @@ export interface CompoundAggregate<in T, out Columns extends Readonly<Record<str
 export interface CompoundPart {
   readonly suffix: string
   readonly fn: AggregateFunction
+  /** Suffix of the part that decides which value this one keeps. */
+  readonly by?: string
 }
 
-/** The compound of one aggregate per suffix. */
+/** The compound of one aggregate per suffix. `by` has the suffix of the part that decides, for parts that do not. */
 export function compoundOf<T, Columns extends Readonly<Record<string, ColumnValue>>>(
-  parts: {
-    readonly [S in keyof Columns]: Aggregate<T, Columns[S]>
-  },
+  parts: { readonly [S in keyof Columns]: Aggregate<T, Columns[S]> },
+  by: Readonly<Record<string, string>> = {},
 ): CompoundAggregate<T, Columns> {
   const entries = Object.entries<Aggregate<T, ColumnValue>>(parts)
-  return { parts: entries.map(([suffix, { fn }]) => ({ suffix, fn })) }
+  return {
+    parts: entries.map(([suffix, { fn }]) => {
+      const decides = by[suffix]
+      return decides === undefined ? { suffix, fn } : { suffix, fn, by: decides }
+    }),
+  }
 }

@@ -43,9 +43,10 @@ function shapeOfPipeline({ terminal, sink }: PipelinePlan): ShapeOfPipeline {
       })),
     )
     shape.aggregates = byColumn(
-      terminal.aggregates.map(({ name, fn }) => ({
+      terminal.aggregates.map(({ name, fn, by }) => ({
         column: columnOf(name),
         kind: fn.kind,
+        ...(by === undefined ? {} : { by: columnOf(by) }),
         ...(fn.scale === undefined ? {} : { scale: fn.scale }),
       })),
     )

@@ -76,7 +76,13 @@ function aggregatePlans(
   aggregate: Partial<Aggregate<never, never> & CompoundAggregate<never, never>>,
 ): AggregatePlan[] {
   if (typeof aggregate?.fn?.add === 'function') return [{ name, fn: aggregate.fn }]
-  if (aggregate?.parts) return aggregate.parts.map(({ suffix, fn }) => ({ name: `${name}${suffix}`, fn }))
+  if (aggregate?.parts) {
+    return aggregate.parts.map(({ suffix, fn, by }) => ({
+      name: `${name}${suffix}`,
+      fn,
+      ...(by === undefined ? {} : { by: `${name}${by}` }),
+    }))
+  }
   throw misuse(`aggregate '${name}'`, 'an aggregate such as count()', aggregate)
 }
 

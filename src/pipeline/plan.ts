@@ -37,6 +37,8 @@ export interface KeyPlan {
 export interface AggregatePlan {
   readonly name: string
   readonly fn: AggregateFunction
+  /** Name of the aggregate that decides in its place which value stays. */
+  readonly by?: string
 }
 
 export type Terminal =

@@ -114,10 +114,27 @@ function aggregateProblems({ name, fn }: AggregatePlan, column: ColumnDescriptio
       return [
         `${is} cannot hold a ${fn.kind} exactly: use bigint, numeric, double precision or timestamp with time zone`,
       ]
+    case 'maxBy':
+    case 'minBy':
+      if (type.class === 'instant' && type.stepMs > 1) return [`${is} rounds: leave the precision out`]
+      if (orderedClasses.includes(type.class)) return []
+      return [
+        `${is} may order values in another way than the job: use text, bigint, numeric, double precision, boolean or ` +
+          'timestamp with time zone',
+      ]
+    case 'maxBy.by':
+    case 'minBy.by':
+      if (type.class === 'integer' || (type.class === 'decimal' && type.scale === null)) return []
+      if (type.class === 'instant' && type.stepMs <= 1) return []
+      return [
+        `${is} may take two values for one: use bigint, numeric without a scale, or timestamp with time zone`,
+      ]
     default:
       return []
   }
 }
+
+const orderedClasses: readonly TypeClass[] = ['text', 'integer', 'decimal', 'double', 'boolean', 'instant']
 
 const metaClasses: Readonly<Record<MetaField, { readonly fit: readonly TypeClass[]; readonly use: string }>> =
   {

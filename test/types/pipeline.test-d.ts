@@ -9,6 +9,7 @@ import {
   json,
   kafka,
   max,
+  maxBy,
   merge,
   min,
   type Pipeline,
@@ -96,6 +97,23 @@ describe('what compiles', () => {
     averages.into(merge({ table: 't', columns: { price: 'p' } }))
   })
 
+  test('maxBy is the value and what it was chosen by', () => {
+    orders
+      .groupBy({ item: (o) => o.item })
+      .aggregate({ last: maxBy((o) => o.note, { by: (o) => new Date(o.at) }) })
+      .into(
+        write(async (_trx, rows) => {
+          expectTypeOf(rows).toEqualTypeOf<
+            readonly {
+              readonly item: string
+              readonly last: string | null
+              readonly last_by: Date | null
+            }[]
+          >()
+        }),
+      )
+  })
+
   test('merge renames columns by field', () => {
     totals.into(merge({ table: 't', columns: { revenue: 'rev', minute: 'at' } }))
   })
@@ -181,6 +199,8 @@ describe('what does not compile', () => {
     sumDecimal((o: Order) => o.amount)
     // @ts-expect-error there is no such field
     grouped.aggregate({ price: avg((o) => o.price, { scale: 2 }) })
+    // @ts-expect-error text does not decide: its order depends on the collation
+    grouped.aggregate({ last: maxBy((o) => o.amount, { by: (o) => o.at }) })
     // @ts-expect-error text is not summed as a double
     grouped.aggregate({ weight: sumDouble((o) => o.item) })
     // @ts-expect-error functions are synchronous

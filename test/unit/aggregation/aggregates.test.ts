@@ -4,10 +4,11 @@ import type { Aggregate } from '../../../src/aggregation/aggregate.ts'
 import { avg } from '../../../src/aggregation/avg.ts'
 import { count } from '../../../src/aggregation/count.ts'
 import { max, min } from '../../../src/aggregation/extreme.ts'
+import { maxBy, minBy } from '../../../src/aggregation/extreme-by.ts'
 import { sum } from '../../../src/aggregation/sum.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
 import { sumDouble } from '../../../src/aggregation/sum-double.ts'
-import type { ColumnValue } from '../../../src/model/values.ts'
+import type { ColumnValue, KeyValue } from '../../../src/model/values.ts'
 import { metaAt } from './meta.ts'
 
 /** State after adding `values` to zero. */
@@ -248,6 +249,71 @@ describe('min and max', () => {
         [0],
       ),
     ).toThrow(reason)
+  })
+})
+
+describe('maxBy and minBy', () => {
+  type Item = readonly [value: KeyValue | null | undefined, by: number | null | undefined]
+  const partsOf = (factory: typeof maxBy | typeof minBy) =>
+    factory(([value]: Item) => value, { by: ([, by]: Item) => by }).parts.map(({ fn }) => ({ fn }))
+  const result = (factory: typeof maxBy | typeof minBy, items: readonly Item[]) =>
+    partsOf(factory).map((part) => aggregated(part, items))
+
+  test('keep the value of the largest or smallest by, and that by', () => {
+    const items: Item[] = [
+      ['b', 2],
+      ['z', null],
+      ['c', 3],
+      ['a', 1],
+    ]
+    expect(result(maxBy, items)).toEqual(['c', 3])
+    expect(result(minBy, items)).toEqual(['a', 1])
+    expect(result(maxBy, [['z', undefined]])).toEqual([null, null])
+    expect(result(maxBy, [[undefined, 5], ...items])).toEqual([null, 5])
+  })
+
+  test('of one by the largest value stays, null before everything, in any cutting', () => {
+    const items = fc.tuple(
+      fc.option(fc.constantFrom('a', 'B', 'ä', '\ufffd', '😀')),
+      fc.option(fc.constantFrom(0, -0, 1, -1)),
+    )
+    const best = (all: Item[], sign: 1 | -1) => {
+      const known = all.filter((item): item is [string | null, number] => item[1] !== null)
+      const by = known.length ? sign * Math.max(...known.map((item) => sign * item[1])) + 0 : null
+      const values = known.flatMap(([value, own]) => (value !== null && own === by ? [value] : []))
+      const value = values.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))).at(-1) ?? null
+      return [value, by]
+    }
+    for (const [factory, sign] of [[maxBy, 1] as const, [minBy, -1] as const]) {
+      for (const [i, part] of partsOf(factory).entries()) {
+        expectCutsDoNotShow(items, part, (all) => best(all, sign)[i] ?? null)
+      }
+    }
+  })
+
+  test.each<[unknown, unknown, RegExp]>([
+    ['a', 'b', /'by' of maxBy compares finite numbers.*collation/],
+    ['a', Number.NaN, /'by' of maxBy compares/],
+    [Number.NaN, 1, /chooses among .*got NaN/],
+    [new Date(Number.NaN), 1, /invalid Date/],
+    [{}, 1, /got an object/],
+    [Promise.resolve(1), 1, /synchronous/],
+  ])('%s by %s is refused with the reason', (value, by, reason) => {
+    expect(() => result(maxBy, [[value as string, by as number]])).toThrow(reason)
+  })
+
+  test('values of two types that meet are an error', () => {
+    expect(() =>
+      result(maxBy, [
+        ['1', 1],
+        [1, 1],
+      ]),
+    ).toThrow(/values of one type/)
+  })
+
+  test('without by is refused', () => {
+    expect(() => maxBy(() => 1, undefined as never)).toThrow(/maxBy needs \{ by/)
+    expect(() => minBy(() => 1, { by: 'at' } as never)).toThrow(/minBy needs \{ by/)
   })
 })
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { avg } from '../../../src/aggregation/avg.ts'
 import { count } from '../../../src/aggregation/count.ts'
 import { max, min } from '../../../src/aggregation/extreme.ts'
+import { minBy } from '../../../src/aggregation/extreme-by.ts'
 import { sum } from '../../../src/aggregation/sum.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
 import { tumbling } from '../../../src/aggregation/tumbling.ts'
@@ -142,6 +143,22 @@ describe('the shape', () => {
       '"aggregates":[{"column":"price_count","kind":"countValues"},' +
         '{"column":"total","kind":"sumDecimal","scale":2}]',
     )
+  })
+
+  test('minBy names the column that decides', () => {
+    const cheapest = minBy((o: Order) => o.item, { by: (o: Order) => o.amount })
+    const chosen = (columns: object) =>
+      shape(
+        orders
+          .groupBy({ item: keys.item })
+          .aggregate({ a: cheapest, b: cheapest })
+          .into(merge({ table: 't', columns })),
+      )
+    expect(chosen({ b_by: 'price' })).toContain(
+      '"aggregates":[{"column":"a","kind":"minBy","by":"a_by"},{"column":"a_by","kind":"minBy.by"},' +
+        '{"column":"b","kind":"minBy","by":"price"},{"column":"price","kind":"minBy.by"}]',
+    )
+    expect(chosen({ a_by: 'b_by', b_by: 'a_by' })).not.toBe(chosen({}))
   })
 
   test('min is not max', () => {

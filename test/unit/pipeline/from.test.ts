@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { avg } from '../../../src/aggregation/avg.ts'
 import { count } from '../../../src/aggregation/count.ts'
+import { maxBy } from '../../../src/aggregation/extreme-by.ts'
 import { tumbling } from '../../../src/aggregation/tumbling.ts'
 import { json } from '../../../src/decode/json.ts'
 import { from } from '../../../src/pipeline/from.ts'
@@ -47,6 +48,19 @@ describe('the chain', () => {
         { name: 'n', fn: { kind: 'count' } },
         { name: 'price_sum', fn: { kind: 'sumDecimal', scale: 2, mergeRule: 'add' } },
         { name: 'price_count', fn: { kind: 'countValues', mergeRule: 'add' } },
+      ],
+    })
+  })
+
+  test('maxBy is two aggregates in the plan, of which the second decides', () => {
+    const { plan } = orders
+      .groupBy({ item: (o) => o.item })
+      .aggregate({ price: maxBy((o) => o.amount, { by: (o) => new Date(o.at) }) })
+      .into(merge({ table: 't' }))
+    expect(plan.terminal).toMatchObject({
+      aggregates: [
+        { name: 'price', by: 'price_by', fn: { kind: 'maxBy', mergeRule: 'greatest' } },
+        { name: 'price_by', fn: { kind: 'maxBy.by', mergeRule: 'greatest' } },
       ],
     })
   })

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { avg } from '../../../src/aggregation/avg.ts'
 import { count } from '../../../src/aggregation/count.ts'
 import { max } from '../../../src/aggregation/extreme.ts'
+import { maxBy } from '../../../src/aggregation/extreme-by.ts'
 import { sum } from '../../../src/aggregation/sum.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
 import { sumDouble } from '../../../src/aggregation/sum-double.ts'
@@ -29,6 +30,7 @@ const merged = orders
     revenue: sumDecimal((o) => o.amount, { scale: 2 }),
     top: max((o) => o.amount),
     weight: sumDouble((o) => o.amount),
+    last: maxBy((o) => o.item, { by: (o) => new Date(o.at) }),
     price: avg((o) => o.amount, { scale: 2 }),
   })
   .into(merge({ table: 'orders_by_item', columns: { top: 'highest' } }))
@@ -53,6 +55,8 @@ const columns = [
   column('quantity', 'bigint'),
   column('revenue', 'numeric(14,2)'),
   column('weight', 'double precision'),
+  column('last', 'text', { nullable: true }),
+  column('last_by', 'timestamp with time zone', { nullable: true }),
   column('price_sum', 'numeric(14,2)'),
   column('price_count', 'bigint'),
   column('highest', 'double precision', { nullable: true }),
@@ -127,6 +131,13 @@ describe('a table for merge', () => {
     ['weight', 'numeric', {}, /use double precision/],
     ['price_sum', 'double precision', {}, /not an exact decimal/],
     ['price_sum', 'numeric(14,1)', {}, /fewer digits/],
+    ['last', 'citext', {}, /order values in another way/],
+    ['last', 'character(3)', {}, /order values in another way/],
+    ['last', 'timestamp(0) with time zone', {}, /rounds/],
+    ['last_by', 'timestamp(2) with time zone', {}, /two values for one/],
+    ['last_by', 'double precision', {}, /two values for one/],
+    ['last_by', 'numeric(12,2)', {}, /two values for one/],
+    ['last_by', 'text', {}, /use bigint, numeric without a scale/],
     ['price_count', 'double precision', {}, /use bigint/],
     ['highest', 'text', {}, /cannot hold a max exactly/],
     ['highest', 'real', {}, /cannot hold a max exactly/],
@@ -151,6 +162,11 @@ describe('a table for merge', () => {
     ['revenue', 'price', { scale: 2 }],
     ['revenue', 'numeric(20,6)', {}],
     ['highest', 'timestamp with time zone', {}],
+    ['last', 'numeric(12,2)', {}],
+    ['last', 'boolean', {}],
+    ['last_by', 'bigint', {}],
+    ['last_by', 'numeric', {}],
+    ['last_by', 'timestamp(3) with time zone', {}],
     ['extra', 'text', { nullable: true }],
     ['extra', 'text', { hasDefault: true }],
     ['extra', 'text', { generated: true }],
