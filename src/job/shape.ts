@@ -37,9 +37,10 @@ function shapeOfPipeline({ terminal, sink }: PipelinePlan): ShapeOfPipeline {
   if (sink.kind === 'merge' || sink.kind === 'append') shape.table = sink.table
   if (terminal.kind === 'aggregate') {
     shape.keys = byColumn(
-      terminal.keys.map(({ name, windowMs }) => ({
+      terminal.keys.map(({ name, windowMs, everyMs }) => ({
         column: columnOf(name),
         ...(windowMs === undefined ? {} : { windowMs }),
+        ...(everyMs === undefined ? {} : { everyMs }),
       })),
     )
     shape.aggregates = byColumn(

@@ -39,6 +39,9 @@ function stream<T>(root: RootPlan, steps: readonly Step[]): Stream<T> {
     flatMap: (transform: never) => then({ kind: 'flatMap', transform: checked('flatMap', transform) }),
     groupBy: (keys: Record<string, never>) => {
       const keyPlans = named('groupBy', keys, (name, key) => [keyPlan(name, key)])
+      const hopping = keyPlans.filter(({ everyMs }) => everyMs !== undefined).map(({ name }) => `'${name}'`)
+      if (hopping.length > 1)
+        throw invalid(`a group has one hopping window at most, but ${hopping.join(' and ')} are such keys`)
       return {
         aggregate(aggregates: Record<string, never>) {
           const plans = named('aggregate', aggregates, aggregatePlans)
@@ -65,9 +68,18 @@ function stream<T>(root: RootPlan, steps: readonly Step[]): Stream<T> {
   return link as unknown as Stream<T>
 }
 
-function keyPlan(name: string, select: KeyPlan['select'] & { readonly windowMs?: unknown }): KeyPlan {
+function keyPlan(
+  name: string,
+  select: KeyPlan['select'] & { readonly windowMs?: unknown; readonly everyMs?: unknown },
+): KeyPlan {
   checked(`groupBy '${name}'`, select)
-  return typeof select.windowMs === 'number' ? { name, select, windowMs: select.windowMs } : { name, select }
+  const { windowMs, everyMs } = select
+  return {
+    name,
+    select,
+    ...(typeof windowMs === 'number' && { windowMs }),
+    ...(typeof everyMs === 'number' && { everyMs }),
+  }
 }
 
 /** One plan per column. */

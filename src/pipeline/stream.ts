@@ -1,5 +1,6 @@
 import type { Aggregate, Selector } from '../aggregation/aggregate.ts'
 import type { CompoundAggregate } from '../aggregation/compound-aggregate.ts'
+import type { HoppingFunction } from '../aggregation/hopping.ts'
 import type { WindowFunction } from '../aggregation/tumbling.ts'
 import type { Decoder } from '../decode/decoder.ts'
 import type { DecodeFunction } from '../decode/from-function.ts'
@@ -33,10 +34,10 @@ export interface Stream<T> {
   flatMap<U>(transform: (value: T, meta: RecordMeta) => Iterable<U>): Stream<U>
   /**
    * Groups values by one or more keys: a function of the value each, or a window such as
-   * `tumbling('1 minute', (o) => o.at)`. A record fails for which a key is null, undefined, NaN, infinite or an invalid
+   * `tumbling('1 minute', (o) => o.at)`; of keys made by `hopping(...)` there is one at most. A record fails for which a key is null, undefined, NaN, infinite or an invalid
    * Date, or of another type than the key had before.
    */
-  groupBy<K extends KeyFunctions<T>>(keys: K): GroupedStream<T, KeysOf<K>>
+  groupBy<K extends KeyFunctions<T>>(keys: K & OneHoppingKey<K>): GroupedStream<T, KeysOf<K>>
   /**
    * Folds all values of a batch into one, in record order within a partition and partition order between them.
    * `merge` must be associative, and `zero()` must not change what it is merged with. `add` and `merge` may change and
@@ -47,9 +48,29 @@ export interface Stream<T> {
   into(sink: Sink<T>): Pipeline
 }
 
-export type KeyFunctions<T> = Readonly<Record<string, Selector<T, KeyValue> | WindowFunction<T>>>
+export type KeyFunctions<T> = Readonly<
+  Record<string, Selector<T, KeyValue> | WindowFunction<T> | HoppingFunction<T>>
+>
 
-export type KeysOf<K> = { readonly [P in keyof K]: K[P] extends (...args: never) => infer V ? V : never }
+export type KeysOf<K> = {
+  readonly [P in keyof K]: K[P] extends HoppingFunction<never>
+    ? Date
+    : K[P] extends (...args: never) => infer V
+      ? V
+      : never
+}
+
+/** What stands in the place of every hopping key where there is more than one. */
+export interface OneHoppingKeyOnly<Name> {
+  readonly 'a group has one hopping key at most': Name
+}
+
+type HoppingKeys<K> = { [P in keyof K]: K[P] extends HoppingFunction<never> ? P : never }[keyof K]
+
+/** Refuses every hopping key beside which there is another one. */
+type OneHoppingKey<K> = {
+  readonly [P in HoppingKeys<K> as Exclude<HoppingKeys<K>, P> extends never ? never : P]: OneHoppingKeyOnly<P>
+}
 
 export type Aggregates<T> = Readonly<
   Record<string, Aggregate<T, ColumnValue> | CompoundAggregate<T, Readonly<Record<string, ColumnValue>>>>

@@ -76,7 +76,7 @@ function keyProblems(key: KeyPlan, column: ColumnDescription): string[] {
   if (key.windowMs !== undefined) {
     if (type.class !== 'instant')
       problems.push(`${is} cannot hold the start of a window: use timestamp with time zone`)
-    else if (key.windowMs % Math.max(1, type.stepMs) !== 0)
+    else if ((key.everyMs ?? key.windowMs) % Math.max(1, type.stepMs) !== 0)
       problems.push(`${is} rounds the window: leave the precision out`)
     return problems
   }

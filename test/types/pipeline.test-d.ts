@@ -5,6 +5,7 @@ import {
   count,
   defineJob,
   from,
+  hopping,
   type Job,
   json,
   kafka,
@@ -95,6 +96,23 @@ describe('what compiles', () => {
     averages.into(merge({ table: 't', columns: { price_sum: 'total' } }))
     // @ts-expect-error it has no column of its own name
     averages.into(merge({ table: 't', columns: { price: 'p' } }))
+  })
+
+  test('a hopping window is a Date in the row', () => {
+    orders
+      .groupBy({
+        item: (o) => o.item,
+        hour: hopping({ size: '1 hour', every: '5 minutes' }, (o) => o.at),
+        day: tumbling('1 day', (o) => o.at),
+      })
+      .aggregate({ n: count() })
+      .into(
+        write(async (_trx, rows) => {
+          expectTypeOf(rows).toEqualTypeOf<
+            readonly { readonly item: string; readonly hour: Date; readonly day: Date; readonly n: number }[]
+          >()
+        }),
+      )
   })
 
   test('maxBy is the value and what it was chosen by', () => {
@@ -229,6 +247,21 @@ describe('what does not compile', () => {
       price: avg((o) => o.amount, { scale: 2 }),
     })
     orders.groupBy({ price: (o) => o.item }).aggregate({ price: avg((o) => o.amount, { scale: 2 }) })
+  })
+
+  test('two hopping windows in one group', () => {
+    orders.groupBy({
+      // @ts-expect-error there is another one
+      hour: hopping({ size: '1 hour', every: '5 minutes' }, (o: Order) => o.at),
+      // @ts-expect-error there is another one
+      day: hopping({ size: '1 day', every: '1 hour' }, (o: Order) => o.at),
+    })
+    orders.groupBy({
+      // @ts-expect-error there is no such field
+      hour: hopping({ size: '1 hour', every: '5 minutes' }, (o) => o.time),
+    })
+    // @ts-expect-error functions are asked for one value
+    orders.groupBy({ items: (o) => [o.item] })
   })
 
   test('a sink that does not fit', () => {

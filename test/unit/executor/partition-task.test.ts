@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { count } from '../../../src/aggregation/count.ts'
+import { hopping } from '../../../src/aggregation/hopping.ts'
 import { sum } from '../../../src/aggregation/sum.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
 import { tumbling } from '../../../src/aggregation/tumbling.ts'
@@ -82,6 +83,33 @@ describe('a partition task', () => {
           ['__proto__', { keys: ['__proto__'], states: [1, 2] }],
         ]),
       },
+    ])
+  })
+
+  test('adds a record to every hopping window that holds it, beside the other keys', async () => {
+    const pipeline = orders
+      .groupBy({
+        item: (o) => o.item,
+        from: hopping({ size: '2 minutes', every: '1 minute' }, (o) => o.amount * 1_000),
+        late: (o) => o.amount > 100,
+      })
+      .aggregate({ n: count(), amount: sum((o) => o.amount) })
+      .into(merge({ table: 't' }))
+    const fetched = rangeOf(
+      jsonRecords([
+        { item: 'a', amount: 130 },
+        { item: 'a', amount: 179 },
+        { item: 'b', amount: 180 },
+        { item: 'a', amount: 60 },
+      ]),
+    )
+    expect(await groupsOf(pipeline, fetched)).toEqual([
+      ['a', new Date(120_000), true, 2, 309],
+      ['a', new Date(60_000), true, 2, 309],
+      ['b', new Date(180_000), true, 1, 180],
+      ['b', new Date(120_000), true, 1, 180],
+      ['a', new Date(60_000), false, 1, 60],
+      ['a', new Date(0), false, 1, 60],
     ])
   })
 

@@ -3,6 +3,7 @@ import { avg } from '../../../src/aggregation/avg.ts'
 import { count } from '../../../src/aggregation/count.ts'
 import { max, min } from '../../../src/aggregation/extreme.ts'
 import { minBy } from '../../../src/aggregation/extreme-by.ts'
+import { hopping } from '../../../src/aggregation/hopping.ts'
 import { sum } from '../../../src/aggregation/sum.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
 import { tumbling } from '../../../src/aggregation/tumbling.ts'
@@ -101,6 +102,14 @@ describe('the shape', () => {
         .aggregate(aggregates)
         .into(merge({ table: 't' })),
       "key 'minute' was windowMs 60000 and is windowMs 3600000",
+    ],
+    [
+      'a hopping window',
+      orders
+        .groupBy({ ...keys, minute: hopping({ size: '1 minute', every: '5 seconds' }, (o: Order) => o.at) })
+        .aggregate(aggregates)
+        .into(merge({ table: 't' })),
+      "key 'minute' was windowMs 60000 and is windowMs 60000, everyMs 5000",
     ],
     [
       'no window',

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { avg } from '../../../src/aggregation/avg.ts'
 import { count } from '../../../src/aggregation/count.ts'
 import { maxBy } from '../../../src/aggregation/extreme-by.ts'
+import { hopping } from '../../../src/aggregation/hopping.ts'
 import { tumbling } from '../../../src/aggregation/tumbling.ts'
 import { json } from '../../../src/decode/json.ts'
 import { from } from '../../../src/pipeline/from.ts'
@@ -65,6 +66,16 @@ describe('the chain', () => {
     })
   })
 
+  test('a hopping window is a key with its length and its distance', () => {
+    const { plan } = orders
+      .groupBy({ from: hopping({ size: '1 hour', every: '5 minutes' }, (o) => o.at) })
+      .aggregate({ n: count() })
+      .into(merge({ table: 't' }))
+    expect(plan.terminal).toMatchObject({
+      keys: [{ name: 'from', windowMs: 3_600_000, everyMs: 300_000 }],
+    })
+  })
+
   test('a link that two pipelines begin with is not changed by either', () => {
     const positive = orders.filter((o) => o.amount > 0)
     const one = positive.map((o) => ({ item: o.item })).into(append({ table: 'a' }))
@@ -113,6 +124,14 @@ describe('what the types would refuse is refused when it is called', () => {
       'a key named __proto__',
       () => plain.groupBy?.({ ['__proto__']: () => 1 }),
       /cannot use the name '__proto__'/,
+    ],
+    [
+      'two hopping windows',
+      () => {
+        const window = hopping({ size: '1 hour', every: '5 minutes' }, (o: Order) => o.at)
+        return plain.groupBy?.({ a: window, item: (o: Order) => o.item, b: window })
+      },
+      /one hopping window at most, but 'a' and 'b' are such keys/,
     ],
     [
       'an aggregate that is none',

@@ -3,6 +3,7 @@ import { avg } from '../../../src/aggregation/avg.ts'
 import { count } from '../../../src/aggregation/count.ts'
 import { max } from '../../../src/aggregation/extreme.ts'
 import { maxBy } from '../../../src/aggregation/extreme-by.ts'
+import { hopping } from '../../../src/aggregation/hopping.ts'
 import { sum } from '../../../src/aggregation/sum.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
 import { sumDouble } from '../../../src/aggregation/sum-double.ts'
@@ -172,6 +173,24 @@ describe('a table for merge', () => {
     ['extra', 'text', { generated: true }],
   ])('column %s as %s (%o) is fit', (name, type, change) => {
     expect(checkSinkTable(merged.plan, withColumn(column(name, type, change)))).toEqual([])
+  })
+
+  test('a hopping window begins at multiples of its distance, which its column must hold', () => {
+    const { plan } = orders
+      .groupBy({
+        item: (o) => o.item,
+        minute: hopping({ size: '1 second', every: '250 milliseconds' }, (o) => o.at),
+      })
+      .aggregate({ orders: count() })
+      .into(merge({ table: 't' }))
+    const problems = (type: string) =>
+      checkSinkTable(plan, {
+        ...table,
+        columns: [columns[0], column('minute', type), columns[2]].flatMap((c) => c ?? []),
+      })
+    expect(problems('timestamp(0) with time zone')).toEqual([expect.stringMatching(/rounds the window/)])
+    expect(problems('timestamp(2) with time zone')).toEqual([])
+    expect(problems('text')).toEqual([expect.stringMatching(/cannot hold the start of a window/)])
   })
 
   test('a window shorter than the precision of its column is a problem', () => {
