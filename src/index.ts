@@ -16,6 +16,7 @@ export { bytes } from './decode/bytes.ts'
 export type { Decoder } from './decode/decoder.ts'
 export type { DecodeFunction } from './decode/from-function.ts'
 export { json } from './decode/json.ts'
+export type { SchemaIssue, SchemaResult, StandardSchema } from './decode/standard-schema.ts'
 export { string } from './decode/string.ts'
 export {
   type Disposition,

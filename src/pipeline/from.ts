@@ -2,6 +2,8 @@ import type { Aggregate } from '../aggregation/aggregate.ts'
 import type { CompoundAggregate } from '../aggregation/compound-aggregate.ts'
 import type { Decoder } from '../decode/decoder.ts'
 import { type DecodeFunction, decoderFromFunction } from '../decode/from-function.ts'
+import { decoderFromSchema } from '../decode/from-schema.ts'
+import { isStandardSchema, type StandardSchema } from '../decode/standard-schema.ts'
 import { OncesinkError } from '../errors.ts'
 import { describeValue } from '../model/excerpt.ts'
 import { isPlainObject } from '../model/plain-object.ts'
@@ -17,12 +19,18 @@ import type { SourceStream, Stream } from './stream.ts'
 export function from(source: SourcePlan): SourceStream {
   if (typeof source?.kind !== 'string') throw misuse('from', 'a source such as kafka({ ... })', source)
   return {
-    decode<T>(decoder: Decoder<T> | DecodeFunction<T>): Stream<T> {
-      const own = typeof decoder === 'function' ? decoderFromFunction(decoder) : decoder
-      if (typeof own?.decode !== 'function') throw misuse('decode', 'a decoder such as json()', decoder)
-      return stream<T>(Object.freeze({ source, decoder: own }), Object.freeze([]))
+    decode<T>(decoder: Decoder<T> | DecodeFunction<T> | StandardSchema<T>): Stream<T> {
+      return stream<T>(Object.freeze({ source, decoder: decoderOf(decoder) }), Object.freeze([]))
     },
   }
+}
+
+/** A schema may be a function as well, and is then no function of the bytes. */
+function decoderOf<T>(decoder: Decoder<T> | DecodeFunction<T> | StandardSchema<T>): Decoder<T> {
+  if (isStandardSchema(decoder)) return decoderFromSchema(decoder)
+  if (typeof decoder === 'function') return decoderFromFunction(decoder)
+  if (typeof decoder?.decode === 'function') return decoder
+  throw misuse('decode', 'a decoder such as json(), a function or a Standard Schema (version 1)', decoder)
 }
 
 /** The link after `steps`. The functions in it lose their types here; the interface has checked them. */

@@ -4,6 +4,7 @@ import type { HoppingFunction } from '../aggregation/hopping.ts'
 import type { WindowFunction } from '../aggregation/tumbling.ts'
 import type { Decoder } from '../decode/decoder.ts'
 import type { DecodeFunction } from '../decode/from-function.ts'
+import type { StandardSchema } from '../decode/standard-schema.ts'
 import type { RecordMeta } from '../model/record-meta.ts'
 import type { ColumnValue, KeyValue } from '../model/values.ts'
 import type { MergeSink, ResultSink, Sink, WriteSink } from '../sink/sink.ts'
@@ -17,10 +18,20 @@ import type { Pipeline } from './pipeline.ts'
 /** A source whose values are still bytes. */
 export interface SourceStream {
   /**
+   * Says that the bytes are JSON, and values what a synchronous Standard Schema (of Zod, Valibot, ArkType and others)
+   * makes of it. A record that the schema refuses stops the job.
+   */
+  decode<T>(schema: StandardSchema<T>): Stream<T>
+  /**
    * Says what the bytes are.
    * @param decoder `json<T>()`, `string()`, `bytes()`, or a function of the bytes
    */
-  decode<T>(decoder: Decoder<T> | DecodeFunction<T>): Stream<T>
+  decode<T>(decoder: Decoder<T> | (DecodeFunction<T> & NoSchema)): Stream<T>
+}
+
+/** Schemas of some libraries can be called: then they are no functions of the bytes. */
+interface NoSchema {
+  readonly '~standard'?: never
 }
 
 /** Values of type `T`, one or more per record, each with the record's meta data. */

@@ -16,6 +16,7 @@ import {
   type Pipeline,
   postgres,
   type RecordMeta,
+  type StandardSchema,
   string,
   sum,
   sumDecimal,
@@ -182,6 +183,30 @@ describe('what compiles', () => {
         return meta.offset
       })
       .map((offset) => expectTypeOf(offset).toEqualTypeOf<bigint>())
+    // As libraries have it: more properties, and the input's type beside the output's.
+    const schema = {} as {
+      readonly parse: (value: unknown) => { cents: bigint }
+      readonly '~standard': {
+        readonly version: 1
+        readonly vendor: string
+        readonly validate: (
+          value: unknown,
+          options?: { readonly libraryOptions?: Record<string, unknown> },
+        ) =>
+          | { readonly value: { cents: bigint }; readonly issues?: undefined }
+          | {
+              readonly issues: readonly { readonly message: string; readonly path?: readonly PropertyKey[] }[]
+            }
+          | Promise<{ readonly value: { cents: bigint }; readonly issues?: undefined }>
+        readonly types?: { readonly input: { cents: string }; readonly output: { cents: bigint } } | undefined
+      }
+    }
+    source.decode(schema).map((value) => expectTypeOf(value).toEqualTypeOf<{ cents: bigint }>())
+    const callable = Object.assign((_: unknown) => 'something else', schema)
+    source.decode(callable).map((value) => expectTypeOf(value).toEqualTypeOf<{ cents: bigint }>())
+    // @ts-expect-error not a version that is known
+    source.decode({ '~standard': { ...schema['~standard'], version: 2 } })
+    source.decode({} as StandardSchema<string>).map((value) => expectTypeOf(value).toEqualTypeOf<string>())
   })
 })
 

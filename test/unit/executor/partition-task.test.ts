@@ -268,6 +268,44 @@ describe('a partition task', () => {
   })
 })
 
+describe('a schema', () => {
+  /** A schema that is a function too, as those of some libraries are. */
+  const schema = Object.assign(() => 'not called', {
+    '~standard': {
+      version: 1 as const,
+      vendor: 'test',
+      validate: (value: unknown) => {
+        const { amount } = value as { amount: unknown }
+        return typeof amount === 'number'
+          ? { value: { cents: amount * 100 } }
+          : { issues: [{ message: 'is no number', path: ['amount'] }] }
+      },
+    },
+  })
+  const pipeline = from(source)
+    .decode(schema)
+    .map(({ cents }) => cents)
+    .into(write(nothing))
+
+  test('decides what the job gets', async () => {
+    expect(await rowsOf(pipeline, rangeOf(jsonRecords([{ amount: 2 }, { amount: 3 }])))).toEqual([200, 300])
+  })
+
+  test('that refuses a value fails its record, with path and message', async () => {
+    const fetched = rangeOf([
+      { offset: 0, value: '{"amount":2}' },
+      { offset: 1, value: '{"amount":"2"}' },
+    ])
+    await expect(run(pipeline, fetched)).rejects.toMatchObject({
+      code: 'JOB_FUNCTION_FAILED',
+      record: { topic: 'orders', partition: 0, offset: 1n },
+      message: expect.stringMatching(
+        /^decoder 'json, test schema' failed at orders\/0 offset 1: .*: amount: is no number/,
+      ),
+    })
+  })
+})
+
 describe('a function that fails', () => {
   const fail = (): never => {
     throw new TypeError('no such thing')

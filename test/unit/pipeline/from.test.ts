@@ -111,6 +111,11 @@ describe('what the types would refuse is refused when it is called', () => {
   test.each<[string, () => unknown, RegExp]>([
     ['no source', () => from(undefined as never), /from needs a source/],
     ['no decoder', () => from(source).decode({} as never), /decode needs a decoder/],
+    [
+      'a schema of another version',
+      () => from(source).decode({ '~standard': { version: 2 } } as never),
+      /decode needs/,
+    ],
     ['a filter that is no function', () => plain.filter?.(true), /filter needs a function/],
     ['a key that is no function', () => plain.groupBy?.({ item: 'item' }), /groupBy 'item' needs a function/],
     ['no key', () => plain.groupBy?.({}), /groupBy needs at least one/],
