@@ -183,11 +183,11 @@ export interface TopicRow {
 
 export interface StartRow extends TopicPartition {
   readonly nextOffset: bigint
-  /** What the start was resolved from, kept in the ledger: `earliest`, `latest` or `offset`. */
+  /** What the start was resolved from, kept in the ledger. */
   readonly reason: StartReason
 }
 
-export type StartReason = 'earliest' | 'latest' | 'offset'
+export type StartReason = 'earliest' | 'latest' | 'offset' | 'timestamp'
 
 export interface PositionRow extends TopicPartition {
   readonly nextOffset: bigint

@@ -49,7 +49,8 @@ export async function renewExpiredStarts(
   for (const [i, row] of untouched.entries()) {
     const bound = bounds[i]
     if (!bound || (row.nextOffset >= bound.low && row.nextOffset <= bound.high)) continue
-    const nextOffset = row.startReason === 'latest' ? bound.lastStable : bound.low
+    const pastEnd = row.startReason === 'timestamp' && row.nextOffset > bound.high
+    const nextOffset = row.startReason === 'latest' || pastEnd ? bound.lastStable : bound.low
     await trx.replaceStart(job, {
       topic: row.topic,
       partition: row.partition,
@@ -91,5 +92,6 @@ async function resolveStarts(
 
 function startReason(startFrom: StartFrom, topic: string, partition: number): StartReason {
   if (typeof startFrom === 'string') return startFrom
+  if ('timestamp' in startFrom) return 'timestamp'
   return startFrom.offsets[topic]?.[partition] === undefined ? 'earliest' : 'offset'
 }
