@@ -1,16 +1,22 @@
 // Named public exports, nothing else.
 export type { Aggregate, Selector } from './aggregation/aggregate.ts'
+export { type AverageColumns, avg } from './aggregation/avg.ts'
+export type { CompoundAggregate } from './aggregation/compound-aggregate.ts'
 export { count } from './aggregation/count.ts'
 export type { Duration } from './aggregation/duration.ts'
 export { type Comparable, max, min } from './aggregation/extreme.ts'
+export { type ExtremeByColumns, type ExtremeByOptions, maxBy, minBy } from './aggregation/extreme-by.ts'
+export { type HoppingFunction, type HoppingOptions, hopping } from './aggregation/hopping.ts'
 export { sum } from './aggregation/sum.ts'
 export { type SumDecimalOptions, sumDecimal } from './aggregation/sum-decimal.ts'
+export { sumDouble } from './aggregation/sum-double.ts'
 export { tumbling, type WindowFunction } from './aggregation/tumbling.ts'
 export { type PostgresOptions, postgres } from './database/postgres/options.ts'
 export { bytes } from './decode/bytes.ts'
 export type { Decoder } from './decode/decoder.ts'
 export type { DecodeFunction } from './decode/from-function.ts'
 export { json } from './decode/json.ts'
+export type { SchemaIssue, SchemaResult, StandardSchema } from './decode/standard-schema.ts'
 export { string } from './decode/string.ts'
 export {
   type Disposition,

@@ -15,20 +15,26 @@ type Extreme = Comparable | null
 export function min<T, X extends Comparable>(
   select: Selector<T, X | null | undefined>,
 ): Aggregate<T, X | null> {
-  return extreme('min', 'least', (a, b) => a < b, select)
+  return extreme({ kind: 'min', name: 'min', mergeRule: 'least', wins: (a, b) => a < b }, select)
 }
 
 /** Largest value; see {@link min}. */
 export function max<T, X extends Comparable>(
   select: Selector<T, X | null | undefined>,
 ): Aggregate<T, X | null> {
-  return extreme('max', 'greatest', (a, b) => a > b, select)
+  return extreme({ kind: 'max', name: 'max', mergeRule: 'greatest', wins: (a, b) => a > b }, select)
 }
 
-function extreme<T, X extends Comparable>(
-  kind: 'min' | 'max',
-  mergeRule: 'least' | 'greatest',
-  wins: (a: Comparable, b: Comparable) => boolean,
+interface Direction {
+  readonly kind: string
+  /** What compares, in messages. */
+  readonly name: string
+  readonly mergeRule: 'least' | 'greatest'
+  readonly wins: (a: Comparable, b: Comparable) => boolean
+}
+
+export function extreme<T, X extends Comparable>(
+  { kind, name, mergeRule, wins }: Direction,
   select: Selector<T, X | null | undefined>,
 ): Aggregate<T, X | null> {
   const better = (state: Extreme, candidate: Extreme): Extreme => {
@@ -36,7 +42,7 @@ function extreme<T, X extends Comparable>(
     if (state === null) return candidate
     if (typeof state !== typeof candidate) {
       throw new Error(
-        `${kind} compares values of one type, but got ${describeValue(candidate)} after ${describeValue(state)}`,
+        `${name} compares values of one type, but got ${describeValue(candidate)} after ${describeValue(state)}`,
       )
     }
     return wins(candidate, state) ? candidate : state
@@ -45,18 +51,22 @@ function extreme<T, X extends Comparable>(
     kind,
     mergeRule,
     zero: () => null,
-    add: (state, value, meta) => better(state, comparable(kind, select(value, meta))),
+    add: (state, value, meta) => better(state, comparableOf(name, select(value, meta))),
     merge: better,
     result: (state) => state as X | null,
   })
 }
 
-function comparable(kind: 'min' | 'max', value: unknown): Extreme {
+/**
+ * What is kept: -0 as 0, Dates as copies, undefined as null.
+ * @throws Error with the reason when `value` cannot be compared
+ */
+export function comparableOf(name: string, value: unknown): Comparable | null {
   if (value === null || value === undefined) return null
   if (typeof value === 'bigint') return value
   if (typeof value === 'number' && isInexactInteger(value)) {
     throw new Error(
-      `${kind} got ${value}, an integer beyond Number.MAX_SAFE_INTEGER, where different integers become the same ` +
+      `${name} got ${value}, an integer beyond Number.MAX_SAFE_INTEGER, where different integers become the same ` +
         'number: decode them as strings or bigints, and give bigints here',
     )
   }
@@ -65,6 +75,6 @@ function comparable(kind: 'min' | 'max', value: unknown): Extreme {
   if (value instanceof Date && !Number.isNaN(value.getTime())) return new Date(value.getTime())
   const hint = typeof value === 'string' ? ': the order of text depends on the collation of the database' : ''
   throw new Error(
-    `${kind} compares finite numbers, bigints and valid Dates, but got ${describeValue(value)}${hint}`,
+    `${name} compares finite numbers, bigints and valid Dates, but got ${describeValue(value)}${hint}`,
   )
 }

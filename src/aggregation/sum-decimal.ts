@@ -27,7 +27,7 @@ export function sumDecimal<T>(
   if (typeof scale !== 'number' || !Number.isInteger(scale) || scale < 0 || scale > MAX_SCALE) {
     throw new OncesinkError(
       'CONFIGURATION_INVALID',
-      `sumDecimal needs { scale: n } with n an integer from 0 to ${MAX_SCALE}, but got ${describeValue(scale)}`,
+      `a decimal sum needs { scale: n } with n an integer from 0 to ${MAX_SCALE}, but got ${describeValue(scale)}`,
     )
   }
   const read = scaledReader(scale)

@@ -36,8 +36,12 @@ export function tumbling<T>(length: Duration, at: Selector<T, string | Date | nu
   return Object.assign(startOf, { windowMs })
 }
 
-function windowStart(ms: number, windowMs: number): number {
+/**
+ * The largest multiple of `windowMs` that is not after `ms`.
+ * @throws Error when it is before the earliest Date
+ */
+export function windowStart(ms: number, windowMs: number): number {
   const start = Math.floor(ms / windowMs) * windowMs
   if (!Number.isNaN(new Date(start).getTime())) return start
-  throw new Error(`the window of ${new Date(ms).toISOString()} begins before the earliest Date`)
+  throw new Error(`a window that begins at ${start} ms since 1970 begins before the earliest Date`)
 }

@@ -26,7 +26,7 @@ export function createMergeCheck(
   const keys = terminal.keys.map(({ name }) => column(name))
   const values = terminal.aggregates.map((aggregate) => ({
     ...column(aggregate.name),
-    role: roleOf(aggregate),
+    role: roleOf(terminal, aggregate),
     ...(aggregate.fn.kind === 'sumDouble' && { tolerance: DOUBLE_TOLERANCE }),
   }))
   const comparison = new MergeComparison({ table: sink.table, keys, values })
@@ -63,7 +63,8 @@ function fold(
   }
 }
 
-function roleOf({ fn }: AggregatePlan): ComparedColumn['role'] {
-  if (fn.kind === 'count') return 'count'
+/** Where a record adds to several windows, no column counts records. */
+function roleOf({ keys }: AggregateTerminal, { fn }: AggregatePlan): ComparedColumn['role'] {
+  if (fn.kind === 'count' && keys.every(({ everyMs }) => everyMs === undefined)) return 'count'
   return fn.mergeRule === 'add' ? 'sum' : 'other'
 }

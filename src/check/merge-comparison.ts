@@ -129,6 +129,8 @@ function equal(column: ComparedColumn, expected: string | undefined, actual: str
   if (expected === actual) return true
   if (column.tolerance === undefined) return false
   const [a, b] = [Number(expected), Number(actual)]
+  // No finite value is near an infinite one, though the formula would say so.
+  if (!Number.isFinite(a) || !Number.isFinite(b)) return false
   return Math.abs(a - b) <= column.tolerance * Math.max(1, Math.abs(a), Math.abs(b))
 }
 

@@ -185,11 +185,11 @@ export interface TopicRow {
 
 export interface StartRow extends TopicPartition {
   readonly nextOffset: bigint
-  /** What the start was resolved from, kept in the ledger: `earliest`, `latest` or `offset`. */
+  /** What the start was resolved from, kept in the ledger. */
   readonly reason: StartReason
 }
 
-export type StartReason = 'earliest' | 'latest' | 'offset'
+export type StartReason = 'earliest' | 'latest' | 'offset' | 'timestamp'
 
 export interface PositionRow extends TopicPartition {
   readonly nextOffset: bigint
@@ -246,9 +246,19 @@ export interface LedgerRow extends TopicPartition {
 export interface MergeWrite {
   readonly table: string
   readonly keys: readonly string[]
-  readonly aggregates: readonly { readonly column: string; readonly rule: MergeRule }[]
+  readonly aggregates: readonly MergeColumn[]
   /** Values in the order of `keys`, then `aggregates`. */
   readonly rows: readonly (readonly ColumnValue[])[]
+}
+
+export interface MergeColumn {
+  readonly column: string
+  readonly rule: MergeRule
+  /**
+   * With `least` and `greatest`: another aggregate's column that decides in place of this one. The value stays whose
+   * `by` is least or greatest; of equal ones the greatest value, text by code points, NULL before everything.
+   */
+  readonly by?: string
 }
 
 export interface AppendWrite {

@@ -40,13 +40,15 @@ function groupCollector(
   const table = new GroupTable(columns, fns)
   const values: unknown[] = keys.map(() => undefined)
 
-  const groupOf = (value: unknown, meta: RecordMeta): Group => {
+  const select = (value: unknown, meta: RecordMeta): void => {
     let column = 0
     try {
       for (; column < keys.length; column++) values[column] = keys[column]?.select(value, meta)
     } catch (error) {
       throw new FunctionFailure(`key '${keys[column]?.name}'${inBrackets(suffix)}`, error)
     }
+  }
+  const groupOf = (): Group => {
     try {
       return table.groupOf(values)
     } catch (error) {
@@ -54,14 +56,26 @@ function groupCollector(
     }
   }
 
+  const addTo = ({ states }: Group, value: unknown, meta: RecordMeta): void => {
+    let i = 0
+    try {
+      for (; i < fns.length; i++) states[i] = fns[i]?.add(states[i], value, meta)
+    } catch (error) {
+      throw new FunctionFailure(`aggregate '${aggregates[i]?.name}'${inBrackets(suffix)}`, error)
+    }
+  }
+
+  const hopping = keys.findIndex(({ everyMs }) => everyMs !== undefined)
   return {
     push(value, meta) {
-      const { states } = groupOf(value, meta)
-      let i = 0
-      try {
-        for (; i < fns.length; i++) states[i] = fns[i]?.add(states[i], value, meta)
-      } catch (error) {
-        throw new FunctionFailure(`aggregate '${aggregates[i]?.name}'${inBrackets(suffix)}`, error)
+      select(value, meta)
+      if (hopping === -1) {
+        addTo(groupOf(), value, meta)
+        return
+      }
+      for (const start of values[hopping] as readonly unknown[]) {
+        values[hopping] = start
+        addTo(groupOf(), value, meta)
       }
     },
     finish: () => ({ kind: 'groups', groups: table.groups }),

@@ -37,15 +37,17 @@ function shapeOfPipeline({ terminal, sink }: PipelinePlan): ShapeOfPipeline {
   if (sink.kind === 'merge' || sink.kind === 'append') shape.table = sink.table
   if (terminal.kind === 'aggregate') {
     shape.keys = byColumn(
-      terminal.keys.map(({ name, windowMs }) => ({
+      terminal.keys.map(({ name, windowMs, everyMs }) => ({
         column: columnOf(name),
         ...(windowMs === undefined ? {} : { windowMs }),
+        ...(everyMs === undefined ? {} : { everyMs }),
       })),
     )
     shape.aggregates = byColumn(
-      terminal.aggregates.map(({ name, fn }) => ({
+      terminal.aggregates.map(({ name, fn, by }) => ({
         column: columnOf(name),
         kind: fn.kind,
+        ...(by === undefined ? {} : { by: columnOf(by) }),
         ...(fn.scale === undefined ? {} : { scale: fn.scale }),
       })),
     )

@@ -1,6 +1,9 @@
 import type { Aggregate } from '../aggregation/aggregate.ts'
+import type { CompoundAggregate } from '../aggregation/compound-aggregate.ts'
 import type { Decoder } from '../decode/decoder.ts'
 import { type DecodeFunction, decoderFromFunction } from '../decode/from-function.ts'
+import { decoderFromSchema } from '../decode/from-schema.ts'
+import { isStandardSchema, type StandardSchema } from '../decode/standard-schema.ts'
 import { OncesinkError } from '../errors.ts'
 import { describeValue } from '../model/excerpt.ts'
 import { isPlainObject } from '../model/plain-object.ts'
@@ -16,12 +19,18 @@ import type { SourceStream, Stream } from './stream.ts'
 export function from(source: SourcePlan): SourceStream {
   if (typeof source?.kind !== 'string') throw misuse('from', 'a source such as kafka({ ... })', source)
   return {
-    decode<T>(decoder: Decoder<T> | DecodeFunction<T>): Stream<T> {
-      const own = typeof decoder === 'function' ? decoderFromFunction(decoder) : decoder
-      if (typeof own?.decode !== 'function') throw misuse('decode', 'a decoder such as json()', decoder)
-      return stream<T>(Object.freeze({ source, decoder: own }), Object.freeze([]))
+    decode<T>(decoder: Decoder<T> | DecodeFunction<T> | StandardSchema<T>): Stream<T> {
+      return stream<T>(Object.freeze({ source, decoder: decoderOf(decoder) }), Object.freeze([]))
     },
   }
+}
+
+/** A schema may be a function as well, and is then no function of the bytes. */
+function decoderOf<T>(decoder: Decoder<T> | DecodeFunction<T> | StandardSchema<T>): Decoder<T> {
+  if (isStandardSchema(decoder)) return decoderFromSchema(decoder)
+  if (typeof decoder === 'function') return decoderFromFunction(decoder)
+  if (typeof decoder?.decode === 'function') return decoder
+  throw misuse('decode', 'a decoder such as json(), a function or a Standard Schema (version 1)', decoder)
 }
 
 /** The link after `steps`. The functions in it lose their types here; the interface has checked them. */
@@ -37,10 +46,15 @@ function stream<T>(root: RootPlan, steps: readonly Step[]): Stream<T> {
     map: (transform: never) => then({ kind: 'map', transform: checked('map', transform) }),
     flatMap: (transform: never) => then({ kind: 'flatMap', transform: checked('flatMap', transform) }),
     groupBy: (keys: Record<string, never>) => {
-      const keyPlans = named('groupBy', keys, keyPlan)
+      const keyPlans = named('groupBy', keys, (name, key) => [keyPlan(name, key)])
+      const hopping = keyPlans.filter(({ everyMs }) => everyMs !== undefined).map(({ name }) => `'${name}'`)
+      if (hopping.length > 1)
+        throw invalid(`a group has one hopping window at most, but ${hopping.join(' and ')} are such keys`)
       return {
         aggregate(aggregates: Record<string, never>) {
-          const plans = named('aggregate', aggregates, aggregatePlan)
+          const plans = named('aggregate', aggregates, aggregatePlans)
+          const twice = plans.find(({ name }, i) => plans.findIndex((plan) => plan.name === name) !== i)
+          if (twice) throw invalid(`two aggregates have the column '${twice.name}': rename one of them`)
           const taken = plans.find(({ name }) => keyPlans.some((key) => key.name === name))
           if (taken)
             throw invalid(`aggregate '${taken.name}' has the name of a group key: rename one of them`)
@@ -62,13 +76,33 @@ function stream<T>(root: RootPlan, steps: readonly Step[]): Stream<T> {
   return link as unknown as Stream<T>
 }
 
-function keyPlan(name: string, select: KeyPlan['select'] & { readonly windowMs?: unknown }): KeyPlan {
+function keyPlan(
+  name: string,
+  select: KeyPlan['select'] & { readonly windowMs?: unknown; readonly everyMs?: unknown },
+): KeyPlan {
   checked(`groupBy '${name}'`, select)
-  return typeof select.windowMs === 'number' ? { name, select, windowMs: select.windowMs } : { name, select }
+  const { windowMs, everyMs } = select
+  return {
+    name,
+    select,
+    ...(typeof windowMs === 'number' && { windowMs }),
+    ...(typeof everyMs === 'number' && { everyMs }),
+  }
 }
 
-function aggregatePlan(name: string, aggregate: Aggregate<never, never>): AggregatePlan {
-  if (typeof aggregate?.fn?.add === 'function') return { name, fn: aggregate.fn }
+/** One plan per column. */
+function aggregatePlans(
+  name: string,
+  aggregate: Partial<Aggregate<never, never> & CompoundAggregate<never, never>>,
+): AggregatePlan[] {
+  if (typeof aggregate?.fn?.add === 'function') return [{ name, fn: aggregate.fn }]
+  if (aggregate?.parts) {
+    return aggregate.parts.map(({ suffix, fn, by }) => ({
+      name: `${name}${suffix}`,
+      fn,
+      ...(by === undefined ? {} : { by: `${name}${by}` }),
+    }))
+  }
   throw misuse(`aggregate '${name}'`, 'an aggregate such as count()', aggregate)
 }
 
@@ -76,12 +110,12 @@ function aggregatePlan(name: string, aggregate: Aggregate<never, never>): Aggreg
 function named<V, P>(
   where: string,
   value: Record<string, V>,
-  plan: (name: string, value: V) => P,
+  plansOf: (name: string, value: V) => P[],
 ): readonly P[] {
   if (!isPlainObject(value)) throw misuse(where, 'an object with a name for each', value)
-  const plans = Object.entries(value).map(([name, entry]) => {
+  const plans = Object.entries(value).flatMap(([name, entry]) => {
     if (name === '' || name === '__proto__') throw invalid(`${where} cannot use the name '${name}'`)
-    return Object.freeze(plan(name, entry))
+    return plansOf(name, entry).map((plan) => Object.freeze(plan))
   })
   if (plans.length > 0) return Object.freeze(plans)
   throw invalid(`${where} needs at least one entry; for one row in all, group by a constant`)

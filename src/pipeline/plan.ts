@@ -32,11 +32,18 @@ export interface KeyPlan {
   readonly select: (value: unknown, meta: RecordMeta) => unknown
   /** Length of the window in milliseconds where the key is an event-time window. */
   readonly windowMs?: number
+  /**
+   * From one window to the next in milliseconds, where windows overlap: `select` then gives an array, the starts of all
+   * windows of the record. One key of a group at most has it.
+   */
+  readonly everyMs?: number
 }
 
 export interface AggregatePlan {
   readonly name: string
   readonly fn: AggregateFunction
+  /** Name of the aggregate that decides in its place which value stays. */
+  readonly by?: string
 }
 
 export type Terminal =

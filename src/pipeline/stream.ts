@@ -1,7 +1,10 @@
 import type { Aggregate, Selector } from '../aggregation/aggregate.ts'
+import type { CompoundAggregate } from '../aggregation/compound-aggregate.ts'
+import type { HoppingFunction } from '../aggregation/hopping.ts'
 import type { WindowFunction } from '../aggregation/tumbling.ts'
 import type { Decoder } from '../decode/decoder.ts'
 import type { DecodeFunction } from '../decode/from-function.ts'
+import type { StandardSchema } from '../decode/standard-schema.ts'
 import type { RecordMeta } from '../model/record-meta.ts'
 import type { ColumnValue, KeyValue } from '../model/values.ts'
 import type { MergeSink, ResultSink, Sink, WriteSink } from '../sink/sink.ts'
@@ -15,10 +18,20 @@ import type { Pipeline } from './pipeline.ts'
 /** A source whose values are still bytes. */
 export interface SourceStream {
   /**
+   * Says that the bytes are JSON, and values what a synchronous Standard Schema (of Zod, Valibot, ArkType and others)
+   * makes of it. A record that the schema refuses stops the job.
+   */
+  decode<T>(schema: StandardSchema<T>): Stream<T>
+  /**
    * Says what the bytes are.
    * @param decoder `json<T>()`, `string()`, `bytes()`, or a function of the bytes
    */
-  decode<T>(decoder: Decoder<T> | DecodeFunction<T>): Stream<T>
+  decode<T>(decoder: Decoder<T> | (DecodeFunction<T> & NoSchema)): Stream<T>
+}
+
+/** Schemas of some libraries can be called: then they are no functions of the bytes. */
+interface NoSchema {
+  readonly '~standard'?: never
 }
 
 /** Values of type `T`, one or more per record, each with the record's meta data. */
@@ -32,10 +45,10 @@ export interface Stream<T> {
   flatMap<U>(transform: (value: T, meta: RecordMeta) => Iterable<U>): Stream<U>
   /**
    * Groups values by one or more keys: a function of the value each, or a window such as
-   * `tumbling('1 minute', (o) => o.at)`. A record fails for which a key is null, undefined, NaN, infinite or an invalid
+   * `tumbling('1 minute', (o) => o.at)`; of keys made by `hopping(...)` there is one at most. A record fails for which a key is null, undefined, NaN, infinite or an invalid
    * Date, or of another type than the key had before.
    */
-  groupBy<K extends KeyFunctions<T>>(keys: K): GroupedStream<T, KeysOf<K>>
+  groupBy<K extends KeyFunctions<T>>(keys: K & OneHoppingKey<K>): GroupedStream<T, KeysOf<K>>
   /**
    * Folds all values of a batch into one, in record order within a partition and partition order between them.
    * `merge` must be associative, and `zero()` must not change what it is merged with. `add` and `merge` may change and
@@ -46,13 +59,45 @@ export interface Stream<T> {
   into(sink: Sink<T>): Pipeline
 }
 
-export type KeyFunctions<T> = Readonly<Record<string, Selector<T, KeyValue> | WindowFunction<T>>>
+export type KeyFunctions<T> = Readonly<
+  Record<string, Selector<T, KeyValue> | WindowFunction<T> | HoppingFunction<T>>
+>
 
-export type KeysOf<K> = { readonly [P in keyof K]: K[P] extends (...args: never) => infer V ? V : never }
+export type KeysOf<K> = {
+  readonly [P in keyof K]: K[P] extends HoppingFunction<never>
+    ? Date
+    : K[P] extends (...args: never) => infer V
+      ? V
+      : never
+}
 
-export type Aggregates<T> = Readonly<Record<string, Aggregate<T, ColumnValue>>>
+/** What stands in the place of every hopping key where there is more than one. */
+export interface OneHoppingKeyOnly<Name> {
+  readonly 'a group has one hopping key at most': Name
+}
 
-export type ResultsOf<A> = { readonly [P in keyof A]: A[P] extends Aggregate<never, infer V> ? V : never }
+type HoppingKeys<K> = { [P in keyof K]: K[P] extends HoppingFunction<never> ? P : never }[keyof K]
+
+/** Refuses every hopping key beside which there is another one. */
+type OneHoppingKey<K> = {
+  readonly [P in HoppingKeys<K> as Exclude<HoppingKeys<K>, P> extends never ? never : P]: OneHoppingKeyOnly<P>
+}
+
+export type Aggregates<T> = Readonly<
+  Record<string, Aggregate<T, ColumnValue> | CompoundAggregate<T, Readonly<Record<string, ColumnValue>>>>
+>
+
+/** Columns of the aggregate `A` that is called `Name`, with their types. */
+type ColumnsOf<Name extends string, A> =
+  A extends CompoundAggregate<never, infer Columns>
+    ? { [S in keyof Columns & string]: { column: `${Name}${S}`; type: Columns[S] } }[keyof Columns & string]
+    : A extends Aggregate<never, infer V>
+      ? { column: Name; type: V }
+      : never
+
+type AllColumnsOf<A> = { [P in keyof A & string]: ColumnsOf<P, A[P]> }[keyof A & string]
+
+export type ResultsOf<A> = { readonly [C in AllColumnsOf<A> as C['column']]: C['type'] }
 
 export interface Reduction<T, A> {
   readonly zero: () => A
@@ -67,9 +112,16 @@ export interface NameIsTaken<Name> {
 
 /** Values of type `T` in groups of equal keys. */
 export interface GroupedStream<T, Keys> {
-  /** Computes aggregates per group: one row with the keys and the results. A key's name cannot be used again. */
+  /**
+   * Computes aggregates per group: one row with the keys and the results. A key's name cannot be used again, and no
+   * two aggregates may have one column.
+   */
   aggregate<A extends Aggregates<T>>(
-    aggregates: A & { readonly [P in keyof A & keyof Keys]: NameIsTaken<P> },
+    aggregates: A & {
+      readonly [P in keyof A & string as ColumnsOf<P, A[P]>['column'] & keyof Keys extends never
+        ? never
+        : P]: NameIsTaken<ColumnsOf<P, A[P]>['column'] & keyof Keys>
+    },
   ): AggregatedStream<Flatten<Keys & ResultsOf<A>>, keyof Keys & string>
 }
 

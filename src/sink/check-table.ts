@@ -76,7 +76,7 @@ function keyProblems(key: KeyPlan, column: ColumnDescription): string[] {
   if (key.windowMs !== undefined) {
     if (type.class !== 'instant')
       problems.push(`${is} cannot hold the start of a window: use timestamp with time zone`)
-    else if (key.windowMs % Math.max(1, type.stepMs) !== 0)
+    else if ((key.everyMs ?? key.windowMs) % Math.max(1, type.stepMs) !== 0)
       problems.push(`${is} rounds the window: leave the precision out`)
     return problems
   }
@@ -95,6 +95,7 @@ function aggregateProblems({ name, fn }: AggregatePlan, column: ColumnDescriptio
   switch (fn.kind) {
     case 'count':
     case 'sum':
+    case 'countValues':
       if (type.class === 'integer' || (type.class === 'decimal' && (type.scale ?? 0) >= 0)) return []
       return [`${is} does not hold every integer exactly: use bigint`]
     case 'sumDecimal':
@@ -103,6 +104,9 @@ function aggregateProblems({ name, fn }: AggregatePlan, column: ColumnDescriptio
       return [
         `${is} keeps fewer digits after the point than the scale ${fn.scale}: use numeric(..., ${fn.scale})`,
       ]
+    case 'sumDouble':
+      if (type.class === 'double') return []
+      return [`${is} does not hold a double as it is: use double precision`]
     case 'min':
     case 'max':
       if (type.class === 'instant' && type.stepMs > 1) return [`${is} rounds: leave the precision out`]
@@ -110,10 +114,27 @@ function aggregateProblems({ name, fn }: AggregatePlan, column: ColumnDescriptio
       return [
         `${is} cannot hold a ${fn.kind} exactly: use bigint, numeric, double precision or timestamp with time zone`,
       ]
+    case 'maxBy':
+    case 'minBy':
+      if (type.class === 'instant' && type.stepMs > 1) return [`${is} rounds: leave the precision out`]
+      if (orderedClasses.includes(type.class)) return []
+      return [
+        `${is} may order values in another way than the job: use text, bigint, numeric, double precision, boolean or ` +
+          'timestamp with time zone',
+      ]
+    case 'maxBy.by':
+    case 'minBy.by':
+      if (type.class === 'integer' || (type.class === 'decimal' && type.scale === null)) return []
+      if (type.class === 'instant' && type.stepMs <= 1) return []
+      return [
+        `${is} may take two values for one: use bigint, numeric without a scale, or timestamp with time zone`,
+      ]
     default:
       return []
   }
 }
+
+const orderedClasses: readonly TypeClass[] = ['text', 'integer', 'decimal', 'double', 'boolean', 'instant']
 
 const metaClasses: Readonly<Record<MetaField, { readonly fit: readonly TypeClass[]; readonly use: string }>> =
   {

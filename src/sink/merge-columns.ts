@@ -10,6 +10,10 @@ export function mergeColumns(
   const columnOf = (field: string) => sink.columns[field] ?? field
   return {
     keys: terminal.keys.map(({ name }) => columnOf(name)),
-    aggregates: terminal.aggregates.map(({ name, fn }) => ({ column: columnOf(name), rule: fn.mergeRule })),
+    aggregates: terminal.aggregates.map(({ name, fn, by }) => ({
+      column: columnOf(name),
+      rule: fn.mergeRule,
+      ...(by === undefined ? {} : { by: columnOf(by) }),
+    })),
   }
 }

@@ -70,12 +70,15 @@ export interface TopicDescription {
  * - `earliest`: the log start offset;
  * - `latest`: the last stable offset (read_committed) or the high watermark (read_uncommitted);
  * - explicit offsets: by topic, then by partition; each named partition begins at that offset (inclusive).
- *   Partitions that are not named begin at earliest.
+ *   Partitions that are not named begin at earliest;
+ * - a timestamp: the first offset whose record has this timestamp or a later one, or where `latest` begins if there is
+ *   none. A Date, or an ISO 8601 string with `Z` or an offset, not before 1970.
  */
 export type StartFrom =
   | 'earliest'
   | 'latest'
   | { readonly offsets: Readonly<Record<string, Readonly<Record<number, bigint>>>> }
+  | { readonly timestamp: Date | string }
 
 export interface Watermarks extends TopicPartition {
   /** Log start offset: the first offset that can still be read. */

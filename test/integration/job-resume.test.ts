@@ -67,6 +67,23 @@ describe('a job without positions', () => {
     expect(await bench.positions()).toEqual([13])
   })
 
+  test('begins at a timestamp, and records that this was the reason', async () => {
+    const bench = await openBench('since', { partitions: 1 })
+    const at = Date.UTC(2026, 0, 31, 12)
+    const sent = [1, 2, 4].map((v, i) => ({
+      partition: 0,
+      value: JSON.stringify({ k: 'k', v }),
+      timestamp: String(at + i * 1_000),
+    }))
+    await produce(bench.topic, sent)
+    await drain(bench.job({ source: { startFrom: { timestamp: new Date(at + 500) } } }))
+    expect(await starts(bench)).toEqual(['0: 1 (timestamp)'])
+    expect(await bench.totals()).toEqual([{ k: 'k', n: 2, total: 6 }])
+    await drain(bench.job({ source: { startFrom: { timestamp: new Date(at) } } }))
+    expect(await bench.positions()).toEqual([3])
+    expect(await starts(bench)).toEqual(['0: 1 (timestamp)'])
+  })
+
   test('begins at explicit offsets, inclusive, and at earliest where none is named', async () => {
     const bench = await openBench('explicit', { partitions: 3 })
     await bench.produce(30)

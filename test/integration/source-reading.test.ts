@@ -248,6 +248,23 @@ describe('reading', () => {
     ])
   })
 
+  test('a start timestamp is the first record at or after it, and the end where there is none', async () => {
+    const topic = await createTopic('since', { partitions: 2 })
+    const at = Date.UTC(2026, 0, 31, 12)
+    await produce(
+      topic,
+      [0, 1_000, 2_000].map((ms, i) => ({ partition: 0, value: `${i}`, timestamp: String(at + ms) })),
+    )
+    const { source } = await openSource([topic])
+    const positions = await positionsAt(source, 0n)
+    const startsAt = (ms: number) => source.startOffsets(positions, { timestamp: new Date(at + ms) })
+    expect(await startsAt(-1)).toEqual([0n, 0n])
+    expect(await startsAt(1_000)).toEqual([1n, 0n])
+    expect(await startsAt(1_001)).toEqual([2n, 0n])
+    expect(await startsAt(2_001)).toEqual([3n, 0n])
+    expect(await source.startOffsets(positions, { timestamp: '2026-01-31T12:00:02Z' })).toEqual([2n, 0n])
+  })
+
   test('partitions that are added later are gained, and read from their beginning', async () => {
     const topic = await createTopic('growing', { partitions: 1 })
     const other = await createTopic('constant', { partitions: 2 })

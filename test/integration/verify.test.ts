@@ -2,7 +2,20 @@ import { describe, expect, test } from 'vitest'
 import type { VerifyReport } from '../../src/check/conclusion.ts'
 import { formatReport } from '../../src/check/report.ts'
 import { verifyJob } from '../../src/check/verify-job.ts'
-import { append, count, type Job, max, merge, min, sum, sumDecimal, tumbling } from '../../src/index.ts'
+import {
+  append,
+  avg,
+  count,
+  type Job,
+  max,
+  maxBy,
+  merge,
+  min,
+  sum,
+  sumDecimal,
+  sumDouble,
+  tumbling,
+} from '../../src/index.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
 import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
 import { createDialect, createSource } from '../../src/wire.ts'
@@ -28,7 +41,8 @@ const noon = Date.UTC(2026, 2, 29, 0, 30)
 /** A value of every type that a row can have, each in the columns that can hold it. */
 const typesTable = `
   CREATE TABLE totals (k varchar(10), hour timestamptz, n bigint, total numeric(14,3), least timestamptz, most double precision,
-    PRIMARY KEY (k, hour));
+    thirds double precision, mean_sum numeric(14,3), mean_count bigint,
+    last varchar(9), last_by integer, PRIMARY KEY (k, hour));
   CREATE TABLE kinds (i integer, big bigint, amount numeric(12,2), exact numeric, ratio real, wide double precision,
     yes boolean, at timestamptz, wall timestamp, day date, label varchar(20), code char(6), raw bytea, id uuid,
     nothing text, untouched text DEFAULT 'default', p integer, o bigint, t text, written timestamptz)`
@@ -36,6 +50,7 @@ const typesTable = `
 async function openTypes(): Promise<{ bench: Bench; job: Job }> {
   const bench = await openBench('verify', { tables: typesTable })
   const job = bench.job({
+    limits: { maxRecordsPerBatch: 50 },
     pipelines: (orders) => [
       orders
         .groupBy({ k: (o) => o.k, hour: tumbling('1 hour', (o) => noon + o.v * 60_000) })
@@ -44,6 +59,9 @@ async function openTypes(): Promise<{ bench: Bench; job: Job }> {
           total: sumDecimal((o) => o.v / 8, { scale: 3 }),
           least: min((o) => new Date(noon - o.v * 1_001)),
           most: max((o) => o.v / 3),
+          last: maxBy((o) => `v${o.v}`, { by: (o) => o.v % 7 }),
+          thirds: sumDouble((o) => o.v / 3),
+          mean: avg((o) => (o.v % 2 === 0 ? o.v / 8 : null), { scale: 3 }),
         })
         .into(merge({ table: 'totals' })),
       orders
@@ -88,9 +106,15 @@ describe('negative controls on real tables: one changed value is a violation', (
     'UPDATE totals SET total = total + 0.001 WHERE ctid = (SELECT min(ctid) FROM totals)',
     "UPDATE totals SET least = least - interval '1 millisecond' WHERE ctid = (SELECT min(ctid) FROM totals)",
     'UPDATE totals SET most = most + 1e-9 WHERE ctid = (SELECT min(ctid) FROM totals)',
+    'UPDATE totals SET thirds = thirds * 1.00000001 + 1e-8 WHERE ctid = (SELECT min(ctid) FROM totals)',
+    "UPDATE totals SET thirds = 'Infinity' WHERE ctid = (SELECT min(ctid) FROM totals)",
+    'UPDATE totals SET mean_sum = mean_sum + 0.001 WHERE ctid = (SELECT min(ctid) FROM totals)',
+    'UPDATE totals SET mean_count = mean_count + 1 WHERE ctid = (SELECT min(ctid) FROM totals)',
+    "UPDATE totals SET last = last || '0' WHERE ctid = (SELECT min(ctid) FROM totals)",
+    'UPDATE totals SET last_by = last_by - 1 WHERE ctid = (SELECT min(ctid) FROM totals)',
     "UPDATE totals SET hour = hour + interval '1 year' WHERE ctid = (SELECT min(ctid) FROM totals)",
     'DELETE FROM totals WHERE ctid = (SELECT min(ctid) FROM totals)',
-    `INSERT INTO totals SELECT 'zz', hour, n, total, least, most FROM totals LIMIT 1`,
+    `INSERT INTO totals SELECT 'zz', hour, n, total, least, most, thirds, mean_sum, mean_count, last, last_by FROM totals LIMIT 1`,
     `UPDATE kinds SET i = i + 1 WHERE ${first}`,
     `UPDATE kinds SET big = big + 1 WHERE ${first}`,
     `UPDATE kinds SET amount = amount + 0.01 WHERE ${first}`,

@@ -81,7 +81,11 @@ export const rules: ArchitectureRules = {
     // A row of append is made where the record is still at hand.
     executor: { may: [...ports, 'sink/append-row.ts'] },
     // The chain: its types name what a sink is, its words make decoders.
-    pipeline: { may: [...ports, 'decode/from-function.ts'], types: ['sink/sink.ts'], pure: true },
+    pipeline: {
+      may: [...ports, 'decode/from-function.ts', 'decode/from-schema.ts', 'decode/standard-schema.ts'],
+      types: ['sink/sink.ts'],
+      pure: true,
+    },
     sink: { may: ports },
     source: { may: core },
     'source/kafka': { may: [...ports, 'source/kafka/protocol'] },

@@ -1,21 +1,26 @@
 import {
   append,
+  avg,
   bytes,
   count,
   defineJob,
   from,
+  hopping,
   type Job,
   json,
   kafka,
   max,
+  maxBy,
   merge,
   min,
   type Pipeline,
   postgres,
   type RecordMeta,
+  type StandardSchema,
   string,
   sum,
   sumDecimal,
+  sumDouble,
   tumbling,
   write,
   writeResult,
@@ -73,6 +78,61 @@ describe('what compiles', () => {
     )
   })
 
+  test('avg is two columns of the row', () => {
+    const averages = orders
+      .groupBy({ item: (o) => o.item })
+      .aggregate({ price: avg((o) => o.amount, { scale: 2 }), weight: sumDouble((o) => o.amount) })
+    averages.into(
+      write(async (_trx, rows) => {
+        expectTypeOf(rows).toEqualTypeOf<
+          readonly {
+            readonly item: string
+            readonly price_sum: string
+            readonly price_count: number
+            readonly weight: number
+          }[]
+        >()
+      }),
+    )
+    averages.into(merge({ table: 't', columns: { price_sum: 'total' } }))
+    // @ts-expect-error it has no column of its own name
+    averages.into(merge({ table: 't', columns: { price: 'p' } }))
+  })
+
+  test('a hopping window is a Date in the row', () => {
+    orders
+      .groupBy({
+        item: (o) => o.item,
+        hour: hopping({ size: '1 hour', every: '5 minutes' }, (o) => o.at),
+        day: tumbling('1 day', (o) => o.at),
+      })
+      .aggregate({ n: count() })
+      .into(
+        write(async (_trx, rows) => {
+          expectTypeOf(rows).toEqualTypeOf<
+            readonly { readonly item: string; readonly hour: Date; readonly day: Date; readonly n: number }[]
+          >()
+        }),
+      )
+  })
+
+  test('maxBy is the value and what it was chosen by', () => {
+    orders
+      .groupBy({ item: (o) => o.item })
+      .aggregate({ last: maxBy((o) => o.note, { by: (o) => new Date(o.at) }) })
+      .into(
+        write(async (_trx, rows) => {
+          expectTypeOf(rows).toEqualTypeOf<
+            readonly {
+              readonly item: string
+              readonly last: string | null
+              readonly last_by: Date | null
+            }[]
+          >()
+        }),
+      )
+  })
+
   test('merge renames columns by field', () => {
     totals.into(merge({ table: 't', columns: { revenue: 'rev', minute: 'at' } }))
   })
@@ -123,6 +183,30 @@ describe('what compiles', () => {
         return meta.offset
       })
       .map((offset) => expectTypeOf(offset).toEqualTypeOf<bigint>())
+    // As libraries have it: more properties, and the input's type beside the output's.
+    const schema = {} as {
+      readonly parse: (value: unknown) => { cents: bigint }
+      readonly '~standard': {
+        readonly version: 1
+        readonly vendor: string
+        readonly validate: (
+          value: unknown,
+          options?: { readonly libraryOptions?: Record<string, unknown> },
+        ) =>
+          | { readonly value: { cents: bigint }; readonly issues?: undefined }
+          | {
+              readonly issues: readonly { readonly message: string; readonly path?: readonly PropertyKey[] }[]
+            }
+          | Promise<{ readonly value: { cents: bigint }; readonly issues?: undefined }>
+        readonly types?: { readonly input: { cents: string }; readonly output: { cents: bigint } } | undefined
+      }
+    }
+    source.decode(schema).map((value) => expectTypeOf(value).toEqualTypeOf<{ cents: bigint }>())
+    const callable = Object.assign((_: unknown) => 'something else', schema)
+    source.decode(callable).map((value) => expectTypeOf(value).toEqualTypeOf<{ cents: bigint }>())
+    // @ts-expect-error not a version that is known
+    source.decode({ '~standard': { ...schema['~standard'], version: 2 } })
+    source.decode({} as StandardSchema<string>).map((value) => expectTypeOf(value).toEqualTypeOf<string>())
   })
 })
 
@@ -156,6 +240,12 @@ describe('what does not compile', () => {
     tumbling('1 fortnight', (o: Order) => o.at)
     // @ts-expect-error a scale is needed
     sumDecimal((o: Order) => o.amount)
+    // @ts-expect-error there is no such field
+    grouped.aggregate({ price: avg((o) => o.price, { scale: 2 }) })
+    // @ts-expect-error text does not decide: its order depends on the collation
+    grouped.aggregate({ last: maxBy((o) => o.amount, { by: (o) => o.at }) })
+    // @ts-expect-error text is not summed as a double
+    grouped.aggregate({ weight: sumDouble((o) => o.item) })
     // @ts-expect-error functions are synchronous
     orders.filter(async () => true)
     // @ts-expect-error functions are synchronous
@@ -177,6 +267,26 @@ describe('what does not compile', () => {
       // @ts-expect-error the name is taken
       item: count(),
     })
+    orders.groupBy({ price_sum: (o) => o.item }).aggregate({
+      // @ts-expect-error the name of one of its columns is taken
+      price: avg((o) => o.amount, { scale: 2 }),
+    })
+    orders.groupBy({ price: (o) => o.item }).aggregate({ price: avg((o) => o.amount, { scale: 2 }) })
+  })
+
+  test('two hopping windows in one group', () => {
+    orders.groupBy({
+      // @ts-expect-error there is another one
+      hour: hopping({ size: '1 hour', every: '5 minutes' }, (o: Order) => o.at),
+      // @ts-expect-error there is another one
+      day: hopping({ size: '1 day', every: '1 hour' }, (o: Order) => o.at),
+    })
+    orders.groupBy({
+      // @ts-expect-error there is no such field
+      hour: hopping({ size: '1 hour', every: '5 minutes' }, (o) => o.time),
+    })
+    // @ts-expect-error functions are asked for one value
+    orders.groupBy({ items: (o) => [o.item] })
   })
 
   test('a sink that does not fit', () => {

@@ -1,8 +1,8 @@
-import type { MergeRule } from '../../aggregation/aggregate-function.ts'
 import { invariant, OncesinkError } from '../../errors.ts'
 import type { MergeWrite } from '../dialect.ts'
 import { columnTextOf } from './column-text.ts'
 import { quoteIdentifier } from './identifiers.ts'
+import { orderCheck, updatesOf } from './merge-updates.ts'
 import type { Session } from './session.ts'
 import { columnType, type ResolvedTable, type TableCatalog } from './table-catalog.ts'
 
@@ -24,7 +24,7 @@ export async function mergeRows(session: Session, tables: TableCatalog, write: M
   const sql = mergeStatement(table, write, columns)
   let sent = 0
   try {
-    for (const chunk of chunks(write, columns, lengths)) {
+    for (const chunk of chunks(table, write, columns, lengths)) {
       const { rowCount } = await session.query(sql, chunk.values, purpose)
       if (rowCount !== chunk.rows) throw rowsVanished(write.table, chunk.rows, rowCount)
       sent += chunk.rows
@@ -54,37 +54,26 @@ function mergeStatement(table: ResolvedTable, write: MergeWrite, columns: readon
   const arrays = types.map(({ name, hasArray }, i) => `$${i + 1}::${hasArray ? name : 'text'}[]`)
   const values = types.map(({ name, hasArray }, i) => (hasArray ? `v.c${i}` : `v.c${i}::${name}`))
   const names = columns.map((_, i) => `c${i}`).join(', ')
-  const updates = write.aggregates.map(({ column, rule }) => updateOf(quoteIdentifier(column), rule))
-  // Keys alone: a row that is there already must count as taken too.
-  if (updates.length === 0) updates.push(...write.keys.map(quoteIdentifier).map((key) => `${key} = t.${key}`))
   return `INSERT INTO ${table.qualifiedName} AS t (${columns.map(quoteIdentifier).join(', ')})
     SELECT ${values.join(', ')} FROM unnest(${arrays.join(', ')}) AS v(${names})
-    ON CONFLICT (${write.keys.map(quoteIdentifier).join(', ')}) DO UPDATE SET ${updates.join(', ')}`
-}
-
-function updateOf(column: string, rule: MergeRule): string {
-  switch (rule) {
-    case 'add':
-      return `${column} = coalesce(t.${column} + EXCLUDED.${column}, t.${column}, EXCLUDED.${column})`
-    case 'least':
-    case 'greatest':
-      // PostgreSQL's own LEAST and GREATEST ignore NULLs.
-      return `${column} = ${rule}(t.${column}, EXCLUDED.${column})`
-  }
+    ON CONFLICT (${write.keys.map(quoteIdentifier).join(', ')}) DO UPDATE SET ${updatesOf(table, write).join(', ')}`
 }
 
 /** The rows in order, cut at the limits and turned into one array per column. */
 function* chunks(
+  table: ResolvedTable,
   write: MergeWrite,
   columns: readonly string[],
   lengths: readonly (number | null)[],
 ): Generator<{ rows: number; values: (string | null)[][] }> {
+  const checks = columns.map((column) => orderCheck(table, write, column))
   let values: (string | null)[][] = columns.map(() => [])
   let rows = 0
   let characters = 0
   for (const [index, row] of write.rows.entries()) {
     invariant(row.length === columns.length, `a row for ${write.table} has ${row.length} values`)
     for (const [i, column] of columns.entries()) {
+      checks[i]?.(row[i])
       const text = columnTextOf(row[i], {
         table: write.table,
         column,

@@ -97,5 +97,6 @@ async function resolveStarts(
 
 function startReason(startFrom: StartFrom, topic: string, partition: number): StartReason {
   if (typeof startFrom === 'string') return startFrom
+  if ('timestamp' in startFrom) return 'timestamp'
   return startFrom.offsets[topic]?.[partition] === undefined ? 'earliest' : 'offset'
 }

@@ -1,3 +1,4 @@
+import { timestampMs } from '../../aggregation/timestamp.ts'
 import { OncesinkError } from '../../errors.ts'
 import { type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
 import { Backoff } from '../../runtime/backoff.ts'
@@ -6,7 +7,12 @@ import type { StartFrom, Watermarks } from '../source.ts'
 import { askLeaders, NoAnswer } from './ask-leaders.ts'
 import type { Brokers } from './brokers.ts'
 import type { ClusterView } from './cluster-view.ts'
-import { type ListedOffset, type LogBound, listOffsetsRequest } from './protocol/list-offsets.ts'
+import {
+  type AtTimestamp,
+  type ListedOffset,
+  type LogBound,
+  listOffsetsRequest,
+} from './protocol/list-offsets.ts'
 
 /** How long a leader change may keep a log's bounds from being known before that is an error. */
 const patienceMs = 5000
@@ -44,8 +50,14 @@ export class LogBounds {
     startFrom: StartFrom,
     isolation: 'read_committed' | 'read_uncommitted',
   ): Promise<bigint[]> {
-    if (startFrom === 'latest') {
-      return this.#list(partitions, isolation === 'read_committed' ? 'last-stable' : 'high')
+    const end = isolation === 'read_committed' ? 'last-stable' : 'high'
+    if (startFrom === 'latest') return this.#list(partitions, end)
+    if (typeof startFrom === 'object' && 'timestamp' in startFrom) {
+      // The end first: a record that comes between the two questions must not be before the start.
+      const ends = await this.#list(partitions, end)
+      const bound = { timestampMs: timestampMs(startFrom.timestamp), isolation }
+      const found = await this.#list(partitions, bound)
+      return found.map((offset, i) => (offset < 0n ? (ends[i] ?? 0n) : offset))
     }
     const named = startFrom === 'earliest' ? {} : startFrom.offsets
     const offsets = partitions.map(({ topic, partition }) => named[topic]?.[partition])
@@ -54,7 +66,7 @@ export class LogBounds {
     return offsets.map((offset) => offset ?? earliest.shift() ?? 0n)
   }
 
-  async #list(partitions: readonly TopicPartition[], bound: LogBound): Promise<bigint[]> {
+  async #list(partitions: readonly TopicPartition[], bound: LogBound | AtTimestamp): Promise<bigint[]> {
     const { clock, random } = this.#runtime
     const known = new Map<string, bigint>()
     const backoff = new Backoff({ initialMs: 50, maxMs: 1000 }, random)

@@ -1,4 +1,5 @@
 import type { KafkaConfig } from 'kafkajs'
+import { timestampMs } from '../../aggregation/timestamp.ts'
 import { OncesinkError } from '../../errors.ts'
 import type { SourcePlan } from '../../pipeline/plan.ts'
 import type { StartFrom } from '../source.ts'
@@ -12,7 +13,8 @@ export interface KafkaOptions {
   readonly topics: readonly string[]
   /**
    * Where a partition begins that has no position in SQL yet; never looked at afterwards.
-   * Explicit offsets are inclusive bigints; partitions not named begin at the earliest offset.
+   * Explicit offsets are inclusive bigints; partitions not named begin at the earliest offset. With a timestamp they
+   * begin at the first record that has it or a later one, or at the end if there is none.
    * @default 'earliest'
    */
   readonly startFrom?: StartFrom
@@ -118,8 +120,11 @@ function readStartFrom(read: OptionReader): StartFrom {
   const value = read.raw('startFrom')
   if (value === undefined) return 'earliest'
   if (value === 'earliest' || value === 'latest') return value
-  const cure = `must be 'earliest', 'latest' or { offsets: { topic: { partition: 0n } } }`
+  const cure = `must be 'earliest', 'latest', { offsets: { topic: { partition: 0n } } } or { timestamp: date }`
   const offsets = read.objectIn('startFrom', value, cure)
+  if (Object.hasOwn(offsets, 'timestamp') && Object.keys(offsets).length === 1) {
+    return Object.freeze({ timestamp: readTimestamp(read, offsets.timestamp) })
+  }
   const named = read.objectIn('startFrom.offsets', offsets.offsets, cure)
   if (Object.keys(offsets).length !== 1) throw read.invalid('startFrom', cure)
   const topics: Record<string, Readonly<Record<number, bigint>>> = {}
@@ -138,13 +143,26 @@ function readStartFrom(read: OptionReader): StartFrom {
   return Object.freeze({ offsets: Object.freeze(topics) })
 }
 
+/** As text: a Date could be changed later. */
+function readTimestamp(read: OptionReader, value: unknown): string {
+  const cure = 'must be a Date or an ISO 8601 string such as 2026-01-31T12:00:00Z, not before 1970'
+  if (!(value instanceof Date) && typeof value !== 'string') throw read.invalid('startFrom.timestamp', cure)
+  try {
+    const ms = timestampMs(value)
+    if (ms >= 0) return new Date(ms).toISOString()
+  } catch {
+    // What is wrong with it is what the cure below says.
+  }
+  throw read.invalid('startFrom.timestamp', cure)
+}
+
 function refuseContradictions(plan: KafkaSourcePlan): void {
   const refuse = (message: string) => {
     throw new OncesinkError('CONFIGURATION_INVALID', `kafka(): ${message}`)
   }
   const subscribed = new Set(plan.topics)
   if (subscribed.size !== plan.topics.length) refuse('topics names a topic twice; name each one once')
-  if (typeof plan.startFrom === 'object') {
+  if (typeof plan.startFrom === 'object' && 'offsets' in plan.startFrom) {
     for (const topic of Object.keys(plan.startFrom.offsets)) {
       if (!subscribed.has(topic))
         refuse(`startFrom.offsets names "${topic}", which is not in topics; add it there`)

@@ -1,11 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Aggregate } from '../../../src/aggregation/aggregate.ts'
+import { avg } from '../../../src/aggregation/avg.ts'
 import { count } from '../../../src/aggregation/count.ts'
 import { max, min } from '../../../src/aggregation/extreme.ts'
+import { maxBy, minBy } from '../../../src/aggregation/extreme-by.ts'
 import { sum } from '../../../src/aggregation/sum.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
-import type { ColumnValue } from '../../../src/model/values.ts'
+import { sumDouble } from '../../../src/aggregation/sum-double.ts'
+import type { ColumnValue, KeyValue } from '../../../src/model/values.ts'
 import { metaAt } from './meta.ts'
 
 /** State after adding `values` to zero. */
@@ -114,6 +117,63 @@ describe('sumDecimal', () => {
   })
 })
 
+describe('sumDouble', () => {
+  const aggregate = sumDouble((value: number) => value)
+
+  test('is a sum of doubles, near the exact one for any cutting', () => {
+    const eighths = fc.integer({ min: -(10 ** 9), max: 10 ** 9 }).map((n) => n / 8)
+    expectCutsDoNotShow(eighths, aggregate, (values) => values.reduce((a, b) => a + b, 0))
+    expect(aggregated(aggregate, [0.1, 0.2])).toBe(0.1 + 0.2)
+    expect(aggregated(aggregate, [])).toBe(0)
+  })
+
+  test.each([
+    [Number.NaN, /got NaN/],
+    [Number.POSITIVE_INFINITY, /got Infinity/],
+    [Number.NEGATIVE_INFINITY, /got -Infinity/],
+    [1n, /use sum for integers/],
+    ['1', /got the string "1"/],
+    [null, /got null/],
+  ])('%s is refused with the reason', (value, reason) => {
+    expect(() => aggregated(aggregate, [value as number])).toThrow(reason)
+  })
+
+  test('overflow is an error of the result', () => {
+    expect(() => aggregated(aggregate, [Number.MAX_VALUE, Number.MAX_VALUE])).toThrow(/larger than a double/)
+    const { fn } = aggregate
+    const infinite = fn.merge(-Number.MAX_VALUE, -Number.MAX_VALUE)
+    expect(() => fn.result(fn.merge(infinite, -(infinite as number)))).toThrow(/larger than a double/)
+  })
+})
+
+describe('avg', () => {
+  const partsOf = <T>(select: (value: T) => number | string | null | undefined) =>
+    Object.fromEntries(avg(select, { scale: 2 }).parts.map(({ suffix, fn }) => [suffix, { fn }]))
+  const parts = partsOf((value: number | null | undefined) => value)
+  const part = (suffix: string) => {
+    const found = parts[suffix]
+    if (!found) throw new Error(`avg has the part ${suffix}`)
+    return found
+  }
+
+  test('is the exact sum and the number of values in any cutting; null and undefined are no values', () => {
+    expect(Object.keys(parts)).toEqual(['_sum', '_count'])
+    const values = fc.option(fc.integer({ min: -(10 ** 9), max: 10 ** 9 }).map((cents) => cents / 100))
+    const known = (all: (number | null)[]) => all.flatMap((v) => v ?? [])
+    expectCutsDoNotShow(values, part('_count'), (all) => known(all).length)
+    expectCutsDoNotShow(values, part('_sum'), (all) =>
+      centsText(known(all).reduce((sum, v) => sum + BigInt(Math.round(v * 100)), 0n)),
+    )
+    expect(aggregated(part('_count'), [undefined, 0, null])).toBe(1)
+    expect(aggregated(part('_sum'), [undefined, null])).toBe('0.00')
+  })
+
+  test('refuses what sumDecimal refuses', () => {
+    expect(() => aggregated(part('_sum'), [1.234])).toThrow(/more than 2 digits/)
+    expect(() => avg(() => 1, {} as never)).toThrow(/an integer from 0 to 30/)
+  })
+})
+
 describe('min and max', () => {
   const doubles = fc.double({ noNaN: true, noDefaultInfinity: true })
   const values = fc.option(doubles.filter((value) => Number.isSafeInteger(value) || !Number.isInteger(value)))
@@ -211,6 +271,71 @@ describe('min and max', () => {
         [0],
       ),
     ).toThrow(reason)
+  })
+})
+
+describe('maxBy and minBy', () => {
+  type Item = readonly [value: KeyValue | null | undefined, by: number | null | undefined]
+  const partsOf = (factory: typeof maxBy | typeof minBy) =>
+    factory(([value]: Item) => value, { by: ([, by]: Item) => by }).parts.map(({ fn }) => ({ fn }))
+  const result = (factory: typeof maxBy | typeof minBy, items: readonly Item[]) =>
+    partsOf(factory).map((part) => aggregated(part, items))
+
+  test('keep the value of the largest or smallest by, and that by', () => {
+    const items: Item[] = [
+      ['b', 2],
+      ['z', null],
+      ['c', 3],
+      ['a', 1],
+    ]
+    expect(result(maxBy, items)).toEqual(['c', 3])
+    expect(result(minBy, items)).toEqual(['a', 1])
+    expect(result(maxBy, [['z', undefined]])).toEqual([null, null])
+    expect(result(maxBy, [[undefined, 5], ...items])).toEqual([null, 5])
+  })
+
+  test('of one by the largest value stays, null before everything, in any cutting', () => {
+    const items = fc.tuple(
+      fc.option(fc.constantFrom('a', 'B', 'ä', '\ufffd', '😀')),
+      fc.option(fc.constantFrom(0, -0, 1, -1)),
+    )
+    const best = (all: Item[], sign: 1 | -1) => {
+      const known = all.filter((item): item is [string | null, number] => item[1] !== null)
+      const by = known.length ? sign * Math.max(...known.map((item) => sign * item[1])) + 0 : null
+      const values = known.flatMap(([value, own]) => (value !== null && own === by ? [value] : []))
+      const value = values.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))).at(-1) ?? null
+      return [value, by]
+    }
+    for (const [factory, sign] of [[maxBy, 1] as const, [minBy, -1] as const]) {
+      for (const [i, part] of partsOf(factory).entries()) {
+        expectCutsDoNotShow(items, part, (all) => best(all, sign)[i] ?? null)
+      }
+    }
+  })
+
+  test.each<[unknown, unknown, RegExp]>([
+    ['a', 'b', /'by' of maxBy compares finite numbers.*collation/],
+    ['a', Number.NaN, /'by' of maxBy compares/],
+    [Number.NaN, 1, /chooses among .*got NaN/],
+    [new Date(Number.NaN), 1, /invalid Date/],
+    [{}, 1, /got an object/],
+    [Promise.resolve(1), 1, /synchronous/],
+  ])('%s by %s is refused with the reason', (value, by, reason) => {
+    expect(() => result(maxBy, [[value as string, by as number]])).toThrow(reason)
+  })
+
+  test('values of two types that meet are an error', () => {
+    expect(() =>
+      result(maxBy, [
+        ['1', 1],
+        [1, 1],
+      ]),
+    ).toThrow(/values of one type/)
+  })
+
+  test('without by is refused', () => {
+    expect(() => maxBy(() => 1, undefined as never)).toThrow(/maxBy needs \{ by/)
+    expect(() => minBy(() => 1, { by: 'at' } as never)).toThrow(/minBy needs \{ by/)
   })
 })
 

@@ -108,6 +108,7 @@ test('sums of doubles may differ in their last bits, and no further', () => {
   expect(differences('0.3')).toBe(0)
   expect(differences('0.300001')).toBe(1)
   expect(differences('NaN')).toBe(1)
+  expect(differences('Infinity')).toBe(1)
 })
 
 test('without a column that counts, lost and duplicated are unknown and not zero', () => {

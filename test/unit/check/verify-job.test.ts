@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { count } from '../../../src/aggregation/count.ts'
+import { hopping } from '../../../src/aggregation/hopping.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
 import { verifyJob } from '../../../src/check/verify-job.ts'
 import { json } from '../../../src/decode/json.ts'
@@ -110,6 +111,37 @@ test('a job whose tables say what its log says is ok, in every table and batch',
     { table: 'totals', rowsExpected: 2, rowsActual: 2, totals: [{ expected: '5' }, { expected: '16.5' }] },
     { table: 'copies', rowsExpected: 5, rowsActual: 5 },
   ])
+})
+
+test('with hopping windows every row is compared, but no column counts records', async () => {
+  const windowed = orders
+    .groupBy({ from: hopping({ size: '2 seconds', every: '1 second' }, (o) => o.amount * 1_000) })
+    .aggregate({ n: count() })
+    .into(merge({ table: 'windows' }))
+  const rows = [0, 1, 2, 3, 4, 5].map((second) => ({
+    from: new Date(second * 1_000).toISOString(),
+    n: second % 5 === 0 ? '1' : '2',
+  }))
+  const verified = (n: string) =>
+    verify(
+      {
+        tables: {
+          windows: {
+            columns: [
+              { name: 'from', type: 'timestamp with time zone' },
+              { name: 'n', type: 'bigint' },
+            ],
+            rows: [{ from: rows[0]?.from ?? '', n }, ...rows.slice(1)],
+          },
+        },
+      },
+      { job: fakeJob(windowed), fake: fakeLog(log) },
+    )
+  expect(await verified('1')).toMatchObject({
+    outcome: 'ok',
+    tables: [{ rowsExpected: 6, lost: null, totals: [{ expected: '10', actual: '10' }] }],
+  })
+  expect(await verified('2')).toMatchObject({ outcome: 'violation', tables: [{ duplicated: null }] })
 })
 
 test('nothing at or past the positions is read: records that follow do not count', async () => {

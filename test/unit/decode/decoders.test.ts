@@ -2,7 +2,13 @@ import { describe, expect, test } from 'vitest'
 import { bytes } from '../../../src/decode/bytes.ts'
 import type { Decoder } from '../../../src/decode/decoder.ts'
 import { decoderFromFunction } from '../../../src/decode/from-function.ts'
+import { decoderFromSchema } from '../../../src/decode/from-schema.ts'
 import { json } from '../../../src/decode/json.ts'
+import {
+  isStandardSchema,
+  type SchemaResult,
+  type StandardSchema,
+} from '../../../src/decode/standard-schema.ts'
 import { string } from '../../../src/decode/string.ts'
 import type { RecordMeta } from '../../../src/model/record-meta.ts'
 
@@ -77,5 +83,65 @@ describe('a decoding function', () => {
     const decoder = decoderFromFunction((value, { topic }) => [topic, value && Buffer.from(value).toString()])
     expect(decode(decoder, 'abc')).toEqual(['t', 'abc'])
     expect(decode(decoder, null)).toEqual(['t', null])
+  })
+})
+
+describe('a Standard Schema', () => {
+  const schemaOf = <T>(
+    validate: (value: unknown) => SchemaResult<T> | Promise<SchemaResult<T>>,
+  ): StandardSchema<T> => ({ '~standard': { version: 1, vendor: 'test', validate } })
+  const failing = (
+    ...issues: { message: string; path?: readonly (PropertyKey | { key: PropertyKey })[] }[]
+  ) => decoderFromSchema(schemaOf(() => ({ issues })))
+
+  test('is given the parsed JSON, and the job what the schema makes of it', () => {
+    const decoder = decoderFromSchema(schemaOf((value) => ({ value: { wrapped: value } })))
+    expect(decode(decoder, '{"n":[1,null]}')).toEqual({ wrapped: { n: [1, null] } })
+    expect(decoder.name).toBe('json, test schema')
+  })
+
+  test.each([
+    ['a cut text', '{"a":', /not JSON/],
+    ['a tombstone', null, /tombstone/],
+    ['invalid UTF-8', Buffer.from([0x22, 0xff, 0x22]), /not valid UTF-8/],
+  ])('does not see %s', (_, value, reason) => {
+    const decoder = decoderFromSchema(schemaOf((seen) => ({ value: seen })))
+    expect(() => decode(decoder, value)).toThrow(reason)
+  })
+
+  test.each<[string, Decoder<unknown>, string]>([
+    ['its path', failing({ message: 'required', path: ['a', 'b', 0, { key: 'c' }] }), 'a.b[0].c: required'],
+    ['nothing at the top', failing({ message: 'an object is needed' }), 'schema: an object is needed'],
+    ['one line', failing({ message: 'two\nlines', path: ['x\ny'] }), 'x\\u{a}y: two\\u{a}lines'],
+    [
+      'the first of many',
+      failing(...['a', 'b', 'c', 'd', 'e'].map((key) => ({ message: 'bad', path: [key] }))),
+      'a: bad; b: bad; c: bad; and 2 more',
+    ],
+    ['no issue at all', failing(), 'does not fit the schema'],
+  ])('whose issue is told with %s', (_, decoder, reason) => {
+    expect(() => decode(decoder, '{}')).toThrow(reason)
+  })
+
+  test('that validates asynchronously is refused, and its rejection is nobody else’s', () => {
+    const later = decoderFromSchema(schemaOf(() => Promise.reject(new Error('later'))))
+    expect(() => decode(later, '{}')).toThrow(/asynchronously, but functions of a job are synchronous/)
+  })
+
+  test('is an object or a function with version 1, and nothing else', () => {
+    const schema = schemaOf((value) => ({ value }))
+    expect(isStandardSchema(schema)).toBe(true)
+    expect(isStandardSchema(Object.assign(() => 1, schema))).toBe(true)
+    for (const other of [
+      null,
+      undefined,
+      1,
+      () => 1,
+      {},
+      { '~standard': null },
+      { '~standard': { version: 1 } },
+    ])
+      expect(isStandardSchema(other)).toBe(false)
+    expect(isStandardSchema({ '~standard': { ...schema['~standard'], version: 2 } })).toBe(false)
   })
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { count } from '../../../src/aggregation/count.ts'
+import { hopping } from '../../../src/aggregation/hopping.ts'
 import { sum } from '../../../src/aggregation/sum.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
 import { tumbling } from '../../../src/aggregation/tumbling.ts'
@@ -82,6 +83,33 @@ describe('a partition task', () => {
           ['__proto__', { keys: ['__proto__'], states: [1, 2] }],
         ]),
       },
+    ])
+  })
+
+  test('adds a record to every hopping window that holds it, beside the other keys', async () => {
+    const pipeline = orders
+      .groupBy({
+        item: (o) => o.item,
+        from: hopping({ size: '2 minutes', every: '1 minute' }, (o) => o.amount * 1_000),
+        late: (o) => o.amount > 100,
+      })
+      .aggregate({ n: count(), amount: sum((o) => o.amount) })
+      .into(merge({ table: 't' }))
+    const fetched = rangeOf(
+      jsonRecords([
+        { item: 'a', amount: 130 },
+        { item: 'a', amount: 179 },
+        { item: 'b', amount: 180 },
+        { item: 'a', amount: 60 },
+      ]),
+    )
+    expect(await groupsOf(pipeline, fetched)).toEqual([
+      ['a', new Date(120_000), true, 2, 309],
+      ['a', new Date(60_000), true, 2, 309],
+      ['b', new Date(180_000), true, 1, 180],
+      ['b', new Date(120_000), true, 1, 180],
+      ['a', new Date(60_000), false, 1, 60],
+      ['a', new Date(0), false, 1, 60],
     ])
   })
 
@@ -237,6 +265,44 @@ describe('a partition task', () => {
   test('a range without visible records gives empty partial results', async () => {
     const empty: FetchedRange = { ...rangeOf([]), records: 0, slices: [] }
     expect((await run(byItem, empty)).partials).toEqual([{ kind: 'groups', groups: new Map() }])
+  })
+})
+
+describe('a schema', () => {
+  /** A schema that is a function too, as those of some libraries are. */
+  const schema = Object.assign(() => 'not called', {
+    '~standard': {
+      version: 1 as const,
+      vendor: 'test',
+      validate: (value: unknown) => {
+        const { amount } = value as { amount: unknown }
+        return typeof amount === 'number'
+          ? { value: { cents: amount * 100 } }
+          : { issues: [{ message: 'is no number', path: ['amount'] }] }
+      },
+    },
+  })
+  const pipeline = from(source)
+    .decode(schema)
+    .map(({ cents }) => cents)
+    .into(write(nothing))
+
+  test('decides what the job gets', async () => {
+    expect(await rowsOf(pipeline, rangeOf(jsonRecords([{ amount: 2 }, { amount: 3 }])))).toEqual([200, 300])
+  })
+
+  test('that refuses a value fails its record, with path and message', async () => {
+    const fetched = rangeOf([
+      { offset: 0, value: '{"amount":2}' },
+      { offset: 1, value: '{"amount":"2"}' },
+    ])
+    await expect(run(pipeline, fetched)).rejects.toMatchObject({
+      code: 'JOB_FUNCTION_FAILED',
+      record: { topic: 'orders', partition: 0, offset: 1n },
+      message: expect.stringMatching(
+        /^decoder 'json, test schema' failed at orders\/0 offset 1: .*: amount: is no number/,
+      ),
+    })
   })
 })
 

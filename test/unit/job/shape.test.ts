@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { avg } from '../../../src/aggregation/avg.ts'
 import { count } from '../../../src/aggregation/count.ts'
 import { max, min } from '../../../src/aggregation/extreme.ts'
+import { minBy } from '../../../src/aggregation/extreme-by.ts'
+import { hopping } from '../../../src/aggregation/hopping.ts'
 import { sum } from '../../../src/aggregation/sum.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
 import { tumbling } from '../../../src/aggregation/tumbling.ts'
@@ -101,6 +104,14 @@ describe('the shape', () => {
       "key 'minute' was windowMs 60000 and is windowMs 3600000",
     ],
     [
+      'a hopping window',
+      orders
+        .groupBy({ ...keys, minute: hopping({ size: '1 minute', every: '5 seconds' }, (o: Order) => o.at) })
+        .aggregate(aggregates)
+        .into(merge({ table: 't' })),
+      "key 'minute' was windowMs 60000 and is windowMs 60000, everyMs 5000",
+    ],
+    [
       'no window',
       orders
         .groupBy({ ...keys, minute: (o) => o.at })
@@ -130,6 +141,33 @@ describe('the shape', () => {
   test.each(changed)('changes with %s, and the difference is told', (_, pipeline, difference) => {
     expect(shape(pipeline)).not.toBe(shape(base))
     expect(describeShapeChange(shape(base), shape(pipeline))).toContain(difference)
+  })
+
+  test('avg is a decimal sum and a count of values, each with its column', () => {
+    const averaged = orders
+      .groupBy({ item: keys.item })
+      .aggregate({ price: avg((o) => o.amount, { scale: 2 }) })
+      .into(merge({ table: 't', columns: { price_sum: 'total' } }))
+    expect(shape(averaged)).toContain(
+      '"aggregates":[{"column":"price_count","kind":"countValues"},' +
+        '{"column":"total","kind":"sumDecimal","scale":2}]',
+    )
+  })
+
+  test('minBy names the column that decides', () => {
+    const cheapest = minBy((o: Order) => o.item, { by: (o: Order) => o.amount })
+    const chosen = (columns: object) =>
+      shape(
+        orders
+          .groupBy({ item: keys.item })
+          .aggregate({ a: cheapest, b: cheapest })
+          .into(merge({ table: 't', columns })),
+      )
+    expect(chosen({ b_by: 'price' })).toContain(
+      '"aggregates":[{"column":"a","kind":"minBy","by":"a_by"},{"column":"a_by","kind":"minBy.by"},' +
+        '{"column":"b","kind":"minBy","by":"price"},{"column":"price","kind":"minBy.by"}]',
+    )
+    expect(chosen({ a_by: 'b_by', b_by: 'a_by' })).not.toBe(chosen({}))
   })
 
   test('min is not max', () => {

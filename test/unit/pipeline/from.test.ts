@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { avg } from '../../../src/aggregation/avg.ts'
 import { count } from '../../../src/aggregation/count.ts'
+import { maxBy } from '../../../src/aggregation/extreme-by.ts'
+import { hopping } from '../../../src/aggregation/hopping.ts'
 import { tumbling } from '../../../src/aggregation/tumbling.ts'
 import { json } from '../../../src/decode/json.ts'
 import { from } from '../../../src/pipeline/from.ts'
@@ -34,6 +37,43 @@ describe('the chain', () => {
     })
     expect(plan.sink).toEqual({ kind: 'merge', table: 'orders_by_item', columns: { orders: 'n' } })
     expect(plan.root.source).toBe(source)
+  })
+
+  test('avg is two aggregates in the plan, and its columns are renamed one by one', () => {
+    const { plan } = orders
+      .groupBy({ item: (o) => o.item })
+      .aggregate({ n: count(), price: avg((o) => o.amount, { scale: 2 }) })
+      .into(merge({ table: 't', columns: { price_count: 'prices' } }))
+    expect(plan.terminal).toMatchObject({
+      aggregates: [
+        { name: 'n', fn: { kind: 'count' } },
+        { name: 'price_sum', fn: { kind: 'sumDecimal', scale: 2, mergeRule: 'add' } },
+        { name: 'price_count', fn: { kind: 'countValues', mergeRule: 'add' } },
+      ],
+    })
+  })
+
+  test('maxBy is two aggregates in the plan, of which the second decides', () => {
+    const { plan } = orders
+      .groupBy({ item: (o) => o.item })
+      .aggregate({ price: maxBy((o) => o.amount, { by: (o) => new Date(o.at) }) })
+      .into(merge({ table: 't' }))
+    expect(plan.terminal).toMatchObject({
+      aggregates: [
+        { name: 'price', by: 'price_by', fn: { kind: 'maxBy', mergeRule: 'greatest' } },
+        { name: 'price_by', fn: { kind: 'maxBy.by', mergeRule: 'greatest' } },
+      ],
+    })
+  })
+
+  test('a hopping window is a key with its length and its distance', () => {
+    const { plan } = orders
+      .groupBy({ from: hopping({ size: '1 hour', every: '5 minutes' }, (o) => o.at) })
+      .aggregate({ n: count() })
+      .into(merge({ table: 't' }))
+    expect(plan.terminal).toMatchObject({
+      keys: [{ name: 'from', windowMs: 3_600_000, everyMs: 300_000 }],
+    })
   })
 
   test('a link that two pipelines begin with is not changed by either', () => {
@@ -71,6 +111,11 @@ describe('what the types would refuse is refused when it is called', () => {
   test.each<[string, () => unknown, RegExp]>([
     ['no source', () => from(undefined as never), /from needs a source/],
     ['no decoder', () => from(source).decode({} as never), /decode needs a decoder/],
+    [
+      'a schema of another version',
+      () => from(source).decode({ '~standard': { version: 2 } } as never),
+      /decode needs/,
+    ],
     ['a filter that is no function', () => plain.filter?.(true), /filter needs a function/],
     ['a key that is no function', () => plain.groupBy?.({ item: 'item' }), /groupBy 'item' needs a function/],
     ['no key', () => plain.groupBy?.({}), /groupBy needs at least one/],
@@ -86,6 +131,14 @@ describe('what the types would refuse is refused when it is called', () => {
       /cannot use the name '__proto__'/,
     ],
     [
+      'two hopping windows',
+      () => {
+        const window = hopping({ size: '1 hour', every: '5 minutes' }, (o: Order) => o.at)
+        return plain.groupBy?.({ a: window, item: (o: Order) => o.item, b: window })
+      },
+      /one hopping window at most, but 'a' and 'b' are such keys/,
+    ],
+    [
       'an aggregate that is none',
       () => grouped?.aggregate?.({ n: count }),
       /aggregate 'n' needs an aggregate/,
@@ -94,6 +147,16 @@ describe('what the types would refuse is refused when it is called', () => {
       'an aggregate named like a key',
       () => grouped?.aggregate?.({ item: count() }),
       /'item' has the name of a group key/,
+    ],
+    [
+      'an avg whose column is a key',
+      () => plain.groupBy?.({ x_sum: () => 1 }).aggregate?.({ x: avg((o: Order) => o.amount, { scale: 2 }) }),
+      /'x_sum' has the name of a group key/,
+    ],
+    [
+      'two aggregates of one column',
+      () => grouped?.aggregate?.({ x_count: count(), x: avg((o: Order) => o.amount, { scale: 2 }) }),
+      /two aggregates have the column 'x_count'/,
     ],
     [
       'merge of values',

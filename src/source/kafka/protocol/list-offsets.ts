@@ -11,6 +11,13 @@ export const listOffsetsApi: Api = { key: 2, version: 5, name: 'ListOffsets' }
  */
 export type LogBound = 'start' | 'high' | 'last-stable'
 
+/** Asks for the first offset with this timestamp or a later one: -1 when there is none that the isolation shows. */
+export interface AtTimestamp {
+  /** Milliseconds since 1970, not negative. */
+  readonly timestampMs: number
+  readonly isolation: 'read_committed' | 'read_uncommitted'
+}
+
 export interface ListedOffset extends TopicPartition {
   readonly errorCode: number
   readonly offset: bigint
@@ -20,11 +27,14 @@ const timestamps = { start: -2, high: -1, 'last-stable': -1 }
 
 export function listOffsetsRequest(
   partitions: readonly TopicPartition[],
-  bound: LogBound,
+  bound: LogBound | AtTimestamp,
 ): WireRequest<ListedOffset[]> {
-  const body = new WireWriter().int32(-1).int8(bound === 'last-stable' ? 1 : 0)
+  const symbolic = typeof bound === 'string'
+  const committed = symbolic ? bound === 'last-stable' : bound.isolation === 'read_committed'
+  const timestamp = symbolic ? timestamps[bound] : bound.timestampMs
+  const body = new WireWriter().int32(-1).int8(committed ? 1 : 0)
   writeByTopic(body, partitions, ({ partition }) => {
-    body.int32(partition).int32(-1).int64(timestamps[bound])
+    body.int32(partition).int32(-1).int64(timestamp)
   })
   return wireRequest(listOffsetsApi, body, decode)
 }

@@ -50,7 +50,29 @@ describe('kafka()', () => {
       expect(Object.isFrozen(part)).toBe(true)
   })
 
+  test('a start timestamp is kept as text, whatever becomes of the Date', () => {
+    const timestamp = new Date('2026-01-31T12:00:00.250Z')
+    const { startFrom } = kafka({ ...least, startFrom: { timestamp } })
+    timestamp.setTime(0)
+    expect(startFrom).toEqual({ timestamp: '2026-01-31T12:00:00.250Z' })
+    expect(kafka({ ...least, startFrom: { timestamp: '2026-01-31T13:00:00+01:00' } }).startFrom).toEqual({
+      timestamp: '2026-01-31T12:00:00.000Z',
+    })
+  })
+
   test.each<[string, unknown, RegExp]>([
+    ...['soon', '2026-01-31T12:00:00', '1969-12-31T23:59:59Z', 5, new Date(Number.NaN), undefined].map(
+      (timestamp): [string, unknown, RegExp] => [
+        `the start timestamp ${String(timestamp)}`,
+        { ...least, startFrom: { timestamp } },
+        /startFrom.timestamp must be a Date or an ISO 8601 string/,
+      ],
+    ),
+    [
+      'a start with a timestamp and offsets',
+      { ...least, startFrom: { timestamp: new Date(), offsets: {} } },
+      /option startFrom must be/,
+    ],
     ['nothing', undefined, /its argument must be an object/],
     ['no brokers', { topics: ['t'] }, /option brokers must be a non-empty array; it is missing/],
     ['empty brokers', { ...least, brokers: [] }, /option brokers must be a non-empty array/],
@@ -73,7 +95,7 @@ describe('kafka()', () => {
     [
       'an unknown start',
       { ...least, startFrom: 'newest' },
-      /option startFrom must be 'earliest', 'latest' or .*"newest"/,
+      /option startFrom must be 'earliest', 'latest', .* or \{ timestamp.*"newest"/,
     ],
     [
       'a start with more than offsets',
