@@ -36,7 +36,7 @@ export async function writeMissingStarts(
 
 /**
  * While nothing was committed (seq 0) an `earliest` start that the log has left behind is resolved again and recorded,
- * with a warning that names the records: earliest means whatever the log has when reading begins. A `latest` or explicit
+ * with a warning that names the records: earliest means whatever the log has when reading begins. A `latest`, timestamp or explicit
  * start names the first record that the job must count, so what is missing after it is a loss, and stops the job.
  */
 export async function renewExpiredStarts(
