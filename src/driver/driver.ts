@@ -1,7 +1,6 @@
 import { asError } from '../errors.ts'
 import type { BatchPlan, PartitionResult } from '../executor/executor.ts'
 import type { Job } from '../job/job.ts'
-import type { OffsetRange } from '../model/offset-range.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import { Backoff } from '../runtime/backoff.ts'
 import { linkedAbort } from '../runtime/linked-abort.ts'
@@ -58,10 +57,10 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
   let inFlight: Promise<BatchEnd> | null = null
   let lastCommitAt = deps.runtime.clock.monotonicMs()
   let lastCheckAt = lastCommitAt
-  const progressed = (ranges: readonly OffsetRange[]) => {
+  const progressed = () => {
     lastCommitAt = deps.runtime.clock.monotonicMs()
     backoff.reset()
-    return planner.committed(ranges)
+    return planner.committed(deps.ownership.claims())
   }
   enter('running')
   options.onRunning()
@@ -70,7 +69,7 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
     // Plan, fetch and aggregate the next batch while the previous one commits.
     await pace(stop)
     const abandon = linkedAbort(stop)
-    const plan = planner.next(deps.runtime.clock.monotonicMs())
+    const plan = planner.next(deps.runtime.clock.monotonicMs(), deps.ownership.claims())
     const computing = compute(deps, plan, abandon.signal).finally(abandon.unlink)
     const ended: BatchEnd | null = await inFlight
     inFlight = null
@@ -83,13 +82,12 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
       decide(deps, planner, ended)
       await deps.runtime.clock.sleep(backoff.nextMs(), stop)
       if (!(await recover(deps, stop))) return enter('stopped')
-      const afterAll = settleUnknown(deps, planner, ended)
-      if (afterAll.length > 0) progressed(afterAll)
+      if (settleUnknown(deps, planner, ended)) progressed()
       enter('running')
       continue
     }
     if (ended) {
-      const unbounded = progressed(ended.results.map((result) => result.range))
+      const unbounded = progressed()
       await housekeeping.tidy()
       // There is nothing to wait for at the end of a run, or within bounds that no longer hold.
       if (unbounded || (until && deps.ownership.hasReached(until))) abandon.abort()

@@ -1,6 +1,6 @@
 import { type ErrorCode, invariant, OncesinkError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
-import { formatRange, type OffsetRange } from '../model/offset-range.ts'
+import { formatRange } from '../model/offset-range.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
 import type { BatchEnd } from './batch-in-flight.ts'
 import type { Ownership } from './ownership.ts'
@@ -40,11 +40,11 @@ export function decide(deps: FailureDeps, planner: Planner, ended: BatchEnd): vo
   if (!(failure.error instanceof OncesinkError)) throw failure.error
   const { code } = failure.error
   if (code === 'ROWS_REJECTED') {
-    if (!planner.rejected(ended.results, deps.ownership.claims())) throw alone(ended, failure.error)
+    if (!planner.rejected(ended.results)) throw alone(ended, failure.error)
     return
   }
   if (!isPassing(failure.error)) throw failure.error
-  const rounds = planner.failed(ended.results, deps.ownership.claims(), code)
+  const rounds = planner.failed(ended.results, code)
   if (rounds >= (roundsBeforeGivingUp[code] ?? Number.POSITIVE_INFINITY)) throw stuck(ended, failure.error)
 }
 
@@ -54,7 +54,7 @@ export function decide(deps: FailureDeps, planner: Planner, ended: BatchEnd): vo
  * for without end: they say nothing about the record.
  */
 const roundsBeforeGivingUp: Partial<Record<ErrorCode, number>> = {
-  STATEMENT_TIMEOUT: 1,
+  STATEMENT_TIMEOUT: 2,
   DATABASE_UNAVAILABLE: 4,
 }
 
@@ -94,17 +94,17 @@ function ofRecord(ended: BatchEnd, error: OncesinkError, code: ErrorCode, what: 
 /**
  * After a claim the positions tell whether a COMMIT without an answer had arrived. If it had, the batch is announced
  * like any other.
- * @returns the ranges that have committed after all
+ * @returns whether anything of it has committed after all
  */
-export function settleUnknown(deps: FailureDeps, planner: Planner, ended: BatchEnd): OffsetRange[] {
+export function settleUnknown(deps: FailureDeps, planner: Planner, ended: BatchEnd): boolean {
   const unknown = ended.failures.filter(({ kind }) => kind === 'unknown').map(({ range }) => range)
-  if (unknown.length === 0) return []
+  if (unknown.length === 0) return false
   const committed = unknown.filter((range) => deps.ownership.claimOf(range)?.nextOffset === range.until)
   deps.events.emit('outcomeSettled', {
     batchId: ended.batchId,
     committed: committed.length === unknown.length,
   })
   if (committed.length > 0) ended.announce(committed)
-  else planner.failed(ended.results, deps.ownership.claims(), 'COMMIT_OUTCOME_UNKNOWN')
-  return committed
+  else planner.failed(ended.results, 'COMMIT_OUTCOME_UNKNOWN')
+  return committed.length > 0
 }

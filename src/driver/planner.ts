@@ -1,6 +1,5 @@
 import type { BatchPlan, PartitionResult } from '../executor/executor.ts'
 import type { Claim } from '../model/claim.ts'
-import type { OffsetRange } from '../model/offset-range.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 
 /** How long a batch waits for its first record before the driver looks around again, in milliseconds. */
@@ -21,8 +20,6 @@ interface Suspects {
   readonly limit: number
   /** Ends of the ranges that failed and have not committed since. */
   readonly until: Map<string, bigint>
-  /** Positions of all partitions when the batch failed: those without a suspect range wait there. */
-  readonly held: ReadonlyMap<string, bigint>
 }
 
 /**
@@ -43,14 +40,16 @@ export class Planner {
     this.#options = options
   }
 
-  /** @param nowMs monotonic time in milliseconds */
-  next(nowMs: number): BatchPlan {
+  /**
+   * @param nowMs monotonic time in milliseconds
+   * @param owned what this process owns, with the positions that it knows
+   */
+  next(nowMs: number, owned: readonly Claim[]): BatchPlan {
     this.#emptyRangesDueAt ??= nowMs + EMPTY_RANGES_EVERY_MS
     const emptyRangesDue = nowMs >= this.#emptyRangesDueAt
     if (emptyRangesDue) this.#emptyRangesDueAt = nowMs + EMPTY_RANGES_EVERY_MS
-    const bounds = this.#suspects
-      ? new Map([...this.#suspects.held, ...this.#suspects.until])
-      : this.#options.until
+    this.#clear(owned)
+    const bounds = this.#suspects ? boundsOf(this.#suspects, owned) : this.#options.until
     return {
       maxRecords: this.#suspects?.limit ?? this.#options.maxRecordsPerBatch,
       maxWaitMs: MAX_WAIT_MS,
@@ -60,13 +59,25 @@ export class Planner {
     }
   }
 
-  /** @returns whether that was the last of the suspected ranges, which lifts the bounds that were planned with */
-  committed(ranges: readonly OffsetRange[]): boolean {
+  /**
+   * @param owned what this process owns, after the commit
+   * @returns whether that was the last of the suspected ranges, which lifts the bounds that were planned with
+   */
+  committed(owned: readonly Claim[]): boolean {
     this.#failures = null
+    return this.#clear(owned)
+  }
+
+  /**
+   * Clears of suspicion what lies behind the positions, however it got there (a commit, a COMMIT without an answer, a
+   * start that was resolved again), and what is no longer owned.
+   * @returns whether nothing is suspected any more that was before
+   */
+  #clear(owned: readonly Claim[]): boolean {
     if (!this.#suspects) return false
-    for (const range of ranges) {
-      const until = this.#suspects.until.get(topicPartitionKey(range))
-      if (until !== undefined && range.until >= until) this.#suspects.until.delete(topicPartitionKey(range))
+    const positions = new Map(owned.map((claim) => [topicPartitionKey(claim), claim.nextOffset]))
+    for (const [key, until] of this.#suspects.until) {
+      if ((positions.get(key) ?? until) >= until) this.#suspects.until.delete(key)
     }
     if (this.#suspects.until.size > 0) return false
     this.#suspects = null
@@ -77,7 +88,7 @@ export class Planner {
    * A batch was rejected by the database: it is run again in halves.
    * @returns false when it holds one record or none, so that nothing is left to halve
    */
-  rejected(results: readonly PartitionResult[], owned: readonly Claim[]): boolean {
+  rejected(results: readonly PartitionResult[]): boolean {
     const records = results.reduce((sum, result) => sum + result.records, 0)
     if (records <= 1) return false
     const until = this.#suspects?.until ?? new Map<string, bigint>()
@@ -85,8 +96,7 @@ export class Planner {
       const key = topicPartitionKey(range)
       if (!until.has(key)) until.set(key, range.until)
     }
-    const held = new Map(owned.map((claim) => [topicPartitionKey(claim), claim.nextOffset]))
-    this.#suspects = { limit: Math.max(1, Math.floor(records / 2)), until, held }
+    this.#suspects = { limit: Math.max(1, Math.floor(records / 2)), until }
     return true
   }
 
@@ -96,13 +106,23 @@ export class Planner {
    * @returns how many rounds of identical failures a batch of a single record has behind it; 0 while there is
    *   something to halve
    */
-  failed(results: readonly PartitionResult[], owned: readonly Claim[], code: string): number {
+  failed(results: readonly PartitionResult[], code: string): number {
     if (this.#failures?.code !== code) this.#failures = { code, count: 0, roundsAlone: 0 }
     this.#failures.count += 1
     if (this.#failures.count >= FAILURES_BEFORE_HALVING) {
       this.#failures.count = 0
-      if (!this.rejected(results, owned)) this.#failures.roundsAlone += 1
+      if (!this.rejected(results)) this.#failures.roundsAlone += 1
     }
     return this.#failures.roundsAlone
   }
+}
+
+/** Suspects end where they failed; partitions without a suspect range wait where they are. */
+function boundsOf(suspects: Suspects, owned: readonly Claim[]): Map<string, bigint> {
+  return new Map(
+    owned.map((claim) => {
+      const key = topicPartitionKey(claim)
+      return [key, suspects.until.get(key) ?? claim.nextOffset]
+    }),
+  )
 }

@@ -42,7 +42,12 @@ const commitPurpose = { scope: 'sink', doing: 'commit' } as const
  */
 function isDefinite(error: unknown): boolean {
   const server = asServerError(error)
-  return (
-    server !== null && server.severity === 'ERROR' && server.code !== '40003' && !server.code.startsWith('08')
-  )
+  if (server === null || server.code === '40003' || server.code.startsWith('08')) return false
+  return server.severity === 'ERROR' || neverFatal.has(server.code.slice(0, 2))
 }
+
+/**
+ * Classes that are never FATAL or PANIC: data, constraints, serialization, names, and what PL/pgSQL raises. A server
+ * whose messages are translated also translates the word ERROR, and pg hands out no other.
+ */
+const neverFatal: ReadonlySet<string> = new Set(['22', '23', '40', '42', 'P0'])

@@ -21,7 +21,10 @@ export interface PostgresOptions {
   readonly schema?: string | undefined
   /** How long one statement may run, in milliseconds, from 100. @default 60000 */
   readonly statementTimeoutMs?: number | undefined
-  /** How long one statement may wait for a lock, in milliseconds, from 10. @default 10000 */
+  /**
+   * How long a statement may wait for a lock, in milliseconds; below `statementTimeoutMs`. Default 10,000, or half of
+   * `statementTimeoutMs` if that is less.
+   */
   readonly lockTimeoutMs?: number | undefined
   /** How long the server lets a transaction stand idle, in milliseconds, from 100. @default 60000 */
   readonly idleInTransactionTimeoutMs?: number | undefined
@@ -83,12 +86,25 @@ export function postgres(options: PostgresOptions): PostgresPlan {
       throw invalid(`postgres: unknown option '${name}'; the options are ${Object.keys(known).join(', ')}`)
     }
   }
+  const statementTimeoutMs = milliseconds(options, 'statementTimeoutMs', 60_000, 100)
+  // A wait for a lock must end as such: as a statement that runs too long it would be blamed on its record.
+  const lockTimeoutMs = milliseconds(
+    options,
+    'lockTimeoutMs',
+    Math.min(10_000, Math.floor(statementTimeoutMs / 2)),
+    10,
+  )
+  if (lockTimeoutMs >= statementTimeoutMs) {
+    throw invalid(
+      `postgres: lockTimeoutMs (${lockTimeoutMs}) must be below statementTimeoutMs (${statementTimeoutMs}): lower the one, or raise the other`,
+    )
+  }
   return Object.freeze({
     engine: 'postgres',
     target: resolveTarget(options),
     schema: resolveSchema(options.schema),
-    statementTimeoutMs: milliseconds(options, 'statementTimeoutMs', 60_000, 100),
-    lockTimeoutMs: milliseconds(options, 'lockTimeoutMs', 10_000, 10),
+    statementTimeoutMs,
+    lockTimeoutMs,
     idleInTransactionTimeoutMs: milliseconds(options, 'idleInTransactionTimeoutMs', 60_000, 100),
     connectTimeoutMs: milliseconds(options, 'connectTimeoutMs', 5_000, 10),
   })

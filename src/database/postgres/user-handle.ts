@@ -20,9 +20,12 @@ export async function runUserCode(session: Session, work: (trx: Knex) => Promise
     failure = error ?? new Error(`the function threw ${String(error)}`)
   }
   await statements.close()
+  // A session that is over may leave statements unsettled: that is not the function's fault.
+  if (session.broken && statements.poison?.code !== 'DATABASE_UNAVAILABLE') {
+    throw session.classify(failure, { scope: 'sink', doing: "run the job's function" })
+  }
   // The statement's own failure says more than what the function made of it.
   if (statements.poison) throw statements.poison
-  if (session.broken) throw session.classify(failure, { scope: 'sink', doing: "run the job's function" })
   if (failure !== undefined) {
     const reason = failure instanceof Error ? failure.message : String(failure)
     throw new OncesinkError(

@@ -66,7 +66,7 @@ export class Claimer {
    * owner. Epochs do not tell: a database that has lost acknowledged transactions hands them out again.
    */
   claimAgain(partitions: readonly TopicPartition[]): Promise<ClaimResult> {
-    return this.#claim(partitions, [], (row) => this.#isOwn(row))
+    return this.#claim(partitions, [], (row) => this.#isOwn(row), true)
   }
 
   /**
@@ -82,6 +82,7 @@ export class Claimer {
     partitions: readonly TopicPartition[],
     held: readonly TopicPartition[],
     mayClaim: (row: PositionRow) => boolean,
+    lookFirst = false,
   ): Promise<ClaimResult> {
     const { session, source, events } = this.#deps
     const described = await source.describe()
@@ -89,6 +90,12 @@ export class Claimer {
     const sinkTables = await qualified(connection, this.#deps.identity.sinkTables)
     const trx = await connection.begin('claim')
     try {
+      // Who has been replaced must find out before it waits for locks: it would end its successor's sessions.
+      const replaced = lookFirst ? await this.#replacedAmong(trx, partitions) : []
+      if (replaced.length > 0) {
+        await trx.rollback()
+        return { claims: [], lost: replaced }
+      }
       const claimId = session.runtime.random.uuid()
       const result = await endingBlockers(session, connection, events, async () => {
         await confirmIdentity(trx, {
@@ -149,6 +156,13 @@ export class Claimer {
       claims: claimed.map((row) => ({ ...row, claimId })),
       lost: locked.filter((row) => !mayClaim(row)),
     }
+  }
+
+  /** Those of `partitions` that somebody else has claimed, read without waiting for locks. */
+  async #replacedAmong(trx: Transaction, partitions: readonly TopicPartition[]): Promise<LostPartition[]> {
+    const keys = new Set(partitions.map(topicPartitionKey))
+    const rows = await trx.readPositions(this.#deps.session.job)
+    return rows.filter((row) => keys.has(topicPartitionKey(row)) && !this.#isOwn(row))
   }
 
   /** Those of `held` that somebody else has claimed; their rows stay locked, so that nobody can while we claim. */

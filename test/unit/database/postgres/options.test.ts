@@ -80,6 +80,10 @@ describe('postgres(...)', () => {
     ['schema must be the name', { connectionString: url, schema: 'a\0' }],
     ['longer than 63 bytes', { connectionString: url, schema: 'é'.repeat(32) }],
     ['statementTimeoutMs must be', { connectionString: url, statementTimeoutMs: 99 }],
+    [
+      'must be below statementTimeoutMs',
+      { connectionString: url, lockTimeoutMs: 500, statementTimeoutMs: 500 },
+    ],
     ['lockTimeoutMs must be', { connectionString: url, lockTimeoutMs: 0 }],
     ['lockTimeoutMs must be', { connectionString: url, lockTimeoutMs: 10.5 }],
     ['idleInTransactionTimeoutMs must be', { connectionString: url, idleInTransactionTimeoutMs: 2 ** 31 }],
