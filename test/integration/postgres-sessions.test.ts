@@ -180,7 +180,7 @@ describe('connecting', () => {
         application_name: expect.stringMatching(/^oncesink:[0-9a-f]{12}:\?n\?code owner with a name/),
       })
       expect(await shown('statement_timeout')).toEqual({ statement_timeout: '1234ms' })
-      expect(await shown('lock_timeout')).toEqual({ lock_timeout: '10s' })
+      expect(await shown('lock_timeout')).toEqual({ lock_timeout: '617ms' })
       expect(await shown('idle_in_transaction_session_timeout')).toEqual({
         idle_in_transaction_session_timeout: '1min',
       })

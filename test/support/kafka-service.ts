@@ -34,7 +34,9 @@ export async function createTopic(stem: string, options: TopicOptions = {}): Pro
   const topic = uniqueName(stem)
   const { partitions = 1, config = {}, brokers = kafkaService().brokers } = options
   const { admin } = await clients(brokers)
-  const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
+  // Tests write records with timestamps of any year: retention takes only what a test has asked it to take.
+  const effective = { 'retention.ms': '-1', ...config }
+  const configEntries = Object.entries(effective).map(([name, value]) => ({ name, value }))
   await admin.createTopics({
     waitForLeaders: true,
     topics: [{ topic, numPartitions: partitions, configEntries }],
