@@ -25,9 +25,25 @@ export {
   OncesinkError,
   type RecordCoordinates,
 } from './errors.ts'
+export {
+  binary,
+  boolean,
+  type DecimalOptions,
+  decimal,
+  document,
+  double,
+  type FieldOptions,
+  integer,
+  optional,
+  type TextOptions,
+  text,
+  timestamp,
+} from './fields/builders.ts'
+export type { Field, FieldKind, ValueOf } from './fields/field.ts'
 export { defineJob, type JobOptions } from './job/define-job.ts'
 export type { DatabasePlan, Job, JobLimits } from './job/job.ts'
 export { type RunningJob, type StartOptions, start } from './job/start.ts'
+export type { JsonArray, JsonObject, JsonValue } from './model/json-value.ts'
 export type { BatchInfo } from './model/micro-batch.ts'
 export type { OffsetRange } from './model/offset-range.ts'
 export type { RecordMeta } from './model/record-meta.ts'

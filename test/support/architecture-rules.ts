@@ -35,6 +35,7 @@ const ports = [
   'database/protocol',
   'decode/decoder.ts',
   'executor/executor.ts',
+  'fields',
   'job/job.ts',
   'job/shape.ts',
   'pipeline/plan.ts',
@@ -77,7 +78,8 @@ export const rules: ArchitectureRules = {
     database: { may: ports },
     'database/protocol': { may: ports },
     'database/postgres': { may: ports },
-    decode: { may: core },
+    fields: { may: core, pure: true },
+    decode: { may: [...core, 'aggregation', 'fields'] },
     // A row of append is made where the record is still at hand.
     executor: { may: [...ports, 'sink/append-row.ts'] },
     // The chain: its types name what a sink is, its words make decoders.
