@@ -1,8 +1,9 @@
+import type { ColumnHolds } from '../database/column-class.ts'
 import type { ColumnValue } from '../model/values.ts'
 import { canonicalDecimal, roundDecimal } from './decimal.ts'
 
 /*
- * One canonical text per value and column type, so that what a job computed and what a server answers can be
+ * One canonical text per value and class of column, so that what a job computed and what a server answers can be
  * compared as strings: '19.50' and 19.5 in a numeric column, an instant in any offset, t and true and 1.
  */
 
@@ -13,51 +14,44 @@ export interface Canonical {
   readonly fromValue: (value: Exclude<ColumnValue, null>) => string
 }
 
-export interface ColumnType {
-  /** As the engine writes it, for example `numeric(14,2)`. */
-  readonly type: string
-  /** Digits after the point for decimal types. */
-  readonly scale: number | null
-}
-
 /** What NULL is compared as; no value's canonical text begins with a NUL character. */
 export const NULL_TEXT = '\0null'
 
 /**
  * How values of a column are compared.
- * @returns null for a type whose text forms are not known: such a column is named, and not compared
+ * @returns null for a class whose text forms are not known: such a column is named, and not compared
  */
-export function canonicalFor(column: ColumnType): Canonical | null {
-  const type = column.type.toLowerCase().replace(/\s+/g, ' ').trim()
-  const name = type
-    .replace(/\(.*?\)/g, '')
-    .replace(/\s+/g, ' ')
-    .replace(/ unsigned$/, '')
-    .trim()
-  if (type === 'tinyint(1)' || name === 'boolean' || name === 'bool') return booleans
-  if (exactNumbers.has(name))
-    return exactNumber(name === 'numeric' || name === 'decimal' ? column.scale : null)
-  if (name === 'double precision' || name === 'double') return float((x) => x)
-  if (name === 'real' || name === 'float') return float(Math.fround)
-  if (name.startsWith('timestamp') || name === 'datetime') return timestamps
-  if (name === 'date') return dates
-  if (name === 'uuid') return both((text) => text.toLowerCase())
-  if (name === 'character' || name === 'char' || name === 'bpchar')
-    return both((text) => text.replace(/ +$/, ''))
-  if (texts.has(name)) return both((text) => text)
-  if (bytes.has(name)) return binary
-  return null
+export function canonicalFor(column: Pick<ColumnHolds, 'class' | 'scale'>): Canonical | null {
+  switch (column.class) {
+    case 'boolean':
+      return booleans
+    case 'integer':
+    case 'decimal':
+      return exactNumber(column.scale)
+    case 'double':
+      return float((x) => x)
+    case 'single':
+      return float(Math.fround)
+    case 'instant':
+    case 'local time':
+      return timestamps
+    case 'date':
+      return dates
+    case 'uuid':
+      return both((text) => text.toLowerCase())
+    case 'padded text':
+      return both((text) => text.replace(/ +$/, ''))
+    case 'text':
+    case 'folded text':
+    case 'narrow text':
+      return both((text) => text)
+    case 'bytes':
+    case 'binary text':
+      return binary
+    default:
+      return null
+  }
 }
-
-const exactNumbers = new Set([
-  ...['smallint', 'integer', 'int', 'bigint', 'numeric', 'decimal'],
-  ...['tinyint', 'mediumint', 'int2', 'int4', 'int8'],
-])
-const texts = new Set([
-  ...['text', 'character varying', 'varchar', 'citext', 'name'],
-  ...['tinytext', 'mediumtext', 'longtext'],
-])
-const bytes = new Set(['bytea', 'binary', 'varbinary', 'blob', 'tinyblob', 'mediumblob', 'longblob'])
 
 /** The text in which a value travels to the server. */
 function wireText(value: Exclude<ColumnValue, null>): string {

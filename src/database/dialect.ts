@@ -3,6 +3,7 @@ import type { MergeRule } from '../aggregation/aggregate-function.ts'
 import type { OffsetRange } from '../model/offset-range.ts'
 import type { TopicPartition } from '../model/topic-partition.ts'
 import type { ColumnValue } from '../model/values.ts'
+import type { ColumnHolds, CureWords } from './column-class.ts'
 
 /*
  * The dialect port: the closed set of named operations that an engine (or a simulated database) offers. Claim,
@@ -275,20 +276,31 @@ export interface TableDescription {
   readonly columns: readonly ColumnDescription[]
   /** Column names of every unique, non-partial index on plain columns, the primary key first. */
   readonly uniqueKeys: readonly (readonly string[])[]
+  /**
+   * Unique indexes by which this engine finds the row to merge into, whatever the keys of the write are (ON DUPLICATE
+   * KEY UPDATE takes every unique index). Empty where a statement names its key.
+   */
+  readonly alsoMatching: readonly UniqueIndex[]
   /** Notes for the user: triggers, row-level security, partitions that are unlogged or foreign. */
   readonly warnings: readonly string[]
   /** Privileges that this role lacks, of SELECT, INSERT and UPDATE. */
   readonly missingPrivileges: readonly string[]
+  /** How this engine writes what its cures name. */
+  readonly words: CureWords
 }
 
-export interface ColumnDescription {
+export interface UniqueIndex {
   readonly name: string
-  /** Type as the engine writes it, for example `numeric(14,2)`. */
+  /** Columns, or the engine's text of what is indexed instead: a prefix, an expression. */
+  readonly columns: readonly string[]
+}
+
+export interface ColumnDescription extends ColumnHolds {
+  readonly name: string
+  /** Type as the engine writes it, for example `numeric(14,2)`: for messages. */
   readonly type: string
   readonly nullable: boolean
   readonly hasDefault: boolean
   /** True where only the server may write the column (GENERATED ALWAYS). */
   readonly generated: boolean
-  /** Digits after the point for decimal types. */
-  readonly scale: number | null
 }

@@ -1,6 +1,6 @@
+import type { ColumnClass, CureWords } from '../database/column-class.ts'
 import type { ColumnDescription, TableDescription } from '../database/dialect.ts'
 import type { AggregatePlan, KeyPlan, PipelinePlan, Terminal } from '../pipeline/plan.ts'
-import { columnType, type TypeClass } from './column-types.ts'
 import type { AppendPlan, MergePlan, MetaField } from './sink-plan.ts'
 
 /*
@@ -47,102 +47,133 @@ function mergeProblems(
   const keys = terminal.keys.map(columnOf)
   const written = [...keys, ...terminal.aggregates.map(columnOf)]
   const problems = written.flatMap((column) => facts.writable(column))
-  for (const key of terminal.keys) problems.push(...facts.about(columnOf(key), (c) => keyProblems(key, c)))
+  for (const key of terminal.keys)
+    problems.push(...facts.about(columnOf(key), (c) => keyProblems(key, c, facts.words)))
   for (const plan of terminal.aggregates) {
-    problems.push(...facts.about(columnOf(plan), (c) => aggregateProblems(plan, c)))
+    problems.push(...facts.about(columnOf(plan), (c) => aggregateProblems(plan, c, facts.words)))
   }
   return [...problems, ...facts.uniqueKeyProblems(keys), ...facts.neverWritten(written)]
 }
 
-const keyClasses: Readonly<Partial<Record<TypeClass, string>>> = {
-  'padded text': 'ignores trailing spaces, so two keys can be one row: use text or varchar',
-  'folded text': 'takes upper and lower case for the same, so two keys can be one row: use text',
-  single: 'rounds: use double precision, numeric without a scale, or bigint',
-  'local time': 'does not say which moment it means: use timestamp with time zone',
-  bytes: 'is no type of a key: use text',
-  document: 'is no type of a key: use text',
+/** Why a class is no type of a key, with its cure. */
+const keyClasses: Readonly<
+  Partial<Record<ColumnClass, (words: CureWords, column: ColumnDescription) => string>>
+> = {
+  'padded text': (words, column) =>
+    `ignores trailing spaces, so two keys can be one row: use ${words.exactText(column)}`,
+  'folded text': (words, column) =>
+    'takes different texts for the same (such as upper and lower case, or with and without spaces at the end), so two ' +
+    `keys can be one row: use ${words.exactText(column)}`,
+  'narrow text': (words, column) => `cannot hold every character: use ${words.exactText(column)}`,
+  single: (words) => `rounds: use ${either(words.double, words.exactDecimal, words.integer)}`,
+  'local time': (words) => `does not say which moment it means: use ${words.instant}`,
+  bytes: (words, column) => `is no type of a key: use ${words.exactText(column)}`,
+  document: (words, column) => `is no type of a key: use ${words.exactText(column)}`,
 }
 
-function keyProblems(key: KeyPlan, column: ColumnDescription): string[] {
-  const type = columnType(column)
+function keyProblems(key: KeyPlan, column: ColumnDescription, words: CureWords): string[] {
   const is = `key column '${column.name}' is ${column.type}, which`
   const problems: string[] = []
   if (column.nullable) {
     problems.push(
-      `key column '${column.name}' may be NULL, and NULLs never match: ALTER COLUMN ... SET NOT NULL, or make it ` +
-        'part of the primary key',
+      `key column '${column.name}' may be NULL, and NULLs never match: ${words.notNull}, or make it part of the ` +
+        'primary key',
     )
   }
   if (key.windowMs !== undefined) {
-    if (type.class !== 'instant')
-      problems.push(`${is} cannot hold the start of a window: use timestamp with time zone`)
-    else if ((key.everyMs ?? key.windowMs) % Math.max(1, type.stepMs) !== 0)
-      problems.push(`${is} rounds the window: leave the precision out`)
+    if (column.class !== 'instant')
+      problems.push(`${is} cannot hold the start of a window: use ${words.instant}`)
+    else if ((key.everyMs ?? key.windowMs) % Math.max(1, column.stepMs) !== 0)
+      problems.push(`${is} rounds the window: ${words.finerInstant}`)
     return problems
   }
-  const why = keyClasses[type.class]
-  if (why !== undefined) problems.push(`${is} ${why}`)
-  if (type.class === 'decimal' && type.scale !== null) {
-    problems.push(`${is} rounds, so two keys can be one row: use numeric without a scale, or bigint`)
+  const why = keyClasses[column.class]
+  if (why !== undefined) problems.push(`${is} ${why(words, column)}`)
+  if (column.class === 'decimal' && column.rounds) {
+    problems.push(
+      `${is} rounds, so two keys can be one row: use ${either(words.exactDecimal, words.integer)}`,
+    )
   }
-  if (type.class === 'instant' && type.stepMs > 1) problems.push(`${is} rounds: leave the precision out`)
+  if (column.class === 'instant' && column.stepMs > 1) problems.push(`${is} rounds: ${words.finerInstant}`)
   return problems
 }
 
-function aggregateProblems({ name, fn }: AggregatePlan, column: ColumnDescription): string[] {
-  const type = columnType(column)
+function aggregateProblems(
+  { name, fn }: AggregatePlan,
+  column: ColumnDescription,
+  words: CureWords,
+): string[] {
   const is = `column '${column.name}' of ${fn.kind} '${name}' is ${column.type}, which`
+  const roundsInstants = column.class === 'instant' && column.stepMs > 1
   switch (fn.kind) {
     case 'count':
     case 'sum':
     case 'countValues':
-      if (type.class === 'integer' || (type.class === 'decimal' && (type.scale ?? 0) >= 0)) return []
-      return [`${is} does not hold every integer exactly: use bigint`]
+      if (column.class === 'integer' || (column.class === 'decimal' && (column.scale ?? 0) >= 0)) return []
+      return [`${is} does not hold every integer exactly: use ${words.integer}`]
     case 'sumDecimal':
-      if (type.class !== 'decimal') return [`${is} is not an exact decimal: use numeric(..., ${fn.scale})`]
-      if (type.scale === null || type.scale >= (fn.scale ?? 0)) return []
+      if (column.class !== 'decimal') return [`${is} is not an exact decimal: use ${words.decimal(fn.scale)}`]
+      if (column.scale === null || column.scale >= (fn.scale ?? 0)) return []
       return [
-        `${is} keeps fewer digits after the point than the scale ${fn.scale}: use numeric(..., ${fn.scale})`,
+        `${is} keeps fewer digits after the point than the scale ${fn.scale}: use ${words.decimal(fn.scale)}`,
       ]
     case 'sumDouble':
-      if (type.class === 'double') return []
-      return [`${is} does not hold a double as it is: use double precision`]
+      if (column.class === 'double') return []
+      return [`${is} does not hold a double as it is: use ${words.double}`]
     case 'min':
     case 'max':
-      if (type.class === 'instant' && type.stepMs > 1) return [`${is} rounds: leave the precision out`]
-      if (['integer', 'decimal', 'double', 'instant'].includes(type.class)) return []
+      if (roundsInstants) return [`${is} rounds: ${words.finerInstant}`]
+      if (['integer', 'decimal', 'double', 'instant'].includes(column.class)) return []
       return [
-        `${is} cannot hold a ${fn.kind} exactly: use bigint, numeric, double precision or timestamp with time zone`,
+        `${is} cannot hold a ${fn.kind} exactly: use ` +
+          either(words.integer, words.anyDecimal, words.double, words.instant),
       ]
     case 'maxBy':
     case 'minBy':
-      if (type.class === 'instant' && type.stepMs > 1) return [`${is} rounds: leave the precision out`]
-      if (orderedClasses.includes(type.class)) return []
+      if (roundsInstants) return [`${is} rounds: ${words.finerInstant}`]
+      if (orderedClasses.includes(column.class)) return []
       return [
-        `${is} may order values in another way than the job: use text, bigint, numeric, double precision, boolean or ` +
-          'timestamp with time zone',
+        `${is} may order values in another way than the job: use ${either(
+          words.exactText(column),
+          ...[words.integer, words.anyDecimal, words.double, words.boolean, words.instant],
+        )}`,
       ]
     case 'maxBy.by':
     case 'minBy.by':
-      if (type.class === 'integer' || (type.class === 'decimal' && type.scale === null)) return []
-      if (type.class === 'instant' && type.stepMs <= 1) return []
+      if (column.class === 'integer' || (column.class === 'decimal' && !column.rounds)) return []
+      if (column.class === 'instant' && !roundsInstants) return []
       return [
-        `${is} may take two values for one: use bigint, numeric without a scale, or timestamp with time zone`,
+        `${is} may take two values for one: use ${either(words.integer, words.exactDecimal, words.instant)}`,
       ]
     default:
       return []
   }
 }
 
-const orderedClasses: readonly TypeClass[] = ['text', 'integer', 'decimal', 'double', 'boolean', 'instant']
+/** `a, b or c`, without what there is not. */
+function either(...choices: readonly (string | null)[]): string {
+  const all = choices.filter((choice) => choice !== null)
+  const last = all.at(-1) ?? ''
+  return all.length > 1 ? `${all.slice(0, -1).join(', ')} or ${last}` : last
+}
 
-const metaClasses: Readonly<Record<MetaField, { readonly fit: readonly TypeClass[]; readonly use: string }>> =
-  {
-    topic: { fit: ['text'], use: 'text' },
-    partition: { fit: ['integer', 'decimal'], use: 'integer' },
-    offset: { fit: ['integer', 'decimal'], use: 'bigint' },
-    timestamp: { fit: ['instant'], use: 'timestamp with time zone' },
-  }
+const orderedClasses: readonly ColumnClass[] = [
+  ...(['text', 'binary text', 'integer', 'decimal', 'double', 'boolean', 'instant'] as const),
+]
+
+/** Rows of append are only kept: texts that the table takes for equal are still two rows. */
+const keptTexts: readonly ColumnClass[] = ['text', 'binary text', 'folded text', 'narrow text']
+
+interface MetaFit {
+  readonly fit: readonly ColumnClass[]
+  readonly use: (words: CureWords, column: ColumnDescription) => string
+}
+const metaClasses: Readonly<Record<MetaField, MetaFit>> = {
+  topic: { fit: keptTexts, use: (words, column) => words.exactText(column) },
+  partition: { fit: ['integer', 'decimal'], use: (words) => words.smallInteger },
+  offset: { fit: ['integer', 'decimal'], use: (words) => words.integer },
+  timestamp: { fit: ['instant'], use: (words) => words.instant },
+}
 
 /** Columns of a row's fields are only known where the sink names them. */
 function appendProblems(sink: AppendPlan, facts: TableFacts): string[] {
@@ -153,7 +184,7 @@ function appendProblems(sink: AppendPlan, facts: TableFacts): string[] {
     problems.push(
       ...facts.about(column, (found) => {
         const is = `column '${column}' of the record's ${field} is ${found.type}`
-        return fit.includes(columnType(found).class) ? [] : [`${is}: use ${use}`]
+        return fit.includes(found.class) ? [] : [`${is}: use ${use(facts.words, found)}`]
       }),
     )
   }
@@ -168,6 +199,10 @@ class TableFacts {
   constructor(table: TableDescription) {
     this.#table = table
     this.#columns = new Map(table.columns.map((column) => [column.name, column]))
+  }
+
+  get words(): CureWords {
+    return this.#table.words
   }
 
   /** Nothing where the column is missing: {@link writable} says so. */
@@ -188,9 +223,17 @@ class TableFacts {
   uniqueKeyProblems(keys: readonly string[]): string[] {
     const fits = (unique: readonly string[]) =>
       unique.length === keys.length && keys.every((key) => unique.includes(key))
-    if (this.#table.uniqueKeys.some(fits)) return []
+    const problems = this.#table.alsoMatching
+      .filter(({ columns }) => !fits(columns))
+      .map(
+        ({ name, columns }) =>
+          `unique index '${name}' on (${columns.join(', ')}) also decides which row a new one is added to, so that ` +
+          'rows of other keys can become one: drop it, or make it an index that is not unique',
+      )
+    if (this.#table.uniqueKeys.some(fits)) return problems
     const list = keys.join(', ')
     return [
+      ...problems,
       `no primary key or unique index is exactly on (${list}): ALTER TABLE ... ADD PRIMARY KEY (${list})`,
     ]
   }

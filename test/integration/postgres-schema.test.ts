@@ -122,15 +122,30 @@ describe('describing a table', () => {
       type: 'bigint',
       nullable: false,
       hasDefault: true,
-      scale: null,
       generated: false,
+      class: 'integer',
+      scale: null,
+      rounds: false,
+      stepMs: 0.001,
+      maxLength: null,
     })
     expect(column('twice')).toMatchObject({ generated: true })
-    expect(column('n')).toMatchObject({ type: 'numeric(14,2)', nullable: true, hasDefault: true, scale: 2 })
+    expect(column('n')).toMatchObject({
+      type: 'numeric(14,2)',
+      nullable: true,
+      hasDefault: true,
+      scale: 2,
+      rounds: true,
+    })
     expect(column('free')).toMatchObject({ scale: null, hasDefault: false })
     expect(column('neg')).toMatchObject({ scale: -2 })
-    expect(column('amount')).toMatchObject({ nullable: false, scale: 4 })
-    expect(column('v')).toMatchObject({ type: 'character varying(5)', nullable: true })
+    expect(column('amount')).toMatchObject({ nullable: false, class: 'decimal', scale: 4 })
+    expect(column('v')).toMatchObject({
+      type: 'character varying(5)',
+      nullable: true,
+      class: 'text',
+      maxLength: 5,
+    })
   })
 
   test('null for what does not exist; a table is found by its search path, its name taken as written', async () => {

@@ -1,4 +1,5 @@
 import type { ColumnDescription, TableDescription } from '../dialect.ts'
+import { columnHolds, cureWords } from './column-class.ts'
 import { quoteIdentifier, quoteTable } from './identifiers.ts'
 import type { Session } from './session.ts'
 import type { ResolvedTable } from './table-catalog.ts'
@@ -55,8 +56,10 @@ export async function describeTable(session: Session, table: string): Promise<De
       kind: kindOf(found),
       columns: columns.rows.map(toColumn),
       uniqueKeys: keys.rows.map((row) => row.columns),
+      alsoMatching: [],
       warnings: await tableWarnings(session, found.oid, qualifiedName),
       missingPrivileges: found.missing,
+      words: cureWords,
     },
     resolved: {
       qualifiedName,
@@ -83,8 +86,8 @@ function toColumn(column: Column): ColumnDescription {
     type: column.type,
     nullable: column.nullable,
     hasDefault: column.has_default,
-    scale: column.scale,
     generated: column.generated,
+    ...columnHolds(column.type, column.scale, column.max_length),
   }
 }
 

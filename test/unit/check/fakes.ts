@@ -6,6 +6,7 @@ import type {
   TableDescription,
   Transaction,
 } from '../../../src/database/dialect.ts'
+import { columnHolds, cureWords } from '../../../src/database/postgres/column-class.ts'
 import type { Job } from '../../../src/job/job.ts'
 import type { TopicPartition } from '../../../src/model/topic-partition.ts'
 import { topicPartitionKey } from '../../../src/model/topic-partition.ts'
@@ -106,11 +107,13 @@ export function describeFake(name: string, table: FakeTable): TableDescription {
       nullable: true,
       hasDefault,
       generated: false,
-      scale: type.startsWith('numeric') ? 2 : null,
+      ...columnHolds(type, type.startsWith('numeric') ? 2 : null),
     })),
     uniqueKeys: [],
+    alsoMatching: [],
     warnings: [],
     missingPrivileges: [],
+    words: cureWords,
   }
 }
 

@@ -4,9 +4,10 @@ import { canonicalFor } from '../../../src/check/compare-values.ts'
 import type { ComparedColumn } from '../../../src/check/compared-column.ts'
 import { MergeComparison } from '../../../src/check/merge-comparison.ts'
 import type { TableReport } from '../../../src/check/table-report.ts'
+import { columnHolds } from '../../../src/database/postgres/column-class.ts'
 
 function column(name: string, type: string, role: ComparedColumn['role'] = 'other'): ComparedColumn {
-  return { name, role, canonical: canonicalFor({ type, scale: type.startsWith('numeric') ? 2 : null }) }
+  return { name, role, canonical: canonicalFor(columnHolds(type, type.startsWith('numeric') ? 2 : null)) }
 }
 
 const keys = [column('item', 'text'), column('minute', 'timestamp with time zone')]

@@ -9,6 +9,7 @@ import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
 import { sumDouble } from '../../../src/aggregation/sum-double.ts'
 import { tumbling } from '../../../src/aggregation/tumbling.ts'
 import type { ColumnDescription, TableDescription } from '../../../src/database/dialect.ts'
+import { columnHolds, cureWords } from '../../../src/database/postgres/column-class.ts'
 import { json } from '../../../src/decode/json.ts'
 import { from } from '../../../src/pipeline/from.ts'
 import { append } from '../../../src/sink/append.ts'
@@ -44,7 +45,7 @@ const column = (name: string, type: string, change: Partial<ColumnDescription> =
     nullable: false,
     hasDefault: false,
     generated: false,
-    scale: scale === undefined ? null : Number(scale),
+    ...columnHolds(type, scale === undefined ? (change.scale ?? null) : Number(scale)),
     ...change,
   }
 }
@@ -68,8 +69,10 @@ const table: TableDescription = {
   kind: 'table',
   columns,
   uniqueKeys: [['item', 'minute']],
+  alsoMatching: [],
   warnings: [],
   missingPrivileges: [],
+  words: cureWords,
 }
 
 /** The fitting table with one column replaced (or added). */
@@ -94,6 +97,16 @@ describe('a table for merge', () => {
     ['no unique key', { uniqueKeys: [] }, /ADD PRIMARY KEY \(item, minute\)/],
     ['a unique key of fewer columns', { uniqueKeys: [['item']] }, /exactly on \(item, minute\)/],
     ['a unique key of more columns', { uniqueKeys: [['item', 'minute', 'orders']] }, /exactly on/],
+    [
+      'another unique index that rows are matched by',
+      {
+        alsoMatching: [
+          { name: 'PRIMARY', columns: ['minute', 'item'] },
+          { name: 'by_last', columns: ['last(10)'] },
+        ],
+      },
+      /unique index 'by_last' on \(last\(10\)\) .*: drop it/,
+    ],
     ['a unique key of other columns', { uniqueKeys: [['item', 'orders']] }, /exactly on/],
   ])('%s is one problem, with its cure', (_, change, reason) => {
     const problems = problemsOf(change)
