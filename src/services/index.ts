@@ -9,12 +9,19 @@ import { chooseProvider, kafkaName, postgresName } from './provider.ts'
 import type { KafkaOptions, KafkaService, PostgresOptions, PostgresService } from './service.ts'
 
 export { startNativeKafka } from './native/kafka.ts'
+export { startNativeKafkaCluster } from './native/kafka-cluster.ts'
 export { startNativePostgres } from './native/postgres.ts'
 export type {
+  KafkaClusterOptions,
+  KafkaListener,
   KafkaOptions,
   KafkaService,
+  KafkaUser,
   NativeControl,
   NativeKafka,
+  NativeKafkaCluster,
+  NativeKafkaNode,
+  NativeKafkaOptions,
   NativePostgres,
   PostgresOptions,
   PostgresService,

@@ -30,6 +30,23 @@ export interface RemoteKafka extends Service {
 export interface NativeKafka extends Service, NativeControl {
   readonly provider: 'native'
   readonly brokers: string[]
+  /** Address of each listener of {@link NativeKafkaOptions.listeners}, by its name. */
+  readonly listeners: Readonly<Record<string, string>>
+}
+
+/** One node of a {@link NativeKafkaCluster}: broker and controller in one process. */
+export interface NativeKafkaNode extends NativeControl {
+  readonly nodeId: number
+  /** `host:port` of its broker. */
+  readonly address: string
+}
+
+export interface NativeKafkaCluster extends Service {
+  readonly provider: 'native'
+  /** Address of every node, also of those that are down. */
+  readonly brokers: string[]
+  /** In the order of their ids, which count from 1. */
+  readonly nodes: readonly NativeKafkaNode[]
 }
 export type KafkaService = RemoteKafka | NativeKafka
 
@@ -55,6 +72,33 @@ export interface KafkaOptions extends StartOptions {
   readonly memory?: string
   /** Broker properties, over the defaults of `kafka-properties.ts`. */
   readonly properties?: Readonly<Record<string, string>>
+}
+
+export interface NativeKafkaOptions extends KafkaOptions {
+  /** More ways to reach the broker, beside the plain one that `brokers` names. */
+  readonly listeners?: readonly KafkaListener[]
+  /** Users that can log in by SCRAM-SHA-256 and SCRAM-SHA-512. */
+  readonly scramUsers?: readonly KafkaUser[]
+}
+
+export interface KafkaListener {
+  /** Upper case, other than PLAINTEXT and CONTROLLER. Its properties begin with `listener.name.<lower case>.` */
+  readonly name: string
+  readonly protocol: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
+  /** Host by which clients are told to reach it. Default `127.0.0.1` */
+  readonly host?: string
+  /** Its properties, without the prefix. */
+  readonly properties?: Readonly<Record<string, string>>
+}
+
+export interface KafkaUser {
+  readonly name: string
+  readonly password: string
+}
+
+export interface KafkaClusterOptions extends Omit<KafkaOptions, 'port'> {
+  /** Number of nodes, each broker and controller. Default 3. */
+  readonly nodes?: number
 }
 
 export interface PostgresOptions extends StartOptions {

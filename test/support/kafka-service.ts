@@ -1,6 +1,13 @@
 import { type Admin, Kafka, logLevel, type Message, Partitioners, type Producer } from 'kafkajs'
 import { afterAll, inject } from 'vitest'
-import { type KafkaOptions, type NativeKafka, startNativeKafka } from '../../src/services/index.ts'
+import {
+  type KafkaClusterOptions,
+  type NativeKafka,
+  type NativeKafkaCluster,
+  type NativeKafkaOptions,
+  startNativeKafka,
+  startNativeKafkaCluster,
+} from '../../src/services/index.ts'
 import { uniqueName } from './unique.ts'
 
 /** Where the Kafka of this run is. */
@@ -9,10 +16,17 @@ export function kafkaService(): { readonly brokers: string[] } {
 }
 
 /** A broker that belongs to the test alone, for tests that kill it; it ends after the test file. */
-export async function ownKafka(options: KafkaOptions = {}): Promise<NativeKafka> {
+export async function ownKafka(options: NativeKafkaOptions = {}): Promise<NativeKafka> {
   const kafka = await startNativeKafka(options)
   cleanUp.push(() => kafka.stop())
   return kafka
+}
+
+/** Several brokers that belong to the test alone; they end after the test file. */
+export async function ownKafkaCluster(options: KafkaClusterOptions = {}): Promise<NativeKafkaCluster> {
+  const cluster = await startNativeKafkaCluster(options)
+  cleanUp.push(() => cluster.stop())
+  return cluster
 }
 
 /** A plain kafkajs client, for what a test does from outside. */

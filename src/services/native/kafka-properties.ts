@@ -6,6 +6,8 @@ export interface BrokerAddress {
   readonly advertisedListeners: string
   /** `id@host:port` of every controller, separated by commas. */
   readonly voters: string
+  /** `NAME:PROTOCOL` of listeners other than PLAINTEXT and CONTROLLER. */
+  readonly protocols?: readonly string[]
   readonly dataDir?: string
 }
 
@@ -45,11 +47,27 @@ export function kafkaProperties(address: BrokerAddress, overrides: Properties = 
     'controller.listener.names': 'CONTROLLER',
     listeners: address.listeners,
     'advertised.listeners': address.advertisedListeners,
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'listener.security.protocol.map': [
+      'PLAINTEXT:PLAINTEXT',
+      'CONTROLLER:PLAINTEXT',
+      ...(address.protocols ?? []),
+    ].join(),
     ...(address.dataDir === undefined ? {} : { 'log.dirs': address.dataDir }),
     ...fastSingleNode,
     ...overrides,
   }
+}
+
+/** For clusters of three nodes and more: what the brokers keep for themselves survives the loss of one of them. */
+export const replicated: Properties = {
+  'default.replication.factor': '3',
+  'offsets.topic.replication.factor': '3',
+  'transaction.state.log.replication.factor': '3',
+  'transaction.state.log.min.isr': '2',
+  'share.coordinator.state.topic.replication.factor': '3',
+  'share.coordinator.state.topic.min.isr': '2',
+  // A follower that stands still holds writers with acks=all up for this long: 30 s by default.
+  'replica.lag.time.max.ms': '3000',
 }
 
 /** A Java properties file. */

@@ -24,6 +24,13 @@ test("a node has its own id, address and data directory, and the caller's proper
   })
 })
 
+test('each listener has its protocol, the controllers among them', () => {
+  const map = (protocols: string[]) =>
+    kafkaProperties({ ...address, protocols })['listener.security.protocol.map']
+  expect(map([])).toBe('PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT')
+  expect(map(['TLS:SSL'])).toBe('PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL')
+})
+
 test('topics are not created behind our back unless asked for', () => {
   expect(kafkaProperties(address)['auto.create.topics.enable']).toBe('false')
 })
