@@ -14,8 +14,10 @@ export { tumbling, type WindowFunction } from './aggregation/tumbling.ts'
 export { type PostgresOptions, postgres } from './database/postgres/options.ts'
 export { bytes } from './decode/bytes.ts'
 export type { Decoder } from './decode/decoder.ts'
+export type { AnyDecoder } from './decode/decoder-of.ts'
 export type { DecodeFunction } from './decode/from-function.ts'
 export { json } from './decode/json.ts'
+export { nullable } from './decode/nullable.ts'
 export type { SchemaIssue, SchemaResult, StandardSchema } from './decode/standard-schema.ts'
 export { string } from './decode/string.ts'
 export {
@@ -46,13 +48,14 @@ export { type RunningJob, type StartOptions, start } from './job/start.ts'
 export type { JsonArray, JsonObject, JsonValue } from './model/json-value.ts'
 export type { BatchInfo } from './model/micro-batch.ts'
 export type { OffsetRange } from './model/offset-range.ts'
-export type { RecordMeta } from './model/record-meta.ts'
+export type { RawKey, RecordMeta } from './model/record-meta.ts'
 export type { TopicPartition } from './model/topic-partition.ts'
 export type { ColumnValue, KeyValue } from './model/values.ts'
 export { from } from './pipeline/from.ts'
 export type { Pipeline } from './pipeline/pipeline.ts'
 export type {
   AggregatedStream,
+  DecodeOptions,
   GroupedStream,
   ReducedStream,
   Reduction,

@@ -16,7 +16,7 @@ export interface AggregateFunction {
   readonly scale?: number
   zero(): unknown
   /** The state with one more record. Throws with the reason when the record's value is not acceptable. */
-  add(state: unknown, value: unknown, meta: RecordMeta): unknown
+  add(state: unknown, value: unknown, meta: RecordMeta<unknown>): unknown
   /** The state of both. */
   merge(a: unknown, b: unknown): unknown
   /** What is written to the column, and given to `write` and `writeResult`. */

@@ -1,3 +1,4 @@
+import type { RecordMeta } from '../model/record-meta.ts'
 import { type Aggregate, aggregateOf, type Selector } from './aggregate.ts'
 import { type CompoundAggregate, compoundOf } from './compound-aggregate.ts'
 import { type SumDecimalOptions, sumDecimal } from './sum-decimal.ts'
@@ -15,20 +16,20 @@ export type AverageColumns = Readonly<Record<'_sum', string> & Record<'_count', 
  *
  * @throws OncesinkError CONFIGURATION_INVALID for a scale that is not an integer from 0 to 30
  */
-export function avg<T>(
-  select: Selector<T, number | bigint | string | null | undefined>,
+export function avg<T, Key>(
+  select: Selector<T, number | bigint | string | null | undefined, Key>,
   options: SumDecimalOptions,
-): CompoundAggregate<T, AverageColumns> {
-  return compoundOf<T, AverageColumns>({
+): CompoundAggregate<T, AverageColumns, Key> {
+  return compoundOf<T, AverageColumns, Key>({
     // What is no value adds nothing; a selector of the job runs once per column and is pure.
-    _sum: sumDecimal((value: T, meta) => select(value, meta) ?? 0, options),
+    _sum: sumDecimal((value: T, meta: RecordMeta<Key>) => select(value, meta) ?? 0, options),
     _count: countValues(select),
   })
 }
 
 /** Number of records whose value is neither null nor undefined. Needs a BIGINT column. */
-function countValues<T>(select: Selector<T, unknown>): Aggregate<T, number> {
-  return aggregateOf<T, number, number>({
+function countValues<T, Key>(select: Selector<T, unknown, Key>): Aggregate<T, number, Key> {
+  return aggregateOf<T, number, number, Key>({
     kind: 'countValues',
     mergeRule: 'add',
     zero: () => 0,

@@ -1,3 +1,4 @@
+import type { RawKey } from '../model/record-meta.ts'
 import type { ColumnValue } from '../model/values.ts'
 import type { Aggregate } from './aggregate.ts'
 import type { AggregateFunction } from './aggregate-function.ts'
@@ -8,9 +9,13 @@ declare const types: unique symbol
  * An aggregate of several columns over values of type `T`. In the row every column is called like the aggregate
  * followed by its suffix: `Columns` maps suffixes to the types of their columns. Made by `avg(...)` and the like.
  */
-export interface CompoundAggregate<in T, out Columns extends Readonly<Record<string, ColumnValue>>> {
+export interface CompoundAggregate<
+  in T,
+  out Columns extends Readonly<Record<string, ColumnValue>>,
+  in Key = RawKey,
+> {
   readonly parts: readonly CompoundPart[]
-  readonly [types]?: (value: T) => Columns
+  readonly [types]?: (value: T, key: Key) => Columns
 }
 
 export interface CompoundPart {
@@ -21,11 +26,11 @@ export interface CompoundPart {
 }
 
 /** The compound of one aggregate per suffix. `by` has the suffix of the part that decides, for parts that do not. */
-export function compoundOf<T, Columns extends Readonly<Record<string, ColumnValue>>>(
-  parts: { readonly [S in keyof Columns]: Aggregate<T, Columns[S]> },
+export function compoundOf<T, Columns extends Readonly<Record<string, ColumnValue>>, Key>(
+  parts: { readonly [S in keyof Columns]: Aggregate<T, Columns[S], Key> },
   by: Readonly<Record<string, string>> = {},
-): CompoundAggregate<T, Columns> {
-  const entries = Object.entries<Aggregate<T, ColumnValue>>(parts)
+): CompoundAggregate<T, Columns, Key> {
+  const entries = Object.entries<Aggregate<T, ColumnValue, Key>>(parts)
   return {
     parts: entries.map(([suffix, { fn }]) => {
       const decides = by[suffix]

@@ -1,8 +1,8 @@
 import { type Aggregate, aggregateOf } from './aggregate.ts'
 
 /** Number of records. Needs a BIGINT column. */
-export function count(): Aggregate<unknown, number> {
-  return aggregateOf<unknown, number, number>({
+export function count(): Aggregate<unknown, number, unknown> {
+  return aggregateOf<unknown, number, number, unknown>({
     kind: 'count',
     mergeRule: 'add',
     zero: () => 0,

@@ -1,5 +1,6 @@
 import { OncesinkError } from '../errors.ts'
 import { describeValue } from '../model/excerpt.ts'
+import type { RawKey } from '../model/record-meta.ts'
 import type { KeyValue } from '../model/values.ts'
 import { type Aggregate, aggregateOf, type Selector } from './aggregate.ts'
 import { type CompoundAggregate, compoundOf } from './compound-aggregate.ts'
@@ -7,9 +8,9 @@ import { type Comparable, comparableOf, extreme } from './extreme.ts'
 import { compareKeys, keyTypeOf } from './group-key.ts'
 import { compareCodePoints } from './text-order.ts'
 
-export interface ExtremeByOptions<T, B extends Comparable> {
+export interface ExtremeByOptions<T, B extends Comparable, Key = RawKey> {
   /** What decides which value stays: finite numbers, bigints or Dates, of one type. */
-  readonly by: Selector<T, B | null | undefined>
+  readonly by: Selector<T, B | null | undefined, Key>
 }
 
 /** Columns of `maxBy` and `minBy`, by what stands after their name. */
@@ -26,18 +27,18 @@ export type ExtremeByColumns<V extends KeyValue, B extends Comparable> = Readonl
  * one type, or null. The column `x_by` is BIGINT, NUMERIC without a scale or TIMESTAMPTZ: it must tell apart what the job
  * tells apart.
  */
-export function maxBy<T, V extends KeyValue, B extends Comparable>(
-  select: Selector<T, V | null | undefined>,
-  options: ExtremeByOptions<T, B>,
-): CompoundAggregate<T, ExtremeByColumns<V, B>> {
+export function maxBy<T, V extends KeyValue, B extends Comparable, Key>(
+  select: Selector<T, V | null | undefined, Key>,
+  options: ExtremeByOptions<T, B, Key>,
+): CompoundAggregate<T, ExtremeByColumns<V, B>, Key> {
   return extremeBy('maxBy', 'greatest', (a, b) => a > b, select, options)
 }
 
 /** The value of the record with the smallest `by`; see {@link maxBy}, also for records with one `by`. */
-export function minBy<T, V extends KeyValue, B extends Comparable>(
-  select: Selector<T, V | null | undefined>,
-  options: ExtremeByOptions<T, B>,
-): CompoundAggregate<T, ExtremeByColumns<V, B>> {
+export function minBy<T, V extends KeyValue, B extends Comparable, Key>(
+  select: Selector<T, V | null | undefined, Key>,
+  options: ExtremeByOptions<T, B, Key>,
+): CompoundAggregate<T, ExtremeByColumns<V, B>, Key> {
   return extremeBy('minBy', 'least', (a, b) => a < b, select, options)
 }
 
@@ -46,13 +47,13 @@ interface Candidate {
   readonly value: KeyValue | null
 }
 
-function extremeBy<T, V extends KeyValue, B extends Comparable>(
+function extremeBy<T, V extends KeyValue, B extends Comparable, Key>(
   kind: 'maxBy' | 'minBy',
   mergeRule: 'greatest' | 'least',
   wins: (a: Comparable, b: Comparable) => boolean,
-  select: Selector<T, V | null | undefined>,
-  options: ExtremeByOptions<T, B>,
-): CompoundAggregate<T, ExtremeByColumns<V, B>> {
+  select: Selector<T, V | null | undefined, Key>,
+  options: ExtremeByOptions<T, B, Key>,
+): CompoundAggregate<T, ExtremeByColumns<V, B>, Key> {
   const by = options?.by
   if (typeof by !== 'function') {
     throw new OncesinkError(
@@ -67,7 +68,7 @@ function extremeBy<T, V extends KeyValue, B extends Comparable>(
     if (wins(state.by, candidate.by)) return state
     return largerValue(kind, candidate.value, state.value) ? candidate : state
   }
-  const value: Aggregate<T, V | null> = aggregateOf<T, Candidate | null, V | null>({
+  const value: Aggregate<T, V | null, Key> = aggregateOf<T, Candidate | null, V | null, Key>({
     kind,
     mergeRule,
     zero: () => null,
@@ -80,7 +81,7 @@ function extremeBy<T, V extends KeyValue, B extends Comparable>(
     merge: better,
     result: (state) => (state?.value ?? null) as V | null,
   })
-  return compoundOf<T, ExtremeByColumns<V, B>>(
+  return compoundOf<T, ExtremeByColumns<V, B>, Key>(
     { '': value, _by: extreme({ kind: `${kind}.by`, name, mergeRule, wins }, by) },
     { '': '_by' },
   )

@@ -12,16 +12,16 @@ type Extreme = Comparable | null
  * ignored, and a group of nothing else gives null. Text is refused: its order depends on the database's collation.
  * Integers beyond Number.MAX_SAFE_INTEGER are refused as numbers, which do not hold them exactly: use bigints.
  */
-export function min<T, X extends Comparable>(
-  select: Selector<T, X | null | undefined>,
-): Aggregate<T, X | null> {
+export function min<T, X extends Comparable, Key>(
+  select: Selector<T, X | null | undefined, Key>,
+): Aggregate<T, X | null, Key> {
   return extreme({ kind: 'min', name: 'min', mergeRule: 'least', wins: (a, b) => a < b }, select)
 }
 
 /** Largest value; see {@link min}. */
-export function max<T, X extends Comparable>(
-  select: Selector<T, X | null | undefined>,
-): Aggregate<T, X | null> {
+export function max<T, X extends Comparable, Key>(
+  select: Selector<T, X | null | undefined, Key>,
+): Aggregate<T, X | null, Key> {
   return extreme({ kind: 'max', name: 'max', mergeRule: 'greatest', wins: (a, b) => a > b }, select)
 }
 
@@ -33,10 +33,10 @@ interface Direction {
   readonly wins: (a: Comparable, b: Comparable) => boolean
 }
 
-export function extreme<T, X extends Comparable>(
+export function extreme<T, X extends Comparable, Key>(
   { kind, name, mergeRule, wins }: Direction,
-  select: Selector<T, X | null | undefined>,
-): Aggregate<T, X | null> {
+  select: Selector<T, X | null | undefined, Key>,
+): Aggregate<T, X | null, Key> {
   const better = (state: Extreme, candidate: Extreme): Extreme => {
     if (candidate === null) return state
     if (state === null) return candidate
@@ -47,7 +47,7 @@ export function extreme<T, X extends Comparable>(
     }
     return wins(candidate, state) ? candidate : state
   }
-  return aggregateOf<T, Extreme, X | null>({
+  return aggregateOf<T, Extreme, X | null, Key>({
     kind,
     mergeRule,
     zero: () => null,

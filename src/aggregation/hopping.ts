@@ -1,5 +1,5 @@
 import { OncesinkError } from '../errors.ts'
-import type { RecordMeta } from '../model/record-meta.ts'
+import type { RawKey, RecordMeta } from '../model/record-meta.ts'
 import type { Selector } from './aggregate.ts'
 import { type Duration, durationMs } from './duration.ts'
 import { timestampMs } from './timestamp.ts'
@@ -9,9 +9,9 @@ import { windowStart } from './tumbling.ts'
 const MAX_WINDOWS = 1_000
 
 /** A group key that is an event-time window, of which several hold one record. */
-export interface HoppingFunction<in T> {
+export interface HoppingFunction<in T, in Key = RawKey> {
   /** Starts of all windows that hold the record, the newest first. */
-  (value: T, meta: RecordMeta): readonly Date[]
+  (value: T, meta: RecordMeta<Key>): readonly Date[]
   /** Length of a window in milliseconds. */
   readonly windowMs: number
   /** From the start of one window to the start of the next, in milliseconds. */
@@ -34,10 +34,10 @@ export interface HoppingOptions {
  * @throws OncesinkError CONFIGURATION_INVALID for a length that is not a duration, and for a `size` that is not a
  *   multiple of `every` or more than 1,000 times as long
  */
-export function hopping<T>(
+export function hopping<T, Key>(
   options: HoppingOptions,
-  at: Selector<T, string | Date | number>,
-): HoppingFunction<T> {
+  at: Selector<T, string | Date | number, Key>,
+): HoppingFunction<T, Key> {
   const [windowMs, everyMs] = [durationMs(options?.size), durationMs(options?.every)]
   const windows = windowMs / everyMs
   if (!Number.isInteger(windows) || windows > MAX_WINDOWS) {
@@ -47,7 +47,7 @@ export function hopping<T>(
         `'${options.size}' every '${options.every}'.`,
     )
   }
-  const startsOf = (value: T, meta: RecordMeta): Date[] => {
+  const startsOf = (value: T, meta: RecordMeta<Key>): Date[] => {
     const newest = windowStart(timestampMs(at(value, meta)), everyMs)
     // The oldest is a Date only if it is not before the first one; then so are all.
     windowStart(newest - windowMs + everyMs, everyMs)

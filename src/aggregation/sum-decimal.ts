@@ -19,10 +19,10 @@ export interface SumDecimalOptions {
  *
  * @throws OncesinkError CONFIGURATION_INVALID for a scale that is not an integer from 0 to 30
  */
-export function sumDecimal<T>(
-  select: Selector<T, number | bigint | string>,
+export function sumDecimal<T, Key>(
+  select: Selector<T, number | bigint | string, Key>,
   options: SumDecimalOptions,
-): Aggregate<T, string> {
+): Aggregate<T, string, Key> {
   const scale: unknown = options?.scale
   if (typeof scale !== 'number' || !Number.isInteger(scale) || scale < 0 || scale > MAX_SCALE) {
     throw new OncesinkError(
@@ -31,7 +31,7 @@ export function sumDecimal<T>(
     )
   }
   const read = scaledReader(scale)
-  return aggregateOf<T, ExactInteger, string>({
+  return aggregateOf<T, ExactInteger, string, Key>({
     kind: 'sumDecimal',
     mergeRule: 'add',
     scale,

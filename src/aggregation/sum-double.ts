@@ -8,8 +8,8 @@ import { type Aggregate, aggregateOf, type Selector } from './aggregate.ts'
  * A record fails for which `select` gives anything but a finite number, and a batch whose sum overflows. `verify`
  * accepts a difference of 1e-9 of the larger value (or of 1, where both are smaller).
  */
-export function sumDouble<T>(select: Selector<T, number>): Aggregate<T, number> {
-  return aggregateOf<T, number, number>({
+export function sumDouble<T, Key>(select: Selector<T, number, Key>): Aggregate<T, number, Key> {
+  return aggregateOf<T, number, number, Key>({
     kind: 'sumDouble',
     mergeRule: 'add',
     zero: () => 0,

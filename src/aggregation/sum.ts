@@ -12,8 +12,8 @@ const MIN_BIGINT = -(2n ** 63n)
  * A record fails for which `select` gives anything else (a fraction: use {@link sumDecimal}). A batch fails whose sum
  * does not fit a BIGINT column; inside a batch the order of adding does not matter.
  */
-export function sum<T>(select: Selector<T, number | bigint>): Aggregate<T, bigint> {
-  return aggregateOf<T, ExactInteger, bigint>({
+export function sum<T, Key>(select: Selector<T, number | bigint, Key>): Aggregate<T, bigint, Key> {
+  return aggregateOf<T, ExactInteger, bigint, Key>({
     kind: 'sum',
     mergeRule: 'add',
     zero: () => 0,

@@ -1,11 +1,11 @@
-import type { RecordMeta } from '../model/record-meta.ts'
+import type { RawKey, RecordMeta } from '../model/record-meta.ts'
 import type { Selector } from './aggregate.ts'
 import { type Duration, durationMs } from './duration.ts'
 import { timestampMs } from './timestamp.ts'
 
 /** A group key that is an event-time window. */
-export interface WindowFunction<in T> {
-  (value: T, meta: RecordMeta): Date
+export interface WindowFunction<in T, in Key = RawKey> {
+  (value: T, meta: RecordMeta<Key>): Date
   /** Length of the window in milliseconds. */
   readonly windowMs: number
 }
@@ -20,12 +20,15 @@ export interface WindowFunction<in T> {
  *   milliseconds since 1970. A record fails for which it gives anything else.
  * @throws OncesinkError CONFIGURATION_INVALID for a length that is not a duration
  */
-export function tumbling<T>(length: Duration, at: Selector<T, string | Date | number>): WindowFunction<T> {
+export function tumbling<T, Key>(
+  length: Duration,
+  at: Selector<T, string | Date | number, Key>,
+): WindowFunction<T, Key> {
   const windowMs = durationMs(length)
   // Records of one window tend to follow each other, and one string to be that of the record before.
   let lastText: string | null = null
   let lastStart = 0
-  const startOf = (value: T, meta: RecordMeta): Date => {
+  const startOf = (value: T, meta: RecordMeta<Key>): Date => {
     const time = at(value, meta)
     if (time !== lastText) {
       lastStart = windowStart(timestampMs(time), windowMs)

@@ -1,5 +1,5 @@
 import type { Decoder } from './decoder.ts'
-import { TOMBSTONE, utf8Text } from './utf8.ts'
+import { NoBytes, utf8Text } from './utf8.ts'
 
 /**
  * Values are JSON texts in UTF-8. `T` is a claim about the data that nothing checks: a record of another form shows
@@ -12,15 +12,15 @@ export function json<T>(): Decoder<T> {
   return {
     name: 'json',
     decode(buffer, start, end) {
-      if (end === -1) throw new Error(TOMBSTONE)
+      if (end === -1) throw new NoBytes()
       const text = utf8Text(buffer, start, end)
       try {
         return JSON.parse(text) as T
       } catch (error) {
         if (text.charCodeAt(0) === 0xfeff) {
-          throw new Error('the value begins with a byte order mark, which is not JSON', { cause: error })
+          throw new Error('the text begins with a byte order mark, which is not JSON', { cause: error })
         }
-        throw new Error(`the value is not JSON: ${(error as Error).message}`, { cause: error })
+        throw new Error(`the text is not JSON: ${(error as Error).message}`, { cause: error })
       }
     },
   }

@@ -1,8 +1,11 @@
 import { isUtf8 } from 'node:buffer'
 
-/** Why a decoder that needs a value refuses a record without one. */
-export const TOMBSTONE =
-  'the value is null (a tombstone); to handle such records decode with a function (bytes, meta) => ...'
+/** Thrown by decoders that need bytes where a record has none. What they say is about the record's value. */
+export class NoBytes extends Error {
+  constructor() {
+    super('the value is null (a tombstone): decode with nullable(...) to take such records as null')
+  }
+}
 
 const REPLACEMENT = '\ufffd'
 
@@ -15,7 +18,7 @@ const REPLACEMENT = '\ufffd'
 export function utf8Text(buffer: Buffer, start: number, end: number): string {
   const text = buffer.toString('utf8', start, end)
   if (text.includes(REPLACEMENT) && !isUtf8(buffer.subarray(start, end))) {
-    throw new Error('the value is not valid UTF-8')
+    throw new Error('the bytes are not valid UTF-8')
   }
   return text
 }

@@ -1,13 +1,14 @@
 import { KeyColumns } from '../aggregation/group-key.ts'
 import type { Group, PartialResult, RowOrigin } from '../aggregation/partial-result.ts'
 import { OncesinkError } from '../errors.ts'
-import type { RecordMeta } from '../model/record-meta.ts'
+import type { RecordMeta as MetaOf } from '../model/record-meta.ts'
 import type { PipelinePlan, Terminal } from '../pipeline/plan.ts'
 import { checkAppendRow } from '../sink/append-row.ts'
 import { FunctionFailure, refusePromise } from './function-failure.ts'
 import { GroupTable } from './group-table.ts'
 import type { Push } from './steps.ts'
 
+type RecordMeta = MetaOf<unknown>
 type TerminalOf<K extends Terminal['kind']> = Extract<Terminal, { kind: K }>
 
 /** Gathers one pipeline's values of one range. */

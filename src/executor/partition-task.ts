@@ -46,7 +46,7 @@ export function compilePartitionTask(
       const pushes = compiled.map(({ steps, suffix }, i) =>
         throughSteps(steps, (collectors[i] as Collector).push, suffix),
       )
-      const block = new BlockRunner(root.decoder, pushes, fetched.range)
+      const block = new BlockRunner(root, pushes, fetched.range)
       let busySince = clock.monotonicMs()
       for (const { segment, begin, end } of fetched.slices) {
         block.enter(segment)
@@ -80,15 +80,15 @@ class BlockRunner {
   records = 0
   /** Before the first record: the offset before the range. */
   lastOffset: number
-  readonly #decoder: Decoder<unknown>
-  readonly #decoding: string
+  readonly #value: Decoding
+  readonly #key: Decoding | null
   readonly #pushes: readonly Push[]
   readonly #range: OffsetRange
   readonly #until: number
 
-  constructor(decoder: Decoder<unknown>, pushes: readonly Push[], range: OffsetRange) {
-    this.#decoder = decoder
-    this.#decoding = `decoder '${decoder.name}'`
+  constructor({ decoder, keyDecoder }: RootPlan, pushes: readonly Push[], range: OffsetRange) {
+    this.#value = { decoder, where: `decoder '${decoder.name}'` }
+    this.#key = keyDecoder && { decoder: keyDecoder, where: `key decoder '${keyDecoder.name}'` }
     this.#pushes = pushes
     this.#range = range
     this.lastOffset = Number(range.from) - 1
@@ -107,8 +107,10 @@ class BlockRunner {
     try {
       for (; i < end; i++) {
         this.#advanceTo(recordOffset(segment, i))
-        const meta = new SegmentMeta(segment, i)
-        const value = this.#decode(segment, i, meta)
+        const raw = new SegmentMeta(segment, i)
+        const { buffer } = segment
+        const value = decode(this.#value, buffer, segment.valueStart[i], segment.valueEnd[i], raw)
+        const meta = this.#key ? new SegmentMeta(segment, i, decodeKey(this.#key, segment, i, raw)) : raw
         for (const push of this.#pushes) push(value, meta)
       }
     } catch (error) {
@@ -125,19 +127,34 @@ class BlockRunner {
       invariant(false, `offset ${offset} came after ${this.lastOffset} in range ${formatRange(this.#range)}`)
     }
   }
+}
 
-  #decode(segment: RecordSegment, i: number, meta: RecordMeta): unknown {
-    let value: unknown
-    try {
-      value = this.#decoder.decode(
-        segment.buffer,
-        segment.valueStart[i] ?? 0,
-        segment.valueEnd[i] ?? -1,
-        meta,
-      )
-    } catch (error) {
-      throw new FunctionFailure(this.#decoding, error)
-    }
-    return refusePromise(this.#decoding, value)
+/** A decoder, and how messages call it. */
+interface Decoding {
+  readonly decoder: Decoder<unknown>
+  readonly where: string
+}
+
+function decode(
+  { decoder, where }: Decoding,
+  buffer: Buffer,
+  start = 0,
+  end = -1,
+  meta: RecordMeta,
+): unknown {
+  let decoded: unknown
+  try {
+    decoded = decoder.decode(buffer, start, end, meta)
+  } catch (error) {
+    throw new FunctionFailure(where, error)
   }
+  return refusePromise(where, decoded)
+}
+
+/** Done for every record: whether a key fits must not depend on who looks at it. */
+function decodeKey(decoding: Decoding, segment: RecordSegment, i: number, meta: RecordMeta): unknown {
+  const { buffer, keyStart, keyEnd } = segment
+  const key = decode(decoding, buffer, keyStart[i], keyEnd[i], meta)
+  if (key !== undefined) return key
+  throw new FunctionFailure(decoding.where, new Error('it gave undefined: give null where there is no key'))
 }

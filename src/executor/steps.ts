@@ -1,6 +1,8 @@
-import type { RecordMeta } from '../model/record-meta.ts'
+import type { RecordMeta as MetaOf } from '../model/record-meta.ts'
 import type { Step } from '../pipeline/plan.ts'
 import { FunctionFailure, refusePromise } from './function-failure.ts'
+
+type RecordMeta = MetaOf<unknown>
 
 /** Takes one value of a record. Throws nothing but {@link FunctionFailure}. */
 export type Push = (value: unknown, meta: RecordMeta) => void

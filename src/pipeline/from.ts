@@ -1,16 +1,15 @@
 import type { Aggregate } from '../aggregation/aggregate.ts'
 import type { CompoundAggregate } from '../aggregation/compound-aggregate.ts'
 import type { Decoder } from '../decode/decoder.ts'
-import { type DecodeFunction, decoderFromFunction } from '../decode/from-function.ts'
-import { decoderFromSchema } from '../decode/from-schema.ts'
-import { isStandardSchema, type StandardSchema } from '../decode/standard-schema.ts'
+import { type AnyDecoder, decoderOf } from '../decode/decoder-of.ts'
+import { keyDecoder } from '../decode/key-decoder.ts'
 import { OncesinkError } from '../errors.ts'
 import { describeValue } from '../model/excerpt.ts'
-import { isPlainObject } from '../model/plain-object.ts'
+import { isPlainObject, unknownFields } from '../model/plain-object.ts'
 import { checkSink } from './check-sink.ts'
 import { Pipeline } from './pipeline.ts'
 import type { AggregatePlan, KeyPlan, RootPlan, SourcePlan, Step, Terminal } from './plan.ts'
-import type { SourceStream, Stream } from './stream.ts'
+import type { DecodeOptions, SourceStream, Stream } from './stream.ts'
 
 /**
  * Begins a pipeline at a source, for example `kafka({ ... })`. Pipelines that begin with the same `decode(...)` share
@@ -19,23 +18,30 @@ import type { SourceStream, Stream } from './stream.ts'
 export function from(source: SourcePlan): SourceStream {
   if (typeof source?.kind !== 'string') throw misuse('from', 'a source such as kafka({ ... })', source)
   return {
-    decode<T>(decoder: Decoder<T> | DecodeFunction<T> | StandardSchema<T>): Stream<T> {
-      return stream<T>(Object.freeze({ source, decoder: decoderOf(decoder) }), Object.freeze([]))
+    decode<T, Key>(decoder: AnyDecoder<T>, options: DecodeOptions<Key> = {}): Stream<T, Key> {
+      const { key } = options ?? {}
+      if (!isPlainObject(options)) throw misuse('decode', 'an options object after the decoder', options)
+      const [unknown] = unknownFields(options, ['key'])
+      if (unknown !== undefined) throw invalid(`decode has no option '${unknown}': its option is key`)
+      const root = {
+        source,
+        decoder: checkedDecoder('decode', decoder),
+        keyDecoder: key === undefined ? null : keyDecoder(checkedDecoder("decode's key", key)),
+      }
+      return stream<T, Key>(Object.freeze(root), Object.freeze([]))
     },
   }
 }
 
-/** A schema may be a function as well, and is then no function of the bytes. */
-function decoderOf<T>(decoder: Decoder<T> | DecodeFunction<T> | StandardSchema<T>): Decoder<T> {
-  if (isStandardSchema(decoder)) return decoderFromSchema(decoder)
-  if (typeof decoder === 'function') return decoderFromFunction(decoder)
-  if (typeof decoder?.decode === 'function') return decoder
-  throw misuse('decode', 'a decoder such as json(), a function or a Standard Schema (version 1)', decoder)
+function checkedDecoder<T>(where: string, given: AnyDecoder<T>): Decoder<T> {
+  const decoder = decoderOf(given)
+  if (decoder) return decoder
+  throw misuse(where, 'a decoder such as json(), a function or a Standard Schema (version 1)', given)
 }
 
 /** The link after `steps`. The functions in it lose their types here; the interface has checked them. */
-function stream<T>(root: RootPlan, steps: readonly Step[]): Stream<T> {
-  const then = <U>(step: Step): Stream<U> => stream(root, Object.freeze([...steps, Object.freeze(step)]))
+function stream<T, Key>(root: RootPlan, steps: readonly Step[]): Stream<T, Key> {
+  const then = <U>(step: Step): Stream<U, Key> => stream(root, Object.freeze([...steps, Object.freeze(step)]))
   const end = (terminal: Terminal) => ({
     into(sink: { readonly plan: unknown }): Pipeline {
       return new Pipeline({ root, steps, terminal, sink: checkSink(terminal, sink) })
@@ -73,7 +79,7 @@ function stream<T>(root: RootPlan, steps: readonly Step[]): Stream<T> {
       ),
     into: end(Object.freeze({ kind: 'rows' })).into,
   }
-  return link as unknown as Stream<T>
+  return link as unknown as Stream<T, Key>
 }
 
 function keyPlan(

@@ -1,6 +1,6 @@
 import type { AggregateFunction } from '../aggregation/aggregate-function.ts'
 import type { Decoder } from '../decode/decoder.ts'
-import type { RecordMeta } from '../model/record-meta.ts'
+import type { RecordMeta as MetaOf } from '../model/record-meta.ts'
 import type { SinkPlan } from '../sink/sink-plan.ts'
 import type { StartFrom } from '../source/source.ts'
 
@@ -8,6 +8,9 @@ import type { StartFrom } from '../source/source.ts'
  * What the chain from().decode()...into() builds: plain data with the user's functions in it. Types are erased
  * here; the chain has checked them.
  */
+
+/** Meta data of a record whose key is of some type. */
+type RecordMeta = MetaOf<unknown>
 
 /** Configuration of a source, made by `kafka(...)`; opaque to everything but the code that wires the source. */
 export interface SourcePlan {
@@ -20,6 +23,8 @@ export interface SourcePlan {
 export interface RootPlan {
   readonly source: SourcePlan
   readonly decoder: Decoder<unknown>
+  /** How keys are decoded; null leaves them as bytes. */
+  readonly keyDecoder: Decoder<unknown> | null
 }
 
 export type Step =

@@ -84,8 +84,8 @@ export const rules: ArchitectureRules = {
     executor: { may: [...ports, 'sink/append-row.ts'] },
     // The chain: its types name what a sink is, its words make decoders.
     pipeline: {
-      may: [...ports, 'decode/from-function.ts', 'decode/from-schema.ts', 'decode/standard-schema.ts'],
-      types: ['sink/sink.ts'],
+      may: [...ports, 'decode/decoder-of.ts', 'decode/key-decoder.ts'],
+      types: ['decode/standard-schema.ts', 'sink/sink.ts'],
       pure: true,
     },
     sink: { may: ports },

@@ -13,6 +13,7 @@ import {
   maxBy,
   merge,
   min,
+  nullable,
   type Pipeline,
   postgres,
   type RecordMeta,
@@ -171,6 +172,73 @@ describe('what compiles', () => {
           expectTypeOf(result).toEqualTypeOf<Map<string, number>>()
         }),
       )
+  })
+
+  test('a decoded key has its type everywhere after', () => {
+    const keyed = from(kafka({ brokers: ['localhost:9092'], topics: ['t'] })).decode(json<Order>(), {
+      key: string(),
+    })
+    keyed
+      .filter((_, meta) => meta.key.startsWith('a'))
+      .map((o, meta) => {
+        expectTypeOf(meta).toEqualTypeOf<RecordMeta<string>>()
+        return o
+      })
+      .flatMap((o, meta) => [`${o.item}${meta.key.toUpperCase()}`])
+      .reduce({ zero: () => '', add: (all, _, meta) => all + meta.key.trim(), merge: (a, b) => a + b })
+    keyed
+      .groupBy({
+        id: (_, meta) => meta.key,
+        minute: tumbling('1 minute', (o, meta) => (meta.key.length > 3 ? o.at : new Date(0))),
+      })
+      .aggregate({
+        orders: count(),
+        length: sum((_, meta) => meta.key.length),
+        longest: max((_, meta) => meta.key.length),
+        revenue: sumDecimal((_, meta) => meta.key.trim(), { scale: 2 }),
+        price: avg((_, meta) => meta.key.length, { scale: 2 }),
+        last: maxBy((o, meta) => o.item + meta.key.trim(), { by: (_, meta) => meta.key.length }),
+      })
+      .into(
+        write(async (_trx, rows) => {
+          expectTypeOf(rows[0]?.id).toEqualTypeOf<string | undefined>()
+          expectTypeOf(rows[0]?.length).toEqualTypeOf<bigint | undefined>()
+          expectTypeOf(rows[0]?.last).toEqualTypeOf<string | null | undefined>()
+        }),
+      )
+    // What was made without a chain fits every key, as long as it does not look at it.
+    keyed.groupBy({ item: (o) => o.item }).aggregate({ n: sum((o: Order) => o.amount) })
+    orders.map((_, meta) => expectTypeOf(meta.key).toEqualTypeOf<Uint8Array | null>())
+    const source = from(kafka({ brokers: ['localhost:9092'], topics: ['t'] }))
+    source
+      .decode(json<Order>(), { key: nullable(string()) })
+      .map((_, meta) => expectTypeOf(meta.key).toEqualTypeOf<string | null>())
+    source
+      .decode(string(), { key: (key) => (key === null ? 0n : BigInt(key.length)) })
+      .map((_, meta) => expectTypeOf(meta.key).toEqualTypeOf<bigint>())
+    source
+      .decode({} as StandardSchema<number>, { key: {} as StandardSchema<{ tenant: string }> })
+      .map((_, meta) => expectTypeOf(meta.key.tenant).toEqualTypeOf<string>())
+    // @ts-expect-error the key is text
+    keyed.filter((_, meta) => meta.key > 3)
+    // @ts-expect-error the key is text
+    keyed.groupBy({ item: (o) => o.item }).aggregate({ n: sum((_, meta) => meta.key) })
+    // @ts-expect-error without a decoder the key is bytes, or null
+    orders.filter((_, meta) => meta.key.startsWith('a'))
+    // @ts-expect-error there is no such option
+    source.decode(json<Order>(), { keys: string() })
+  })
+
+  test('nullable adds null', () => {
+    const source = from(kafka({ brokers: ['localhost:9092'], topics: ['t'] }))
+    source.decode(nullable(json<Order>())).map((o) => expectTypeOf(o).toEqualTypeOf<Order | null>())
+    source
+      .decode(nullable(json<Order>()))
+      .filter((o) => o !== null)
+      .map((o) => expectTypeOf(o).toEqualTypeOf<Order>())
+    source
+      .decode(nullable({} as StandardSchema<number>))
+      .map((n) => expectTypeOf(n).toEqualTypeOf<number | null>())
   })
 
   test('decoders and functions decide the type of values', () => {

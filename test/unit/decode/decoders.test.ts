@@ -4,6 +4,8 @@ import type { Decoder } from '../../../src/decode/decoder.ts'
 import { decoderFromFunction } from '../../../src/decode/from-function.ts'
 import { decoderFromSchema } from '../../../src/decode/from-schema.ts'
 import { json } from '../../../src/decode/json.ts'
+import { keyDecoder } from '../../../src/decode/key-decoder.ts'
+import { nullable } from '../../../src/decode/nullable.ts'
 import {
   isStandardSchema,
   type SchemaResult,
@@ -76,6 +78,43 @@ describe('bytes', () => {
   })
 
   test('refuses tombstones', () => expect(() => decode(bytes(), null)).toThrow(/tombstone/))
+})
+
+describe('nullable', () => {
+  test('gives null for a record without a value, and leaves everything else to its decoder', () => {
+    expect(decode(nullable(json<number>()), null)).toBeNull()
+    expect(decode(nullable(json<number>()), '1')).toBe(1)
+    expect(() => decode(nullable(json()), '')).toThrow(/not JSON/)
+    expect(nullable(json()).name).toBe('nullable json')
+  })
+
+  test('takes whatever decodes', () => {
+    expect(
+      decode(
+        nullable((value) => value?.length),
+        'abc',
+      ),
+    ).toBe(3)
+    const schema = {
+      '~standard': { version: 1, vendor: 'test', validate: () => ({ value: 'seen' }) },
+    } as const
+    expect(decode(nullable(schema), 'null')).toBe('seen')
+    expect(decode(nullable(schema), null)).toBeNull()
+    expect(() => nullable({} as never)).toThrow(
+      /^nullable\(\) needs a decoder such as json\(\), a function or a Standard Schema \(version 1\), but got an object\.$/,
+    )
+  })
+})
+
+describe('a key decoder', () => {
+  test('says of a record without a key that the key is missing', () => {
+    expect(() => decode(keyDecoder(string()), null)).toThrow(
+      'the record has no key (null): decode keys with nullable(...) to take it as null',
+    )
+    expect(decode(keyDecoder(nullable(string())), null)).toBeNull()
+    expect(decode(keyDecoder(string()), 'k')).toBe('k')
+    expect(() => decode(keyDecoder(string()), Buffer.from([0xc3]))).toThrow('the bytes are not valid UTF-8')
+  })
 })
 
 describe('a decoding function', () => {

@@ -6,6 +6,7 @@ import { sum } from '../../../src/aggregation/sum.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
 import { tumbling } from '../../../src/aggregation/tumbling.ts'
 import { json } from '../../../src/decode/json.ts'
+import { string } from '../../../src/decode/string.ts'
 import { compilePartitionTask } from '../../../src/executor/partition-task.ts'
 import type { RecordMeta } from '../../../src/model/record-meta.ts'
 import { from } from '../../../src/pipeline/from.ts'
@@ -306,6 +307,66 @@ describe('a schema', () => {
   })
 })
 
+describe('a key decoder', () => {
+  const keyed = from(source).decode(json<number>(), { key: string() })
+  const fetched = (...keys: (string | Uint8Array | null)[]) =>
+    rangeOf(keys.map((key, i) => ({ offset: i + 5, key, value: '1' })))
+
+  test('decides what meta.key is in every function, and leaves the decoder of values the bytes', async () => {
+    const seen: unknown[] = []
+    const pipeline = from(source)
+      .decode((_, meta) => meta.key?.length, { key: string() })
+      .filter((_, meta) => meta.key !== 'b')
+      .map((length, meta) => ({ length, key: meta.key, topic: meta.topic }))
+      .into(write(nothing))
+    seen.push(...(await rowsOf(pipeline, fetched('aé', 'b'))))
+    expect(seen).toEqual([{ length: 3, key: 'aé', topic: 'orders' }])
+    const lengths = keyed.groupBy({ key: (_, meta) => meta.key }).aggregate({
+      n: sum((_, meta) => meta.key.length),
+    })
+    expect(await groupsOf(lengths.into(merge({ table: 't' })), fetched('aa', 'b', 'aa'))).toEqual([
+      ['aa', 4],
+      ['b', 1],
+    ])
+  })
+
+  test.each<[string, Pipeline, string | Uint8Array | null, RegExp]>([
+    [
+      'without a key',
+      keyed.into(write(nothing)),
+      null,
+      /^key decoder 'string' failed at orders\/0 offset 6: the record has no key \(null\): decode keys with nullable/,
+    ],
+    [
+      'with a key that is no text, though nobody looks at it',
+      keyed.filter(() => false).into(write(nothing)),
+      Buffer.from([0xff]),
+      /^key decoder 'string' failed at orders\/0 offset 6: the bytes are not valid UTF-8/,
+    ],
+    [
+      'for which it gives nothing',
+      from(source)
+        .decode(json(), { key: (key) => key?.[1] })
+        .into(write(nothing)),
+      'k',
+      /^key decoder 'function' failed at orders\/0 offset 6: it gave undefined: give null/,
+    ],
+    [
+      'for which it gives a promise',
+      from(source)
+        .decode(json(), { key: async (key) => (key?.[0] === 107 ? 1 : 2) })
+        .into(write(nothing)),
+      'k',
+      /^key decoder 'function' failed at orders\/0 offset 5: it returned a Promise/,
+    ],
+  ])('fails the record %s', async (_, pipeline, key, message) => {
+    await expect(run(pipeline, fetched('good', key))).rejects.toMatchObject({
+      code: 'JOB_FUNCTION_FAILED',
+      message: expect.stringMatching(message),
+    })
+  })
+})
+
 describe('a function that fails', () => {
   const fail = (): never => {
     throw new TypeError('no such thing')
@@ -440,7 +501,7 @@ describe('a function that fails', () => {
     const error = await run(byItem, rangeOf([{ offset: 3, value }])).catch((e: Error) => e)
     expect(error).toMatchObject({ code: 'JOB_FUNCTION_FAILED', record: { offset: 3n } })
     const { message } = error as Error
-    expect(message).toMatch(/^decoder 'json' failed at orders\/0 offset 3: the value is not JSON/)
+    expect(message).toMatch(/^decoder 'json' failed at orders\/0 offset 3: the text is not JSON/)
     expect(message).toContain('\\u{1b}[31m\\u{a}\\u{202e}xxx')
     expect(message).toContain('…" (1009 bytes)')
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that there is none is the point

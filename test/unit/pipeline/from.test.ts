@@ -110,6 +110,21 @@ describe('what the types would refuse is refused when it is called', () => {
 
   test.each<[string, () => unknown, RegExp]>([
     ['no source', () => from(undefined as never), /from needs a source/],
+    [
+      'an unknown option of decode',
+      () => from(source).decode(json(), { keys: json() } as never),
+      /decode has no option 'keys': its option is key\./,
+    ],
+    [
+      'a key that is no decoder',
+      () => from(source).decode(json(), { key: 'text' } as never),
+      /decode's key needs/,
+    ],
+    [
+      'no options of decode',
+      () => from(source).decode(json(), null as never),
+      /an options object .* got null/,
+    ],
     ['no decoder', () => from(source).decode({} as never), /decode needs a decoder/],
     [
       'a schema of another version',
