@@ -78,6 +78,13 @@ command(
   await finish(verify(file, globals().format))
 })
 
+command('migrate', "Create oncesink's tables where they are missing; nothing else is touched.")
+  .option('--print-sql', 'print the SQL instead, for all tables, without connecting', false)
+  .action(async (file: string, options: { printSql: boolean }) => {
+    const { migrate, printSql } = await import('./migrate.ts')
+    await finish(options.printSql ? printSql(file) : migrate(file, globals().format))
+  })
+
 await program.parseAsync().catch(fail)
 
 function command(name: string, description: string): Command {

@@ -26,6 +26,11 @@ export interface Dialect {
    * @throws OncesinkError DATABASE_UNAVAILABLE (nobody answers) or DATABASE_REFUSED (credentials, no such database)
    */
   connect(application: SessionName): Promise<Connection>
+  /**
+   * Everything that {@link Connection.migrate} would send to an empty database, as a script for the engine's own
+   * command line client. Applied twice it changes nothing. Connects nowhere.
+   */
+  migrationScript(): Promise<string>
 }
 
 /** Identifies sessions of one job at the server. */
@@ -44,8 +49,22 @@ export interface Connection {
 
   /** Applies the numbered migrations of `sql/<engine>` that are missing, in one transaction each; returns names. */
   migrate(): Promise<string[]>
+  /**
+   * Names of the migrations that {@link migrate} would apply, in their order. Changes nothing.
+   * @throws OncesinkError DATABASE_REFUSED when the tables were made by a newer oncesink
+   */
+  pendingMigrations(): Promise<string[]>
   /** Number of the newest applied migration, 0 when oncesink's tables do not exist. */
   schemaVersion(): Promise<number>
+  /**
+   * Statements that would give this role what it lacks: to `use` those of oncesink's own tables that exist, as a
+   * running job does, or to `create` tables in their schema. None when it lacks nothing.
+   */
+  missingGrants(to: 'use' | 'create'): Promise<string[]>
+  /** The server's clock, in milliseconds since 1970. */
+  clockMs(): Promise<number>
+  /** Sessions of the job that are open at the server, this one left out. */
+  sessionsOf(job: string): Promise<JobSessionAtServer[]>
   /** Null when the table does not exist (or is not visible to this role). */
   describeTable(table: string): Promise<TableDescription | null>
   /** Whether the server accepts writes (not a replica, not read-only). */
@@ -73,6 +92,12 @@ export interface BackendId {
   readonly id: number
   /** Server's own start time of the session, as text. */
   readonly startedAt: string
+}
+
+export interface JobSessionAtServer {
+  readonly backend: BackendId
+  /** What {@link SessionName.owner} was, perhaps cut. */
+  readonly owner: string
 }
 
 export interface BlockingSession {

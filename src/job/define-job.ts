@@ -35,6 +35,12 @@ export interface JobOptions {
   }
   /** Free text that is kept with the job, for example a git commit; up to 200 printable characters. @default '' */
   readonly codeVersion?: string | undefined
+  /**
+   * What a start does about tables that are missing. `auto`: it creates oncesink's own, and those of sinks with
+   * `createTable`; tables that exist are never altered. `check`: it sends no DDL, and fails with what is missing and
+   * the command that creates it. @default 'auto'
+   */
+  readonly migrate?: 'auto' | 'check' | undefined
   readonly ledger?: {
     /** Milliseconds that ledger rows are kept; the newest of each partition always is. @default 7 days, from 0 */
     readonly retentionMs?: number | undefined
@@ -58,6 +64,7 @@ export function defineJob(options: JobOptions): Job {
     'trigger',
     'limits',
     'codeVersion',
+    'migrate',
     'ledger',
   ])
   const name = read.printable('name', undefined, 1)
@@ -75,6 +82,7 @@ export function defineJob(options: JobOptions): Job {
     startupTimeoutMs: read.integer('limits', 'startupTimeoutMs', 60_000, 1, MAX_TIMER_MS),
   }
   const codeVersion = read.printable('codeVersion', '', 0)
+  const migrate = read.oneOf('migrate', ['auto', 'check'])
   const ledger = {
     retentionMs: read.integer('ledger', 'retentionMs', 7 * DAY_MS, 0, Number.MAX_SAFE_INTEGER),
   }
@@ -85,7 +93,7 @@ export function defineJob(options: JobOptions): Job {
   const root = (pipelines[0] as PipelinePlan).root
   const parts = { trigger, limits, ledger, pipelines }
   for (const part of Object.values(parts)) Object.freeze(part)
-  return Object.freeze({ name, database, root, codeVersion, ...parts })
+  return Object.freeze({ name, database, root, codeVersion, migrate, ...parts })
 }
 
 function readDatabase(read: JobOptionReader): DatabasePlan {

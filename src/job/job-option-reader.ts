@@ -42,6 +42,17 @@ export class JobOptionReader {
     return ''
   }
 
+  /** One of `words`, the first of which is the default. */
+  oneOf<Word extends string>(option: string, words: readonly [Word, ...Word[]]): Word {
+    const value = this.#options[option] ?? words[0]
+    const word = words.find((known) => known === value)
+    if (word !== undefined) return word
+    this.problem(
+      `${option} must be ${words.map((w) => `'${w}'`).join(' or ')}, but is ${describeValue(value)}`,
+    )
+    return words[0]
+  }
+
   /** The integer `group.option` in `[lowest, highest]`. */
   integer(group: string, option: string, byDefault: number, lowest: number, highest: number): number {
     this.#known.set(group, [...(this.#known.get(group) ?? []), option])

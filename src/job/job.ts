@@ -16,6 +16,8 @@ export interface Job {
   readonly limits: JobLimits
   /** Free text written to `oncesink_jobs.code_version`. */
   readonly codeVersion: string
+  /** Whether a start creates tables that are missing, or only says so. */
+  readonly migrate: 'auto' | 'check'
   readonly ledger: { readonly retentionMs: number }
 }
 

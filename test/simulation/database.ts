@@ -68,6 +68,7 @@ export class SimulatedDatabase {
         this.connections.add(connection)
         return connection
       },
+      migrationScript: async () => '',
     }
   }
 
@@ -151,7 +152,11 @@ class SimulatedConnection implements Connection {
   }
 
   migrate = async () => []
+  pendingMigrations = async () => []
   schemaVersion = async () => 1
+  missingGrants = async () => []
+  clockMs = async () => this.database.world.now
+  sessionsOf = async () => []
   describeTable = async () => null
   isWritable = async () => true
   pruneLedger = async () => 0

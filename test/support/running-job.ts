@@ -45,7 +45,7 @@ export interface BenchOptions {
   readonly tables?: string
 }
 
-export interface BenchJobOptions extends Partial<Omit<JobOptions, 'pipeline' | 'database'>> {
+export interface BenchJobOptions extends Partial<Omit<JobOptions, 'pipeline'>> {
   /** URL of the database, where it is not reached directly. */
   readonly url?: string
   readonly source?: Partial<KafkaOptions>

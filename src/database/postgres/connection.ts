@@ -4,6 +4,7 @@ import type {
   BackendId,
   BlockingSession,
   Connection,
+  JobSessionAtServer,
   TableDescription,
   Transaction,
   TransactionKind,
@@ -11,9 +12,11 @@ import type {
 import { beginTransaction } from './begin.ts'
 import type { ServerFacts } from './connect.ts'
 import { endBlockers } from './end-blockers.ts'
+import { missingGrants } from './grants.ts'
 import { pruneLedger } from './ledger.ts'
-import { migrate, schemaVersion } from './migrations.ts'
+import { migrate, pendingMigrations, schemaVersion } from './migrations.ts'
 import type { PostgresPlan } from './options.ts'
+import { clockMs, isWritable, sessionsOf } from './server-state.ts'
 import type { Session } from './session.ts'
 import { TableCatalog } from './table-catalog.ts'
 import { PostgresTransaction } from './transaction.ts'
@@ -58,6 +61,10 @@ export class PostgresConnection implements Connection {
     return this.#idle(() => migrate(this.#session, this.#deps.plan))
   }
 
+  pendingMigrations(): Promise<string[]> {
+    return this.#idle(() => pendingMigrations(this.#session))
+  }
+
   schemaVersion(): Promise<number> {
     return this.#idle(() => schemaVersion(this.#session))
   }
@@ -67,14 +74,19 @@ export class PostgresConnection implements Connection {
   }
 
   isWritable(): Promise<boolean> {
-    return this.#idle(async () => {
-      const { rows } = await this.#session.query<{ writable: boolean }>(
-        `SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off' AS writable`,
-        [],
-        { scope: 'own', doing: 'ask whether the server accepts writes' },
-      )
-      return rows[0]?.writable ?? false
-    })
+    return this.#idle(() => isWritable(this.#session))
+  }
+
+  missingGrants(to: 'use' | 'create'): Promise<string[]> {
+    return this.#idle(() => missingGrants(this.#session, to))
+  }
+
+  clockMs(): Promise<number> {
+    return this.#idle(() => clockMs(this.#session))
+  }
+
+  sessionsOf(job: string): Promise<JobSessionAtServer[]> {
+    return this.#idle(() => sessionsOf(this.#session, job))
   }
 
   begin(kind: TransactionKind): Promise<Transaction> {

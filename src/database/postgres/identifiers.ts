@@ -5,6 +5,12 @@ export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
 
+/** A text as an SQL literal that means exactly this text, whatever standard_conforming_strings says. */
+export function quoteLiteral(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''")}'`
+  return text.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted
+}
+
 /**
  * `orders` or `sales.orders` as quoted SQL. Names are taken as they are written (no folding to lower case), and a
  * dot always separates schema and table.

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { invariant, OncesinkError } from '../../errors.ts'
-import { quoteIdentifier } from './identifiers.ts'
+import { asServerError } from './errors.ts'
+import { quoteIdentifier, quoteLiteral } from './identifiers.ts'
 import type { PostgresPlan } from './options.ts'
 import { ownTable } from './own-tables.ts'
 import type { Session } from './session.ts'
@@ -35,11 +36,34 @@ export async function migrate(
 ): Promise<string[]> {
   const files = migrations ?? (await listMigrations())
   const applied: string[] = []
-  for (;;) {
-    const name = await applyNext(session, plan, files)
-    if (name === null) return applied
-    applied.push(name)
+  try {
+    for (;;) {
+      const name = await applyNext(session, plan, files)
+      if (name === null) return applied
+      applied.push(name)
+    }
+  } catch (error) {
+    throw isPrivilegeMissing(error) ? withMigrateCure(error) : error
   }
+}
+
+function isPrivilegeMissing(error: unknown): error is OncesinkError {
+  return error instanceof OncesinkError && asServerError(error.cause)?.code === '42501'
+}
+
+/** Who runs a job need not be allowed to make tables. */
+function withMigrateCure(error: OncesinkError): OncesinkError {
+  const cure =
+    'Or run `oncesink migrate` once as a role that has it, or apply what `oncesink migrate --print-sql` prints.'
+  return new OncesinkError(error.code, `${error.message} ${cure}`, { cause: error.cause })
+}
+
+/** Names of what {@link migrate} would apply. */
+export async function pendingMigrations(session: Session): Promise<string[]> {
+  const migrations = await listMigrations()
+  const version = await schemaVersion(session)
+  refuseNewer(version, migrations.length, session)
+  return migrations.slice(version).map(({ name }) => name)
 }
 
 /**
@@ -79,18 +103,13 @@ async function applyNext(
     null,
   )
   try {
-    await run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`oncesink migrations ${plan.schema}`])
+    await run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [lockName(plan.schema)])
     const version = await schemaVersion(session)
     refuseNewer(version, migrations.length, session)
     const next = migrations[version]
     if (next) {
       if (version === 0) await createHome(session)
-      const sql = await readFile(next.file, 'utf8')
-      await run(
-        sql.replaceAll(':schema', () => quoteIdentifier(plan.schema)),
-        null,
-        `apply ${next.name}`,
-      )
+      await run(await sqlOf(next.file, plan.schema), null, `apply ${next.name}`)
       await run(`INSERT INTO ${ownTable(session, 'migrations')} (version, name) VALUES ($1, $2)`, [
         next.version,
         next.name,
@@ -114,15 +133,59 @@ async function createHome(session: Session): Promise<void> {
     purpose,
   )
   if (rows.length === 0) await session.query(`CREATE SCHEMA ${schema}`, null, purpose)
-  await session.query(
-    `CREATE TABLE IF NOT EXISTS ${ownTable(session, 'migrations')} (
-       version    integer PRIMARY KEY,
-       name       text NOT NULL,
-       applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
-     )`,
-    null,
-    purpose,
-  )
+  await session.query(createMigrations(session.schema), null, purpose)
+}
+
+function createMigrations(schema: string): string {
+  return `CREATE TABLE IF NOT EXISTS ${ownTable({ schema }, 'migrations')} (
+  version    integer PRIMARY KEY,
+  name       text NOT NULL,
+  applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+)`
+}
+
+/**
+ * All migrations as one script of plain SQL in one transaction: each looks by itself whether it was applied, under
+ * the lock that {@link migrate} takes.
+ */
+export async function migrationScript(schema: string): Promise<string> {
+  const parts = [
+    ...scriptHeader,
+    'BEGIN;',
+    `SELECT pg_advisory_xact_lock(hashtextextended(${quoteLiteral(lockName(schema))}, 0));`,
+    `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)};`,
+    `${createMigrations(schema)};`,
+  ]
+  for (const migration of await listMigrations()) parts.push(await guardedMigration(migration, schema))
+  return `${parts.join('\n')}\nCOMMIT;\n`
+}
+
+/** Without ON_ERROR_STOP psql would go on after an error, and exit with 0. */
+const scriptHeader = [
+  "-- oncesink's own tables, for PostgreSQL 12 and newer. May be applied again: what is there already stays as it is.",
+  '-- Apply it with: psql "$DATABASE_URL" --set ON_ERROR_STOP=1 --file this.sql',
+]
+
+async function guardedMigration({ version, name, file }: Migration, schema: string): Promise<string> {
+  const table = ownTable({ schema }, 'migrations')
+  const body = `DO $oncesink$
+BEGIN
+IF EXISTS (SELECT FROM ${table} WHERE version = ${version}) THEN RETURN; END IF;
+${await sqlOf(file, schema)}
+INSERT INTO ${table} (version, name) VALUES (${version}, ${quoteLiteral(name)});
+END
+$oncesink$;`
+  invariant(body.split('$oncesink$').length === 3, `the quotes around ${name} end inside it`)
+  return body
+}
+
+async function sqlOf(file: URL, schema: string): Promise<string> {
+  const sql = await readFile(file, 'utf8')
+  return sql.replaceAll(':schema', () => quoteIdentifier(schema))
+}
+
+function lockName(schema: string): string {
+  return `oncesink migrations ${schema}`
 }
 
 function refuseNewer(version: number, newest: number, session: Session): void {

@@ -4,6 +4,6 @@ import type { Session } from './session.ts'
 type OwnTable = 'migrations' | 'jobs' | 'topics' | 'offsets' | 'batches'
 
 /** One of oncesink's own tables as quoted SQL. */
-export function ownTable(session: Session, table: OwnTable): string {
-  return `${quoteIdentifier(session.schema)}.oncesink_${table}`
+export function ownTable({ schema }: Pick<Session, 'schema'>, table: OwnTable): string {
+  return `${quoteIdentifier(schema)}.oncesink_${table}`
 }

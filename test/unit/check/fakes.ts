@@ -150,7 +150,7 @@ export function fakeDialect({ history, tables, jobRow = null, schemaVersion = 1 
     begin: async () => fakeSnapshot(history, tables, jobRow),
     close: async () => {},
   })
-  return { engine: 'postgres', connect: async () => connection }
+  return { engine: 'postgres', connect: async () => connection, migrationScript: async () => '' }
 }
 
 export function fakeJob(...pipelines: readonly Pipeline[]): Job {

@@ -29,6 +29,7 @@ describe('a job', () => {
         startupTimeoutMs: 60_000,
       },
       codeVersion: '',
+      migrate: 'auto',
       ledger: { retentionMs: 604_800_000 },
     })
   })
@@ -96,6 +97,7 @@ describe('what is wrong is told', () => {
     ['a timer that does not fit', { limits: { shutdownTimeoutMs: 2 ** 31 } }, /shutdownTimeoutMs/],
     ['limits that are no object', { limits: 5 }, /limits must be an object/],
     ['a retention below 0', { ledger: { retentionMs: -1 } }, /ledger\.retentionMs/],
+    ['another way to migrate', { migrate: 'never' }, /migrate must be 'auto' or 'check', but is .*"never"/],
     ['no database', { database: undefined }, /database must be .* but is undefined/],
     ['a database URL', { database: 'postgres://x' }, /database must be/],
     ['no pipeline', { pipeline: undefined }, /pipeline must be .* but is undefined/],
