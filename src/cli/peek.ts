@@ -6,9 +6,10 @@ import { compilePartitionTask } from '../executor/partition-task.ts'
 import type { Job } from '../job/job.ts'
 import { loadJob } from '../job/load-job.ts'
 import { formatRange } from '../model/offset-range.ts'
+import { topicPartitionKey } from '../model/topic-partition.ts'
 import { systemRuntime } from '../runtime/runtime.ts'
 import { rowObjects } from '../sink/rows.ts'
-import type { SeekPosition } from '../source/source.ts'
+import { partitionsToRead, type SeekPosition } from '../source/source.ts'
 import { type Inspection, inspect } from './inspect.ts'
 import { type OutputFormat, printTable } from './output.ts'
 
@@ -82,12 +83,14 @@ async function resumePositions(
   { source, positions }: Inspection,
 ): Promise<readonly SeekPosition[]> {
   const described = await source.describe()
-  const known = new Set(positions.map((p) => `${p.topic}/${p.partition}`))
-  const missing = described.topics
-    .flatMap(({ topic, topicId, partitions }) =>
-      Array.from({ length: partitions }, (_, partition) => ({ topic, topicId, partition })),
-    )
-    .filter(({ topic, partition }) => !known.has(`${topic}/${partition}`))
+  const known = new Map(positions.map((position) => [topicPartitionKey(position), position]))
+  const read = described.topics.flatMap((topic) =>
+    partitionsToRead(topic).map((partition) => ({ topic: topic.topic, topicId: topic.topicId, partition })),
+  )
+  const missing = read.filter((tp) => !known.has(topicPartitionKey(tp)))
   const starts = await source.startOffsets(missing, job.root.source.startFrom)
-  return [...positions, ...missing.map((tp, i) => ({ ...tp, nextOffset: starts[i] ?? 0n, leaderEpoch: -1 }))]
+  return [
+    ...read.flatMap((tp) => known.get(topicPartitionKey(tp)) ?? []),
+    ...missing.map((tp, i) => ({ ...tp, nextOffset: starts[i] ?? 0n, leaderEpoch: -1 })),
+  ]
 }

@@ -1,6 +1,8 @@
 import { ExitCode as Exit, type ExitCode } from '../errors.ts'
 import { loadJob } from '../job/load-job.ts'
-import { inspect, requireStarted } from './inspect.ts'
+import { topicPartitionKey } from '../model/topic-partition.ts'
+import { partitionsToRead } from '../source/source.ts'
+import { type Inspection, inspect, requireStarted } from './inspect.ts'
 import { type OutputFormat, printTable } from './output.ts'
 
 /** `oncesink status`: what is stored, and how far the log is ahead of it. */
@@ -8,15 +10,15 @@ export async function status(file: string, format: OutputFormat): Promise<ExitCo
   const job = await loadJob(file)
   const rows = await inspect(job, async (inspection) => {
     requireStarted(job, inspection)
-    const bounds = await inspection.source.watermarks(inspection.positions)
-    return inspection.positions.map((position, i) => {
-      const end = bounds[i]?.lastStable ?? position.nextOffset
+    const ends = await logEnds(inspection)
+    return inspection.positions.map((position) => {
+      const end = ends.get(topicPartitionKey(position)) ?? null
       return {
         topic: position.topic,
         partition: position.partition,
         nextOffset: position.nextOffset,
         logEnd: end,
-        lag: end > position.nextOffset ? end - position.nextOffset : 0n,
+        lag: end === null ? null : end > position.nextOffset ? end - position.nextOffset : 0n,
         batches: position.seq,
         epoch: position.epoch,
         owner: position.owner,
@@ -26,4 +28,19 @@ export async function status(file: string, format: OutputFormat): Promise<ExitCo
   })
   printTable(format, rows, '(no partitions)')
   return Exit.ok
+}
+
+/**
+ * Where the log ends, by partition: of what the job reads. It may have positions besides, of topics and partitions
+ * that it no longer reads, or never has.
+ */
+async function logEnds({ source, positions }: Inspection): Promise<ReadonlyMap<string, bigint>> {
+  const { topics } = await source.describe()
+  const read = new Set(
+    topics.flatMap((topic) =>
+      partitionsToRead(topic).map((partition) => topicPartitionKey({ topic: topic.topic, partition })),
+    ),
+  )
+  const bounds = await source.watermarks(positions.filter((tp) => read.has(topicPartitionKey(tp))))
+  return new Map(bounds.map((bound) => [topicPartitionKey(bound), bound.lastStable]))
 }

@@ -15,8 +15,16 @@ export interface Source {
    */
   open(): Promise<void>
 
-  /** Asks the brokers, now, for the cluster and the subscribed topics. Same errors as {@link open}. */
-  describe(): Promise<SourceDescription>
+  /**
+   * Asks the brokers, now, for the cluster and the subscribed topics. Same errors as {@link open}; CONFIGURATION_INVALID
+   * where a selected partition does not exist.
+   * @param expected topics of which there are positions: one that the subscription covers and no broker knows (for a
+   *   while) is TOPIC_MISSING; without it only topics subscribed by name are
+   */
+  describe(expected?: readonly string[]): Promise<SourceDescription>
+
+  /** Whether the subscription takes in a topic of this name, existing or not. */
+  covers(topic: string): boolean
 
   /** Where the configured `startFrom` begins for each partition, in the order given. */
   startOffsets(partitions: readonly TopicPartition[], startFrom: StartFrom): Promise<bigint[]>
@@ -63,6 +71,13 @@ export interface TopicDescription {
   readonly topicId: string
   /** Number of partitions; they are numbered from 0. */
   readonly partitions: number
+  /**
+   * Whether a pattern has matched it, not a name: then it may have been created long after the job began, and begins
+   * at its earliest offset.
+   */
+  readonly byPattern: boolean
+  /** The partitions that are read, ascending, where not all of them are. */
+  readonly selected?: readonly number[]
 }
 
 /**
@@ -139,4 +154,9 @@ export interface PartitionProgress extends TopicPartition {
   readonly endOffset: bigint
   readonly bufferedBytes: number
   readonly bufferedRecords: number
+}
+
+/** The partitions of a topic that are read. */
+export function partitionsToRead({ partitions, selected }: TopicDescription): readonly number[] {
+  return selected ?? Array.from({ length: partitions }, (_, partition) => partition)
 }

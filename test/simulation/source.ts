@@ -42,8 +42,10 @@ export function simulatedSource(host: Host, log: SimulatedLog): Source {
     open: () => host.wait(1),
     describe: async () => {
       await host.wait(dice.fraction() * 2)
-      return { clusterId: 'cluster', topics: [{ topic: 't', topicId: 'topic-id', partitions: log.length }] }
+      const topic = { topic: 't', topicId: 'topic-id', partitions: log.length, byPattern: false }
+      return { clusterId: 'cluster', topics: [topic] }
     },
+    covers: (topic) => topic === 't',
     startOffsets: async (partitions) => partitions.map(() => 0n),
     watermarks: async (partitions) =>
       partitions.map((tp) => {

@@ -57,7 +57,10 @@ export async function createTopic(stem: string, options: TopicOptions = {}): Pro
   })
   // A broker of a test's own takes its topics along.
   if (brokers.join() === kafkaService().brokers.join()) {
-    cleanUp.push(() => admin.deleteTopics({ topics: [topic] }))
+    cleanUp.push(async () => {
+      // A test may have deleted it.
+      if ((await admin.listTopics()).includes(topic)) await admin.deleteTopics({ topics: [topic] })
+    })
   }
   return topic
 }

@@ -7,7 +7,7 @@ import type { Connection, PositionRow, Transaction } from '../dialect.ts'
 import { endingBlockers } from './end-blockers.ts'
 import { confirmIdentity, type JobIdentity } from './job-identity.ts'
 import type { JobSession } from './session.ts'
-import { renewExpiredStarts, writeMissingStarts } from './starts.ts'
+import { renewExpiredStarts, TopicsNotDescribed, writeMissingStarts } from './starts.ts'
 
 export interface ClaimResult {
   /** What this process owns from now on, in partition order. Valid only because the claim's COMMIT was acknowledged. */
@@ -27,6 +27,13 @@ export interface ClaimerDeps {
   readonly identity: Omit<JobIdentity, 'clusterId'>
   readonly events: JobEventBus
 }
+
+type ClaimArguments = [
+  partitions: readonly TopicPartition[],
+  held: readonly TopicPartition[],
+  mayClaim: (row: PositionRow) => boolean,
+  lookFirst?: boolean,
+]
 
 /**
  * Takes ownership of partitions: each claim raises their fencing epochs and writes a fresh random claim id, which
@@ -78,7 +85,21 @@ export class Claimer {
     return this.#predecessors.get(topicPartitionKey(row)) === row.claimId
   }
 
-  async #claim(
+  /**
+   * A broker that has just started may not know every topic yet. One with positions is asked for again with patience,
+   * outside of the transaction, before it counts as vanished.
+   */
+  async #claim(...claim: ClaimArguments): Promise<ClaimResult> {
+    try {
+      return await this.#claimOnce(...claim)
+    } catch (error) {
+      if (!(error instanceof TopicsNotDescribed)) throw error
+      await this.#deps.source.describe(error.stored)
+      return await this.#claimOnce(...claim)
+    }
+  }
+
+  async #claimOnce(
     partitions: readonly TopicPartition[],
     held: readonly TopicPartition[],
     mayClaim: (row: PositionRow) => boolean,
@@ -98,12 +119,16 @@ export class Claimer {
       }
       const claimId = session.runtime.random.uuid()
       const result = await endingBlockers(session, connection, events, async () => {
-        await confirmIdentity(trx, {
+        const isKnown = await confirmIdentity(trx, {
           ...this.#deps.identity,
           sinkTables,
           clusterId: described.clusterId,
         })
-        await writeMissingStarts(trx, session.job, source, described.topics, this.#deps.startFrom)
+        await writeMissingStarts(trx, session.job, source, {
+          topics: described.topics,
+          startFrom: this.#deps.startFrom,
+          isFirstClaim: !isKnown,
+        })
         const lost = await this.#lostAmong(trx, held)
         if (lost.length > 0) return { claims: [], lost }
         return this.#claimRows(trx, sortedByPartition(partitions), claimId, mayClaim)

@@ -10,9 +10,10 @@ export interface JobIdentity extends JobRow {
 /**
  * Reads the job's row under its lock, or writes it. Every claim of the job passes here, so that a rolling
  * deployment cannot mix two shapes, and two jobs cannot write one table.
+ * @returns whether the job had been there before
  * @throws OncesinkError JOB_IDENTITY_CONFLICT
  */
-export async function confirmIdentity(trx: Transaction, identity: JobIdentity): Promise<void> {
+export async function confirmIdentity(trx: Transaction, identity: JobIdentity): Promise<boolean> {
   const stored = await trx.lockJob(identity.job)
   if (stored && stored.clusterId !== identity.clusterId) {
     throw new OncesinkError(
@@ -45,6 +46,7 @@ export async function confirmIdentity(trx: Transaction, identity: JobIdentity): 
     !sameTables(stored, identity)
   )
     await trx.updateJob(identity)
+  return stored !== null
 }
 
 function sameTables(a: JobRow, b: JobRow): boolean {

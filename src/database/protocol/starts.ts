@@ -4,22 +4,46 @@ import type { Source, StartFrom, TopicDescription } from '../../source/source.ts
 import type { JobEventBus } from '../../telemetry/events.ts'
 import type { PositionRow, StartReason, StartRow, TopicRow, Transaction } from '../dialect.ts'
 
+export interface StartsWanted {
+  /** The subscribed topics as the brokers have them. */
+  readonly topics: readonly TopicDescription[]
+  readonly startFrom: StartFrom
+  /** Whether the job has never claimed anything before. */
+  readonly isFirstClaim: boolean
+}
+
+/** Topics with positions that are subscribed and were not among those that the brokers have described. */
+export class TopicsNotDescribed extends OncesinkError {
+  /** Every topic of which there are positions. */
+  readonly stored: readonly string[]
+
+  constructor(topic: string, stored: readonly string[]) {
+    super(
+      'TOPIC_MISSING',
+      `topic "${topic}" has vanished from the cluster: there are positions of it, and the brokers do not know it`,
+    )
+    this.stored = stored
+  }
+}
+
 /**
  * Writes the starting positions of every partition that has none.
  *
  * The first claimer of a topic decides for *all* its partitions, under the topic's lock: a start decided per claim
  * would begin a second member's partitions of a `latest` job at another moment. Partitions that appear later begin
- * at earliest, or the records written before they were noticed would be lost.
- * @throws OncesinkError TOPIC_RECREATED when the stored topic id is not the broker's
+ * at earliest, or the records written before they were noticed would be lost; so does a topic that a pattern matches
+ * after the job's first claim. A topic named in the job later is a decision, and begins where `startFrom` says.
+ * @throws OncesinkError TOPIC_RECREATED when the stored topic id is not the broker's; TOPIC_MISSING when a topic with
+ *   positions is subscribed, and `described` does not have it
  */
 export async function writeMissingStarts(
   trx: Transaction,
   job: string,
   source: Source,
-  topics: readonly TopicDescription[],
-  startFrom: StartFrom,
+  { topics, startFrom, isFirstClaim }: StartsWanted,
 ): Promise<void> {
   const known = new Map((await trx.lockTopics(job)).map((row) => [row.topic, row]))
+  refuseVanished([...known.keys()], source, topics)
   for (const topic of topics) {
     const row = known.get(topic.topic)
     if (row) refuseRecreated(job, row, topic)
@@ -30,7 +54,8 @@ export async function writeMissingStarts(
       topicId: topic.topicId,
       knownPartitions: topic.partitions,
     })
-    await trx.insertStarts(job, await resolveStarts(source, topic, from, row ? 'earliest' : startFrom))
+    const isLate = row !== undefined || (topic.byPattern && !isFirstClaim)
+    await trx.insertStarts(job, await resolveStarts(source, topic, from, isLate ? 'earliest' : startFrom))
   }
 }
 
@@ -65,6 +90,16 @@ export async function renewExpiredStarts(
     })
   }
   return rows.map((row) => ({ ...row, nextOffset: renewed.get(topicPartitionKey(row)) ?? row.nextOffset }))
+}
+
+function refuseVanished(
+  stored: readonly string[],
+  source: Source,
+  topics: readonly TopicDescription[],
+): void {
+  const described = new Set(topics.map(({ topic }) => topic))
+  const vanished = stored.find((topic) => source.covers(topic) && !described.has(topic))
+  if (vanished !== undefined) throw new TopicsNotDescribed(vanished, stored)
 }
 
 function refuseRecreated(job: string, row: TopicRow, topic: TopicDescription): void {

@@ -2,7 +2,7 @@ import { asError, OncesinkError } from '../../errors.ts'
 import { sortedByPartition, type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type { AssignmentChange, Membership } from '../membership.ts'
-import type { Source } from '../source.ts'
+import { partitionsToRead, type Source } from '../source.ts'
 
 export interface AllPartitionsDeps {
   readonly runtime: Runtime
@@ -10,14 +10,18 @@ export interface AllPartitionsDeps {
   readonly metadataRefreshMs: number
 }
 
-/** The membership of `assignment: 'all'`: this process owns every partition of every subscribed topic. */
+/**
+ * The membership of `assignment: 'all'`: this process owns every partition of every subscribed topic, or those that
+ * the `partitions` option selects.
+ */
 export function createAllPartitions(source: Source, deps: AllPartitionsDeps): Membership {
   return new AllPartitions(source, deps)
 }
 
 /**
  * States: `stopped` -> start() -> `member` (looks for new partitions in the background) -> stop() -> `stopped`.
- * Partitions are only ever gained: Kafka cannot take one from a topic, and a topic that is gone or recreated ends
+ * Partitions are only ever gained, by topics that grow and topics that newly match a pattern: Kafka cannot take one
+ * from a topic, and a topic that is gone or recreated ends
  * the job by way of the source.
  */
 class AllPartitions implements Membership {
@@ -70,8 +74,9 @@ class AllPartitions implements Membership {
 
   async #look(): Promise<void> {
     const { topics } = await this.#source.describe()
-    for (const { topic, partitions } of topics) {
-      for (let partition = 0; partition < partitions; partition++) {
+    for (const description of topics) {
+      const { topic } = description
+      for (const partition of partitionsToRead(description)) {
         const key = topicPartitionKey({ topic, partition })
         if (this.#known.has(key)) continue
         this.#known.add(key)

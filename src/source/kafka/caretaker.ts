@@ -1,7 +1,7 @@
 import { asError, OncesinkError } from '../../errors.ts'
 import { topicPartitionKey } from '../../model/topic-partition.ts'
 import type { SeekPosition } from '../source.ts'
-import { type ClusterState, missingPatienceMs, topicMissing } from './cluster-view.ts'
+import { type ClusterState, missingPatienceMs } from './cluster-view.ts'
 import type { LeaderLoop } from './leader-loop.ts'
 import { topicRecreated } from './position-check.ts'
 import { ReadPartition } from './read-partition.ts'
@@ -81,7 +81,7 @@ export class Caretaker {
   #missing(partition: ReadPartition): void {
     const now = this.#reader.runtime.clock.monotonicMs()
     partition.missingSinceMs ??= now
-    const error = topicMissing(partition.topic)
+    const error = this.#reader.cluster.vanished(partition.topic)
     if (now - partition.missingSinceMs > missingPatienceMs) this.#reader.fail(partition, error)
     else {
       partition.supersede(this.#reader.nextSeekCounter())

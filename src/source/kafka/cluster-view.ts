@@ -3,13 +3,14 @@ import type { Clock } from '../../runtime/clock.ts'
 import type { Brokers } from './brokers.ts'
 import { ErrorCode, errorCodeName, isRefusal } from './protocol/error-codes.ts'
 import { metadataRequest, type PartitionMetadata, type TopicMetadata } from './protocol/metadata.ts'
+import { namingOption, type Subscription, subscribes } from './subscription.ts'
 
 /** One metadata answer, with what follows from it. Passing troubles (no leader yet) are in the partitions. */
 export interface ClusterState {
   readonly clusterId: string
   /** The subscribed topics that exist. */
   readonly topics: ReadonlyMap<string, TopicMetadata>
-  /** The subscribed topics that this broker does not know. */
+  /** The topics subscribed by name that this broker does not know. */
   readonly missing: readonly string[]
 }
 
@@ -23,15 +24,17 @@ export const missingPatienceMs = 10_000
 export class ClusterView {
   readonly #brokers: Brokers
   readonly #clock: Clock
-  readonly #topics: readonly string[]
+  readonly #subscription: Subscription
+  /** Topics that have been there. */
+  readonly #seen = new Set<string>()
   #inFlight: Promise<ClusterState> | null = null
   #latest: ClusterState | null = null
   #latestAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(brokers: Brokers, clock: Clock, topics: readonly string[]) {
+  constructor(brokers: Brokers, clock: Clock, subscription: Subscription) {
     this.#brokers = brokers
     this.#clock = clock
-    this.#topics = topics
+    this.#subscription = subscription
   }
 
   /** Milliseconds since the last answer. */
@@ -58,15 +61,32 @@ export class ClusterView {
     return this.#inFlight
   }
 
+  /** Why a topic that no broker knows cannot be read: it never was there, or it is gone. */
+  absent(topic: string): OncesinkError {
+    return this.#seen.has(topic) ? this.vanished(topic) : topicMissing(topic)
+  }
+
+  /** The error of a topic of which there are positions, and that no broker knows any more. */
+  vanished(topic: string): OncesinkError {
+    return new OncesinkError(
+      'TOPIC_MISSING',
+      `topic "${topic}" has vanished from the cluster: it was read, and does not exist any more. The stored positions of ` +
+        `its partitions stay. Restore the topic, or exclude it by ${namingOption(this.#subscription)} if it was deleted on purpose`,
+    )
+  }
+
   async #ask(): Promise<ClusterState> {
-    const metadata = await this.#brokers.sendToAny(metadataRequest(this.#topics))
+    const { topics: names, topicPattern } = this.#subscription
+    const metadata = await this.#brokers.sendToAny(metadataRequest(topicPattern === null ? names : null))
     const topics = new Map<string, TopicMetadata>()
     const missing: string[] = []
     for (const topic of metadata.topics) {
+      if (!subscribes(this.#subscription, topic)) continue
       if (isRefusal(topic.errorCode)) throw topicRefused(topic.topic, topic.errorCode)
       if (isMissing(topic.errorCode)) missing.push(topic.topic)
       else topics.set(topic.topic, topic)
     }
+    for (const topic of topics.keys()) this.#seen.add(topic)
     this.#brokers.update(metadata.brokers)
     this.#latest = { clusterId: metadata.clusterId ?? '', topics, missing }
     this.#latestAtMs = this.#clock.monotonicMs()
@@ -82,7 +102,7 @@ export function topicRefused(topic: string, errorCode: number): OncesinkError {
   )
 }
 
-export function topicMissing(topic: string): OncesinkError {
+function topicMissing(topic: string): OncesinkError {
   return new OncesinkError(
     'TOPIC_MISSING',
     `topic "${topic}" does not exist in the cluster; create it, or correct the topics option`,

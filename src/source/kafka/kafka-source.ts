@@ -11,16 +11,19 @@ import type {
   SourceDescription,
   StartFrom,
   TakeLimits,
+  TopicDescription,
   Watermarks,
 } from '../source.ts'
 import { Caretaker } from './caretaker.ts'
-import { type ClusterState, missingPatienceMs, topicMissing } from './cluster-view.ts'
+import { type ClusterState, missingPatienceMs } from './cluster-view.ts'
 import { LeaderLoop } from './leader-loop.ts'
 import { LogBounds } from './log-bounds.ts'
 import type { KafkaSourcePlan } from './options.ts'
 import type { SoundPosition } from './position-check.ts'
+import type { TopicMetadata } from './protocol/metadata.ts'
 import { ReadPartition } from './read-partition.ts'
 import { Reader } from './reader.ts'
+import { covers, selectedPartitions } from './subscription.ts'
 import { allocate, decodeFor, takeShares } from './take-records.ts'
 
 export interface KafkaSourceDeps {
@@ -47,6 +50,7 @@ export function createKafkaSource(plan: KafkaSourcePlan, deps: KafkaSourceDeps):
  */
 class KafkaSource implements Source {
   readonly #plan: KafkaSourcePlan
+  readonly #events: JobEventBus
   readonly #reader: Reader
   readonly #bounds: LogBounds
   readonly #caretaker: Caretaker
@@ -55,11 +59,13 @@ class KafkaSource implements Source {
   /** The latest seek of each partition; one that was overtaken while it checked positions changes nothing. */
   readonly #seeks = new Map<string, number>()
   #opened = false
+  #saidNothingMatches = false
   #taking = false
   #turn = 0
 
   constructor(plan: KafkaSourcePlan, { runtime, events, maxBufferedBytes }: KafkaSourceDeps) {
     this.#plan = plan
+    this.#events = events
     this.#reader = new Reader(plan, runtime, events, maxBufferedBytes)
     this.#bounds = new LogBounds(this.#reader.brokers, this.#reader.cluster, runtime)
     this.#caretaker = new Caretaker(
@@ -76,13 +82,50 @@ class KafkaSource implements Source {
     this.#start(this.#caretaker.run())
   }
 
-  async describe(): Promise<SourceDescription> {
-    const state = await this.#askCluster(missingPatienceMs)
+  async describe(expected: readonly string[] = []): Promise<SourceDescription> {
+    const state = await this.#askCluster(
+      missingPatienceMs,
+      expected.filter((topic) => covers(this.#plan, topic)),
+    )
     this.#caretaker.reconcile(state)
     const topics = [...state.topics.values()]
-      .map(({ topic, topicId, partitions }) => ({ topic, topicId, partitions: partitions.length }))
+      .map((topic) => this.#describeTopic(topic))
       .sort((a, b) => (a.topic < b.topic ? -1 : 1))
+    if (topics.length === 0) this.#sayNothingMatches()
     return { clusterId: state.clusterId, topics }
+  }
+
+  covers(topic: string): boolean {
+    return covers(this.#plan, topic)
+  }
+
+  #describeTopic({ topic, topicId, partitions }: TopicMetadata): TopicDescription {
+    const selected = selectedPartitions(this.#plan, topic)
+    const beyond = selected?.find((partition) => partition >= partitions.length)
+    if (beyond !== undefined) {
+      throw new OncesinkError(
+        'CONFIGURATION_INVALID',
+        `kafka(): partitions.${topic} names partition ${beyond}, but topic "${topic}" has ${partitions.length} ` +
+          `(0 to ${partitions.length - 1}); correct it, or add the partition to the topic first`,
+      )
+    }
+    return {
+      topic,
+      topicId,
+      partitions: partitions.length,
+      byPattern: this.#plan.topicPattern !== null,
+      ...(selected !== undefined && { selected }),
+    }
+  }
+
+  #sayNothingMatches(): void {
+    if (this.#saidNothingMatches) return
+    this.#saidNothingMatches = true
+    this.#events.emit('warning', {
+      message:
+        `no topic matches topicPattern ${String(this.#plan.topicPattern)} yet: waiting for one, which is looked for ` +
+        `every ${this.#plan.metadataRefreshMs} ms (metadataRefreshMs)`,
+    })
   }
 
   startOffsets(partitions: readonly TopicPartition[], startFrom: StartFrom): Promise<bigint[]> {
@@ -176,17 +219,22 @@ class KafkaSource implements Source {
 
   /**
    * Asks about the subscribed topics. One that was just created may not be known to the broker asked, and a broker
-   * that has just started may know none: a missing topic is asked for again during `patienceMs`.
+   * that has just started may know none: a missing topic is asked for again during `patienceMs`, and so is one that
+   * a pattern has matched before.
    */
-  async #askCluster(patienceMs: number): Promise<ClusterState> {
+  async #askCluster(patienceMs: number, expected: readonly string[] = []): Promise<ClusterState> {
     const { cluster, runtime, closed } = this.#reader
     const backoff = new Backoff({ initialMs: 50, maxMs: 500 }, runtime.random)
     const deadline = runtime.clock.monotonicMs() + patienceMs
     for (;;) {
       const state = await cluster.refresh()
       const [missing] = state.missing
-      if (missing === undefined) return state
-      if (runtime.clock.monotonicMs() > deadline || closed.aborted) throw topicMissing(missing)
+      const vanished = expected.find((topic) => !state.topics.has(topic))
+      if (missing === undefined && vanished === undefined) return state
+      if (runtime.clock.monotonicMs() > deadline || closed.aborted) {
+        if (vanished !== undefined) throw cluster.vanished(vanished)
+        if (missing !== undefined) throw cluster.absent(missing)
+      }
       await runtime.clock.sleep(backoff.nextMs(), closed)
     }
   }

@@ -4,13 +4,29 @@ import { OncesinkError } from '../../errors.ts'
 import type { SourcePlan } from '../../pipeline/plan.ts'
 import type { StartFrom } from '../source.ts'
 import { OptionReader } from './option-reader.ts'
+import { covers, type Subscription, selectedPartitions } from './subscription.ts'
 
 /** What `kafka(...)` accepts. Every value is checked when the job is defined, and frozen. */
 export interface KafkaOptions {
   /** Bootstrap addresses, `host:port` (IPv6 as `[address]:port`); at least one. The rest of the cluster is found. */
   readonly brokers: readonly string[]
-  /** Topics to read, by exact name; at least one. They must exist: oncesink never creates one. */
-  readonly topics: readonly string[]
+  /**
+   * Topics to read, by exact name; at least one. They must exist: oncesink never creates one.
+   * Give this or `topicPattern`.
+   */
+  readonly topics?: readonly string[]
+  /**
+   * Reads every topic whose name this matches, as `RegExp.test` does: anywhere in the name, unless `^` and `$` bind it.
+   * Kafka's internal topics never match. Topics that are created later are read from their earliest offset, without a
+   * restart, whatever `startFrom` says; while none matches the job waits, with a warning. The flags `g` and `y` are
+   * refused. Give this or `topics`.
+   */
+  readonly topicPattern?: RegExp
+  /**
+   * Reads only these partitions, by topic, as `{ orders: [0, 2] }`; topics that are not named are read whole. Each must
+   * exist. Several processes may share a job by reading different ones. @default all
+   */
+  readonly partitions?: Readonly<Record<string, readonly number[]>>
   /**
    * Where a partition begins that has no position in SQL yet; never looked at afterwards.
    * Explicit offsets are inclusive bigints; partitions not named begin at the earliest offset. With a timestamp they
@@ -23,7 +39,7 @@ export interface KafkaOptions {
    * @default 'read_committed'
    */
   readonly isolation?: 'read_committed' | 'read_uncommitted'
-  /** Who owns which partition: `all` means that this process owns every one. @default 'all' */
+  /** Who owns which partition: `all` means that this process owns every one that it reads. @default 'all' */
   readonly assignment?: 'all'
   /** Name by which brokers log and meter this client. @default 'oncesink' */
   readonly clientId?: string
@@ -38,7 +54,10 @@ export interface KafkaOptions {
    * `fetch.maxWaitMs`. @default 10000, from 1
    */
   readonly requestTimeoutMs?: number
-  /** How often topics, partitions and leaders are asked for again, in milliseconds. @default 30000, from 100 */
+  /**
+   * How often topics, partitions and leaders are asked for again, in milliseconds: how long a new topic or partition
+   * may wait until it is noticed. @default 30000, from 100
+   */
   readonly metadataRefreshMs?: number
   readonly fetch?: KafkaFetchOptions
 }
@@ -56,10 +75,9 @@ export interface KafkaFetchOptions {
 }
 
 /** A Kafka source with every option resolved, validated and frozen. Made by {@link kafka}. */
-export interface KafkaSourcePlan extends SourcePlan {
+export interface KafkaSourcePlan extends SourcePlan, Subscription {
   readonly kind: 'kafka'
   readonly brokers: readonly string[]
-  readonly topics: readonly string[]
   readonly startFrom: StartFrom
   readonly isolation: 'read_committed' | 'read_uncommitted'
   readonly assignment: 'all'
@@ -84,11 +102,7 @@ export function kafka(options: KafkaOptions): KafkaSourcePlan {
   const plan: KafkaSourcePlan = {
     kind: 'kafka',
     brokers: read.strings('brokers', isBrokerAddress, 'must be addresses like "localhost:9092"'),
-    topics: read.strings(
-      'topics',
-      isTopicName,
-      'must be topic names (up to 249 letters, digits, ".", "_", "-")',
-    ),
+    ...readSubscription(read),
     startFrom: readStartFrom(read),
     isolation: read.oneOf('isolation', ['read_committed', 'read_uncommitted'], 'read_committed'),
     assignment: read.oneOf('assignment', ['all'], 'all'),
@@ -114,6 +128,56 @@ function readFetch(read: OptionReader): Required<KafkaFetchOptions> {
   }
   read.refuseUnknown()
   return Object.freeze(fetch)
+}
+
+function readSubscription(read: OptionReader): Subscription {
+  const [topics, pattern] = [read.raw('topics'), read.raw('topicPattern')]
+  if (topics !== undefined && pattern !== undefined) {
+    throw read.invalid('topicPattern', 'excludes topics: give one of them, names or a pattern')
+  }
+  const partitions = readPartitions(read)
+  if (pattern !== undefined)
+    return { topics: Object.freeze([]), topicPattern: readPattern(read, pattern), partitions }
+  if (topics === undefined) throw read.invalid('topics', 'or topicPattern is needed, to say what to read')
+  const cure = 'must be topic names (up to 249 letters, digits, ".", "_", "-")'
+  return { topics: read.strings('topics', isTopicName, cure), topicPattern: null, partitions }
+}
+
+/** A copy: what `test` remembers of an expression lives in the object. */
+function readPattern(read: OptionReader, value: unknown): RegExp {
+  if (!(value instanceof RegExp)) throw read.invalid('topicPattern', 'must be a RegExp, like /^orders-/')
+  if (value.global || value.sticky) {
+    throw read.invalid(
+      'topicPattern',
+      `${String(value)} must not have the flag g or y, with which it matches by turns; remove it`,
+    )
+  }
+  return Object.freeze(new RegExp(value.source, value.flags))
+}
+
+function readPartitions(read: OptionReader): Readonly<Record<string, readonly number[]>> {
+  const value = read.raw('partitions')
+  const cure = 'must be partition numbers by topic, like { orders: [0, 2] }'
+  const partitions: Record<string, readonly number[]> = {}
+  for (const [topic, numbers] of Object.entries(
+    value === undefined ? {} : read.objectIn('partitions', value, cure),
+  )) {
+    const where = `partitions.${topic}`
+    if (!Array.isArray(numbers) || numbers.length === 0) {
+      throw read.invalid(
+        where,
+        'must be a non-empty array of partition numbers; leave the topic out to read all of it',
+      )
+    }
+    const unfit: unknown = numbers.find((n) => !Number.isInteger(n) || n < 0 || n > int32Max)
+    if (unfit !== undefined)
+      throw read.invalid(where, `must hold partition numbers from 0; one of them is ${String(unfit)}`)
+    const distinct = new Set(numbers as number[])
+    if (distinct.size !== numbers.length)
+      throw read.invalid(where, 'names a partition twice; name each one once')
+    partitions[topic] = Object.freeze([...distinct].sort((a, b) => a - b))
+  }
+  return Object.freeze(partitions)
 }
 
 function readStartFrom(read: OptionReader): StartFrom {
@@ -160,12 +224,30 @@ function refuseContradictions(plan: KafkaSourcePlan): void {
   const refuse = (message: string) => {
     throw new OncesinkError('CONFIGURATION_INVALID', `kafka(): ${message}`)
   }
-  const subscribed = new Set(plan.topics)
-  if (subscribed.size !== plan.topics.length) refuse('topics names a topic twice; name each one once')
+  const refuseUncovered = (option: string, topics: readonly string[]) => {
+    const uncovered = topics.find((topic) => !covers(plan, topic))
+    if (uncovered === undefined) return
+    const where =
+      plan.topicPattern === null
+        ? 'which is not in topics; add it there'
+        : `which topicPattern ${String(plan.topicPattern)} does not match; correct one of them`
+    refuse(`${option} names "${uncovered}", ${where}`)
+  }
+  if (new Set(plan.topics).size !== plan.topics.length)
+    refuse('topics names a topic twice; name each one once')
+  refuseUncovered('partitions', Object.keys(plan.partitions))
   if (typeof plan.startFrom === 'object' && 'offsets' in plan.startFrom) {
-    for (const topic of Object.keys(plan.startFrom.offsets)) {
-      if (!subscribed.has(topic))
-        refuse(`startFrom.offsets names "${topic}", which is not in topics; add it there`)
+    const { offsets } = plan.startFrom
+    refuseUncovered('startFrom.offsets', Object.keys(offsets))
+    for (const [topic, byPartition] of Object.entries(offsets)) {
+      const selected = selectedPartitions(plan, topic)
+      const unread = Object.keys(byPartition).find(
+        (partition) => selected?.includes(Number(partition)) === false,
+      )
+      if (unread === undefined) continue
+      refuse(
+        `startFrom.offsets.${topic} names partition ${unread}, which partitions.${topic} leaves out; correct one of them`,
+      )
     }
   }
   if (plan.fetch.maxBytes < plan.fetch.maxBytesPerPartition) {

@@ -5,7 +5,7 @@ import type { Runtime } from '../../runtime/runtime.ts'
 import type { SeekPosition } from '../source.ts'
 import { askLeaders, NoAnswer } from './ask-leaders.ts'
 import type { Brokers } from './brokers.ts'
-import { type ClusterState, type ClusterView, topicMissing } from './cluster-view.ts'
+import type { ClusterState, ClusterView } from './cluster-view.ts'
 import { listOffsetsRequest } from './protocol/list-offsets.ts'
 import { offsetForLeaderEpochRequest } from './protocol/offset-for-leader-epoch.ts'
 
@@ -81,7 +81,7 @@ export class PositionCheck {
     }
     const present: SeekPosition[] = []
     for (const position of positions) {
-      const outcome = checkTopic(position, state)
+      const outcome = checkTopic(position, state, this.#cluster)
       if (outcome === null) present.push(position)
       else outcomes.set(topicPartitionKey(position), outcome)
     }
@@ -125,14 +125,18 @@ interface LogBoundsNow {
 
 type LogAnswers = LogBoundsNow | NoAnswer
 
-function checkTopic(position: SeekPosition, state: ClusterState): OncesinkError | Undecided | null {
+function checkTopic(
+  position: SeekPosition,
+  state: ClusterState,
+  cluster: ClusterView,
+): OncesinkError | Undecided | null {
   const { topic, partition, topicId } = position
   const metadata = state.topics.get(topic)
   if (metadata !== undefined && metadata.topicId !== topicId) {
     return topicRecreated(position, metadata.topicId)
   }
   const partitionMetadata = metadata?.partitions.find((p) => p.partition === partition)
-  if (partitionMetadata === undefined) return { undecided: topicMissing(topic) }
+  if (partitionMetadata === undefined) return { undecided: cluster.vanished(topic) }
   if (partitionMetadata.leader >= 0) return null
   return { undecided: unavailable(position, 'it has no leader') }
 }

@@ -33,7 +33,7 @@ export class Reader {
     this.runtime = runtime
     this.maxBufferedBytes = maxBufferedBytes
     this.brokers = new Brokers(plan)
-    this.cluster = new ClusterView(this.brokers, runtime.clock, plan.topics)
+    this.cluster = new ClusterView(this.brokers, runtime.clock, plan)
     this.check = new PositionCheck(this.brokers, this.cluster, runtime, this.closed)
     this.troubles = new Troubles(events, runtime.random)
     this.news = new Wakeup(runtime.clock)

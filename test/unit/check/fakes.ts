@@ -70,7 +70,7 @@ export function fakeLog(
     close: async () => void calls.push('close'),
     describe: async () => ({
       clusterId: 'cluster',
-      topics: [{ topic: 'orders', topicId, partitions: partitions.length }],
+      topics: [{ topic: 'orders', topicId, partitions: partitions.length, byPattern: false }],
     }),
     watermarks: async (asked: readonly TopicPartition[]) =>
       asked.map((tp) => ({ ...tp, low: BigInt(low), high: BigInt(high), lastStable: BigInt(high) })),

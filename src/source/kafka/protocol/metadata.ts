@@ -21,6 +21,8 @@ export interface TopicMetadata {
   readonly topic: string
   /** A UUID with dashes. */
   readonly topicId: string
+  /** Whether it is one of Kafka's own, such as `__consumer_offsets`. */
+  readonly isInternal: boolean
   readonly partitions: readonly PartitionMetadata[]
 }
 
@@ -32,10 +34,10 @@ export interface PartitionMetadata {
   readonly leaderEpoch: number
 }
 
-/** Asks for the brokers and for exactly these topics; none is created. */
-export function metadataRequest(topics: readonly string[]): WireRequest<ClusterMetadata> {
-  const body = new WireWriter().unsignedVarint(0).unsignedVarint(topics.length + 1)
-  for (const topic of topics) body.bytes(Buffer.alloc(16)).compactString(topic).unsignedVarint(0)
+/** Asks for the brokers and for exactly these topics, or (null) for all that this client may see; none is created. */
+export function metadataRequest(topics: readonly string[] | null): WireRequest<ClusterMetadata> {
+  const body = new WireWriter().unsignedVarint(0).unsignedVarint(topics === null ? 0 : topics.length + 1)
+  for (const topic of topics ?? []) body.bytes(Buffer.alloc(16)).compactString(topic).unsignedVarint(0)
   const [autoCreation, authorizedOperations] = [0, 0]
   body.int8(autoCreation).int8(authorizedOperations).unsignedVarint(0)
   return wireRequest<ClusterMetadata>(metadataApi, body, decode)
@@ -62,7 +64,7 @@ function decodeTopic(reader: WireReader): TopicMetadata {
   const errorCode = reader.int16()
   const topic = reader.compactString() ?? ''
   const topicId = reader.uuid()
-  reader.boolean()
+  const isInternal = reader.boolean()
   const partitions = reader.compactArray(() => {
     const partition = {
       errorCode: reader.int16(),
@@ -76,5 +78,5 @@ function decodeTopic(reader: WireReader): TopicMetadata {
   })
   reader.int32()
   reader.skipTaggedFields()
-  return { errorCode, topic, topicId, partitions }
+  return { errorCode, topic, topicId, isInternal, partitions }
 }

@@ -5,14 +5,23 @@ import { createAllPartitions } from '../../../../src/source/kafka/all-partitions
 import type { Source } from '../../../../src/source/source.ts'
 import { eventually } from '../../../support/eventually.ts'
 
-function membershipOf(describeTopics: () => Readonly<Record<string, number>>) {
+function membershipOf(
+  describeTopics: () => Readonly<Record<string, number>>,
+  selected: Readonly<Record<string, readonly number[]>> = {},
+) {
   const asked: number[] = []
   const describe: Source['describe'] = () => {
     asked.push(asked.length)
     const topics = Object.entries(describeTopics())
     return Promise.resolve({
       clusterId: 'c',
-      topics: topics.map(([topic, partitions]) => ({ topic, topicId: 'id', partitions })),
+      topics: topics.map(([topic, partitions]) => ({
+        topic,
+        topicId: 'id',
+        partitions,
+        byPattern: false,
+        ...(selected[topic] && { selected: selected[topic] }),
+      })),
     })
   }
   const membership = createAllPartitions({ describe } as Source, {
@@ -24,6 +33,22 @@ function membershipOf(describeTopics: () => Readonly<Record<string, number>>) {
 }
 
 describe('createAllPartitions', () => {
+  test('owns only the partitions that were selected, also when the topic grows; other topics whole', async () => {
+    let topics: Record<string, number> = { a: 3 }
+    const { membership, asked } = membershipOf(() => topics, { a: [0, 2] })
+    const [a0, a2, b0, b1] = [
+      { topic: 'a', partition: 0 },
+      { topic: 'a', partition: 2 },
+      { topic: 'b', partition: 0 },
+      { topic: 'b', partition: 1 },
+    ]
+    expect(await membership.start()).toEqual([a0, a2])
+    topics = { a: 4, b: 2 }
+    const looks = asked.length
+    await eventually(() => asked.length > looks + 2)
+    expect(membership.takeChanges()).toEqual({ gained: [b0, b1], lost: [] })
+  })
+
   test('owns every partition of every topic, in order, and later those that were added', async () => {
     let topics: Record<string, number> = { b: 1, a: 2 }
     const { membership, asked } = membershipOf(() => topics)

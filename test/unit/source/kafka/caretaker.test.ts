@@ -15,7 +15,7 @@ function stateWith(leader: number, leaderEpoch: number, id = topicId): ClusterSt
   return {
     clusterId: 'c',
     missing: [],
-    topics: new Map([['t', { errorCode: 0, topic: 't', topicId: id, partitions }]]),
+    topics: new Map([['t', { errorCode: 0, topic: 't', topicId: id, isInternal: false, partitions }]]),
   }
 }
 

@@ -12,7 +12,7 @@ import { topicId } from '../../../support/fake-leader.ts'
 const there: ClusterState = {
   clusterId: 'c',
   missing: [],
-  topics: new Map([['t', { errorCode: 0, topic: 't', topicId, partitions: [] }]]),
+  topics: new Map([['t', { errorCode: 0, topic: 't', topicId, isInternal: false, partitions: [] }]]),
 }
 const gone: ClusterState = { clusterId: 'c', missing: ['t'], topics: new Map() }
 
@@ -56,7 +56,7 @@ test('a topic that brokers do not know for a moment is waited for: while running
   const { source, elapsed, restart } = sourceThatKnows(0)
   await source.open()
   restart(9_500)
-  expect((await source.describe()).topics).toEqual([{ topic: 't', topicId, partitions: 0 }])
+  expect((await source.describe()).topics).toEqual([{ topic: 't', topicId, partitions: 0, byPattern: false }])
   restart(Number.POSITIVE_INFINITY)
   expect(await codeOf(source.describe())).toBe('TOPIC_MISSING')
   expect(elapsed()).toBeGreaterThan(10_000)

@@ -4,6 +4,9 @@ import { type KafkaOptions, kafka } from '../../../../src/source/kafka/options.t
 
 const least: KafkaOptions = { brokers: ['localhost:9092'], topics: ['orders'] }
 
+const pattern = (topicPattern: unknown) => ({ brokers: least.brokers, topicPattern })
+const partitions = (orders: unknown) => ({ ...least, partitions: { orders } })
+
 function messageOf(options: unknown): string {
   try {
     kafka(options as KafkaOptions)
@@ -20,6 +23,8 @@ describe('kafka()', () => {
       kind: 'kafka',
       brokers: ['localhost:9092'],
       topics: ['orders'],
+      topicPattern: null,
+      partitions: {},
       startFrom: 'earliest',
       isolation: 'read_committed',
       assignment: 'all',
@@ -48,6 +53,16 @@ describe('kafka()', () => {
     const { brokers, topics, startFrom, fetch, ssl, sasl } = plan
     for (const part of [plan, brokers, topics, startFrom, fetch, ssl, sasl])
       expect(Object.isFrozen(part)).toBe(true)
+  })
+
+  test('a pattern and partitions are kept as they were, whatever becomes of the objects given', () => {
+    const topicPattern = /^orders-/i
+    const wanted = { 'orders-eu': [2, 0] }
+    const plan = kafka({ brokers: ['b:1'], topicPattern, partitions: wanted })
+    topicPattern.compile('other')
+    wanted['orders-eu'].push(1)
+    expect(plan).toMatchObject({ topics: [], partitions: { 'orders-eu': [0, 2] } })
+    expect(plan.topicPattern).toEqual(/^orders-/i)
   })
 
   test('a start timestamp is kept as text, whatever becomes of the Date', () => {
@@ -85,6 +100,44 @@ describe('kafka()', () => {
     ['a broker as URL', { ...least, brokers: ['kafka://localhost:9092'] }, /option brokers/],
     ['an impossible topic', { ...least, topics: ['a b'] }, /option topics must be topic names.*"a b"/],
     ['a topic named twice', { ...least, topics: ['a', 'a'] }, /topics names a topic twice/],
+    [
+      'names and a pattern',
+      { ...least, topicPattern: /./ },
+      /topicPattern excludes topics: give one of them/,
+    ],
+    ['neither names nor a pattern', { brokers: least.brokers }, /topics or topicPattern is needed/],
+    ['a pattern as text', pattern('^orders-'), /topicPattern must be a RegExp, like \/\^orders-\//],
+    ['a global pattern', pattern(/o/g), /topicPattern \/o\/g must not have the flag g or y.*remove it/],
+    ['a sticky pattern', pattern(/o/y), /topicPattern \/o\/y must not have the flag g or y/],
+    [
+      'a start of a topic that the pattern does not match',
+      { ...pattern(/^o/), startFrom: { offsets: { p: { 0: 1n } } } },
+      /startFrom.offsets names "p", which topicPattern \/\^o\/ does not match; correct one of them/,
+    ],
+    [
+      'partitions of a topic that the pattern does not match',
+      { ...pattern(/^o/), partitions: { p: [0] } },
+      /partitions names "p", which topicPattern/,
+    ],
+    [
+      'partitions of a topic that is not read',
+      { ...least, partitions: { p: [0] } },
+      /partitions names "p", which is not in topics; add it there/,
+    ],
+    ['partitions as a list', { ...least, partitions: [0] }, /partitions must be partition numbers by topic/],
+    ['no partitions', partitions([]), /partitions.orders must be a non-empty array .*leave the topic out/],
+    [
+      'a partition as text',
+      partitions(['0']),
+      /partitions.orders must hold partition numbers from 0; .* is 0/,
+    ],
+    ['a negative partition', partitions([-1]), /partitions.orders must hold partition numbers .* is -1/],
+    ['a partition named twice', partitions([1, 1]), /partitions.orders names a partition twice/],
+    [
+      'a start of a partition that is not read',
+      { ...partitions([0, 2]), startFrom: { offsets: { orders: { 1: 5n } } } },
+      /startFrom.offsets.orders names partition 1, which partitions.orders leaves out; correct one of them/,
+    ],
     ['an unknown option', { ...least, groupId: 'g' }, /unknown option groupId; known are brokers, topics/],
     [
       'an unknown fetch option',
