@@ -1,0 +1,176 @@
+import { Socket } from 'node:net'
+import { type Connection, type ConnectionOptions, createConnection } from 'mysql2'
+import { OncesinkError } from '../../errors.ts'
+import type { Runtime } from '../../runtime/runtime.ts'
+import type { BackendId, SessionName } from '../dialect.ts'
+import type { MysqlPlan, MysqlTarget } from './options.ts'
+import { type Flavour, readVersion } from './server-version.ts'
+import { Session } from './session.ts'
+import { nameSession } from './session-lock.ts'
+import { settingsOf, unfitReason } from './session-settings.ts'
+
+/** Silence after which the kernel asks whether the peer is still there, in milliseconds. */
+const KEEPALIVE_AFTER_MS = 10_000
+
+/** What is known of a session once it is open. */
+export interface ServerFacts {
+  readonly backend: BackendId
+  readonly flavour: Flavour
+  /** Product and version, for example `MySQL 9.7.4` or `MariaDB 11.4.5`. */
+  readonly version: string
+  /** Collation that compares text byte by byte, trailing spaces included. */
+  readonly exactCollation: string
+}
+
+/**
+ * Opens one session: UTC, utf8mb4, strict, READ COMMITTED, bounded; named so that claims of the same job find it.
+ * @throws OncesinkError DATABASE_UNAVAILABLE, DATABASE_REFUSED
+ */
+export async function openSession(
+  plan: MysqlPlan,
+  name: SessionName,
+  runtime: Runtime,
+): Promise<{ session: Session; facts: ServerFacts }> {
+  const { client, socket } = await createClient(plan, name)
+  let id: number | null = null
+  const session = new Session({
+    client,
+    socket,
+    clock: runtime.clock,
+    target: describeTarget(plan.target),
+    schema: plan.schema,
+    statementTimeoutMs: plan.statementTimeoutMs,
+    interrupt: () => interruptStatement(plan, name, id),
+  })
+  try {
+    await session.guard({ scope: 'connect', doing: 'connect' }, () => connected(client))
+    const facts = await prepareSession(session, plan, name)
+    id = facts.backend.id
+    return { session, facts }
+  } catch (error) {
+    session.destroy()
+    throw error
+  }
+}
+
+/** A client that is on its way to the server. */
+async function createClient(
+  plan: MysqlPlan,
+  name: SessionName,
+): Promise<{ client: Connection; socket: Socket }> {
+  const options = await clientOptions(plan, name)
+  // A socket of our own: the driver's may be wrapped in TLS, and cutting must not wait for a good-bye.
+  const socket = new Socket()
+  socket.setNoDelay(true)
+  socket.setKeepAlive(true, KEEPALIVE_AFTER_MS)
+  const { host, port } = plan.target
+  if (host.startsWith('/')) socket.connect(host)
+  else socket.connect(port, host)
+  return { client: createConnection({ ...options, stream: () => socket }), socket }
+}
+
+async function clientOptions(
+  { target, connectTimeoutMs }: MysqlPlan,
+  name: SessionName,
+): Promise<ConnectionOptions> {
+  const { host, port, user, password, database, ssl } = target
+  return {
+    host,
+    port,
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password: await askPassword(password, target) }),
+    ...(database !== undefined && { database }),
+    // A copy: the driver writes into it.
+    ...(ssl && { ssl: { ...ssl } as NonNullable<ConnectionOptions['ssl']> }),
+    charset: 'utf8mb4',
+    timezone: 'Z',
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+    dateStrings: true,
+    connectTimeout: connectTimeoutMs,
+    connectAttributes: { program_name: 'oncesink', oncesink_job: name.job, oncesink_owner: name.owner },
+  }
+}
+
+async function askPassword(
+  password: NonNullable<MysqlTarget['password']>,
+  target: MysqlTarget,
+): Promise<string> {
+  if (typeof password === 'string') return password
+  let answer: unknown
+  try {
+    answer = await password()
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    // A token service that does not answer does so later.
+    throw new OncesinkError(
+      'DATABASE_UNAVAILABLE',
+      `could not connect to ${describeTarget(target)}: the function that gives the password failed: ${reason}`,
+      { cause: error },
+    )
+  }
+  if (typeof answer === 'string') return answer
+  throw new OncesinkError(
+    'DATABASE_REFUSED',
+    `could not connect to ${describeTarget(target)}: the function that gives the password must return a string or a promise of one, not ${answer === null ? 'null' : typeof answer}`,
+  )
+}
+
+function connected(client: Connection): Promise<void> {
+  return new Promise((resolve, reject) => client.connect((error) => (error ? reject(error) : resolve())))
+}
+
+function describeTarget({ host, port, user, database }: MysqlTarget): string {
+  const where = host.startsWith('/') ? host : host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  return `${where}/${database ?? ''} as ${user ?? 'nobody'}`
+}
+
+async function prepareSession(session: Session, plan: MysqlPlan, name: SessionName): Promise<ServerFacts> {
+  const purpose = { scope: 'own', doing: 'set up the session' } as const
+  const { rows } = await session.query<{ version: string; id: string }>(
+    'SELECT version() AS version, connection_id() AS id',
+    [],
+    purpose,
+  )
+  const server = readVersion(rows[0]?.version ?? '')
+  if (server.tooOld) throw new OncesinkError('DATABASE_REFUSED', `${session.target} is ${server.tooOld}`)
+  const { flavour, version } = server
+  await session.query('SET NAMES utf8mb4', [], purpose)
+  await session.query(`SET SESSION ${settingsOf(plan, flavour).join(', ')}`, [], purpose)
+  await session.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', [], purpose)
+  const variables = await readVariables(session)
+  const unfit = unfitReason(variables)
+  if (unfit) throw new OncesinkError('DATABASE_REFUSED', `${session.target} cannot be used: ${unfit}`)
+  session.maxAllowedPacket = Number(variables.get('max_allowed_packet'))
+  const id = Number(rows[0]?.id)
+  return {
+    backend: { id, startedAt: await nameSession(session, name.job, id) },
+    flavour,
+    version,
+    exactCollation: flavour === 'mariadb' ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin',
+  }
+}
+
+/** SHOW and not SELECT @@: no server has all of them. */
+async function readVariables(session: Session): Promise<Map<string, string>> {
+  const { rows } = await session.query<{ Variable_name: string; Value: string }>(
+    `SHOW SESSION VARIABLES WHERE Variable_name IN ('max_allowed_packet', 'log_bin', 'binlog_format')`,
+    [],
+    { scope: 'own', doing: "read the server's settings" },
+  )
+  return new Map(rows.map((row) => [row.Variable_name.toLowerCase(), row.Value]))
+}
+
+/** The bare connection, without a session's settings and name: one statement, and away. */
+async function interruptStatement(plan: MysqlPlan, name: SessionName, id: number | null): Promise<void> {
+  const { client, socket } = await createClient(plan, name)
+  try {
+    await new Promise<void>((resolve, reject) => {
+      // Once it has been in use a connection tells its loss by this event only.
+      client.on('error', reject)
+      client.query(`KILL QUERY ${Number(id)}`, (error) => (error ? reject(error) : resolve()))
+    })
+  } finally {
+    socket.destroy()
+  }
+}

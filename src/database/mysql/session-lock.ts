@@ -1,0 +1,40 @@
+import { OncesinkError } from '../../errors.ts'
+import type { Session } from './session.ts'
+import { sessionPrefix } from './session-name.ts'
+
+/**
+ * The name of the user-level lock that a session of `job` holds for as long as it lives. The server frees it with the
+ * session, so whoever holds the lock of this name *is* this session: no table of sessions that could be out of date,
+ * and no privilege is needed to ask (IS_USED_LOCK).
+ */
+export function sessionLock(schema: string, job: string, id: number): string {
+  return `${sessionPrefix(schema, job)}${id}`
+}
+
+/** A second lock, that only this very session can hold: an id may be given out again after a restart. */
+export function startLock(id: number, startedAt: string): string {
+  return `oncesink:start:${id}:${startedAt}`
+}
+
+/** Takes both locks; returns the session's start time by the server's clock. */
+export async function nameSession(session: Session, job: string, id: number): Promise<string> {
+  const purpose = { scope: 'own', doing: 'name the session' } as const
+  const { rows } = await session.query<{ started: string; named: string | null }>(
+    `SELECT utc_timestamp(6) AS started, get_lock(?, 0) AS named`,
+    [sessionLock(session.schema, job, id)],
+    purpose,
+  )
+  const [row] = rows
+  const startedAt = row?.started ?? ''
+  const start = await session.query<{ named: string | null }>(
+    'SELECT get_lock(?, 0) AS named',
+    [startLock(id, startedAt)],
+    purpose,
+  )
+  if (row?.named === '1' && start.rows[0]?.named === '1') return startedAt
+  throw new OncesinkError(
+    'DATABASE_REFUSED',
+    `could not name the session at ${session.target}: the lock ${sessionLock(session.schema, job, id)} is held by ` +
+      'another session, or the server gives no user-level locks (GET_LOCK)',
+  )
+}
