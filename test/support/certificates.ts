@@ -52,6 +52,14 @@ export class Authority {
     return { key: await readFile(key, 'utf8'), cert: await readFile(cert, 'utf8') }
   }
 
+  /** The key, locked with a passphrase. */
+  async encrypt(key: string, passphrase: string): Promise<string> {
+    const [from, to] = [join(this.dir, 'plain.key'), join(this.dir, 'locked.key')]
+    await writeFile(from, key)
+    await openssl('pkcs8', '-topk8', '-in', from, '-out', to, '-passout', `pass:${passphrase}`)
+    return readFile(to, 'utf8')
+  }
+
   async remove(): Promise<void> {
     await rm(this.dir, { recursive: true, force: true })
   }

@@ -40,6 +40,8 @@ export async function securedKafka(properties: Readonly<Record<string, string>> 
     'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
     'plain.sasl.jaas.config': login('plain.PlainLoginModule', passwords.join(' ')),
     'scram-sha-256.sasl.jaas.config': login('scram.ScramLoginModule'),
+    // kafkajs renews a login 10 s before its end.
+    'scram-sha-512.connections.max.reauth.ms': '11500',
     'scram-sha-512.sasl.jaas.config': login('scram.ScramLoginModule'),
   }
   const listeners: KafkaListener[] = [

@@ -1,5 +1,7 @@
 import { OncesinkError } from '../../errors.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import { sourceError } from './broker-errors.ts'
+import { diagnose } from './diagnose.ts'
 import {
   type ApiVersions,
   controlConnection,
@@ -37,11 +39,13 @@ export class Brokers {
   #nodes = new Map<number, string>()
   /** The address that answered last is asked first, so that a dead broker is not tried every time. */
   #preferred: string | null = null
+  /** Addresses that have answered somebody who may ask: nothing is wrong with their security options. */
+  readonly #proven = new Set<string>()
   #closed = false
 
-  constructor(plan: KafkaSourcePlan) {
+  constructor(plan: KafkaSourcePlan, clock: Clock) {
     this.#plan = plan
-    this.#client = createKafkajsClient(plan)
+    this.#client = createKafkajsClient(plan, clock)
   }
 
   /** Learns the addresses of the nodes from a metadata answer. */
@@ -58,18 +62,18 @@ export class Brokers {
     const ordered = [...candidates].sort(
       (a, b) => Number(b === this.#preferred) - Number(a === this.#preferred),
     )
-    let last: unknown
+    let last: OncesinkError | null = null
     for (const address of ordered) {
       try {
         const answer = await this.#sendControl(address, request)
         this.#preferred = address
         return answer
       } catch (error) {
-        last = sourceError(error, ordered)
-        if (this.#closed || !(last instanceof OncesinkError) || last.code === 'SOURCE_REFUSED') throw last
+        last = await this.#reason(error, address, ordered)
+        if (this.#closed || last.disposition !== 'retry') throw last
       }
     }
-    throw sourceError(last, ordered)
+    throw last ?? sourceError(new Error('there is no address to ask'), ordered)
   }
 
   /**
@@ -81,7 +85,7 @@ export class Brokers {
     try {
       return await this.#sendControl(address, request)
     } catch (error) {
-      throw sourceError(error, [address])
+      throw await this.#reason(error, address)
     }
   }
 
@@ -96,13 +100,21 @@ export class Brokers {
       await this.#connect(endpoint)
       return await this.#send(endpoint, fetchConnection, request)
     } catch (error) {
-      throw sourceError(error, [address])
+      throw await this.#reason(error, address)
     }
   }
 
   close(): void {
     this.#closed = true
     this.#client.cutConnections('the source was closed')
+  }
+
+  /** What the error means; a broker that has never answered is asked what it would have wanted. */
+  async #reason(error: unknown, address: string, named = [address]): Promise<OncesinkError> {
+    const reason = sourceError(error, named, this.#plan)
+    if (this.#closed || this.#proven.has(address)) return reason
+    const { ssl, sasl, connectionTimeoutMs } = this.#plan
+    return (await diagnose(error, { ...parseAddress(address), ssl, sasl }, connectionTimeoutMs)) ?? reason
   }
 
   #addressOf(nodeId: number): string {
@@ -143,7 +155,9 @@ export class Brokers {
     if (this.#closed) throw new Error('the source is closed')
     try {
       const connection = await endpoint.broker.connectionPool.getConnection(index)
-      return await connection.send(request)
+      const answer = await connection.send(request)
+      this.#proven.add(formatAddress(endpoint.host, endpoint.port))
+      return answer
     } catch (error) {
       // A request that timed out leaves a connection that may never answer again; kafkajs would keep it.
       this.#client.cutConnections('a request failed on this connection', endpoint)

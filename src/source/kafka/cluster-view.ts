@@ -97,8 +97,9 @@ export class ClusterView {
 export function topicRefused(topic: string, errorCode: number): OncesinkError {
   return new OncesinkError(
     'SOURCE_REFUSED',
-    `the Kafka brokers refuse access to topic "${topic}" (${errorCodeName(errorCode)}); grant this client's user ` +
-      'the rights Describe and Read on it',
+    `the Kafka brokers refuse access to topic "${topic}" (${errorCodeName(errorCode)}); grant this client's user the ` +
+      'right to read it: kafka-acls.sh --bootstrap-server <broker> --add --allow-principal User:<name> --operation Read ' +
+      `--operation Describe --topic ${topic}`,
   )
 }
 

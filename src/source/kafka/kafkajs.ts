@@ -1,7 +1,10 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
-import kafkajs, { type ISocketFactoryArgs } from 'kafkajs'
+import type { Socket } from 'node:net'
+import kafkajs, { type ISocketFactoryArgs, type KafkaConfig } from 'kafkajs'
+import type { Clock } from '../../runtime/clock.ts'
+import { loginMechanism } from './authentication.ts'
+import { openSocket } from './open-socket.ts'
 import type { KafkaSourcePlan } from './options.ts'
+import { isLogin, revealed } from './security.ts'
 
 /*
  * All that is used of kafkajs 2.2.4 (the version is pinned): its connections, TLS, SASL and request queue. The
@@ -80,7 +83,7 @@ export interface KafkajsClient {
   cutConnections(reason: string, address?: { readonly host: string; readonly port: number }): void
 }
 
-export function createKafkajsClient(plan: KafkaSourcePlan): KafkajsClient {
+export function createKafkajsClient(plan: KafkaSourcePlan, clock: Clock): KafkajsClient {
   const sockets = new Map<Socket, ISocketFactoryArgs>()
   const kafka = new kafkajs.Kafka({
     brokers: [...plan.brokers],
@@ -92,14 +95,12 @@ export function createKafkajsClient(plan: KafkaSourcePlan): KafkajsClient {
     logLevel: kafkajs.logLevel.NOTHING,
     logCreator: () => () => undefined,
     socketFactory: (args) => {
-      const socket = openSocket(args)
+      const socket = openSocket(args, args.onConnect)
       sockets.set(socket, args)
       socket.once('close', () => sockets.delete(socket))
       return socket
     },
-    ...(plan.ssl === undefined ? {} : { ssl: plan.ssl }),
-    // kafkajs keeps its authenticator in this object, so it gets one of its own.
-    ...(plan.sasl === undefined ? {} : { sasl: { ...plan.sasl } }),
+    ...securityOf(plan, clock),
   })
   const cluster = clusterOf(kafka)
   return {
@@ -115,6 +116,14 @@ export function createKafkajsClient(plan: KafkaSourcePlan): KafkajsClient {
         }
       }
     },
+  }
+}
+
+function securityOf({ ssl, sasl }: KafkaSourcePlan, clock: Clock): Pick<KafkaConfig, 'ssl' | 'sasl'> {
+  return {
+    ...(ssl !== undefined && { ssl: typeof ssl === 'boolean' ? ssl : revealed(ssl) }),
+    // kafkajs keeps its authenticator in this object, so it gets one of its own.
+    ...(sasl !== undefined && { sasl: isLogin(sasl) ? loginMechanism(sasl, clock) : revealed(sasl) }),
   }
 }
 
@@ -145,16 +154,4 @@ function stopIdleTimer(queue: RequestQueue): void {
   queue.scheduleCheckPendingRequests = () => {
     if (queue.pending.length > 0) schedule()
   }
-}
-
-const keepAliveAfterMs = 60_000
-
-function openSocket({ host, port, ssl, onConnect }: ISocketFactoryArgs): Socket {
-  // A bare `true` spreads to nothing: the defaults of tls.connect.
-  const socket = ssl
-    ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...ssl }, onConnect)
-    : connectTcp({ host, port }, onConnect)
-  socket.setKeepAlive(true, keepAliveAfterMs)
-  socket.setNoDelay(true)
-  return socket
 }

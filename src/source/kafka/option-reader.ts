@@ -1,4 +1,3 @@
-import type { KafkaConfig } from 'kafkajs'
 import { OncesinkError } from '../../errors.ts'
 
 /**
@@ -81,23 +80,6 @@ export class OptionReader {
 
   nested(name: string): OptionReader {
     return new OptionReader(this.#where, this.raw(name) ?? {}, `${this.#prefix}${name}.`)
-  }
-
-  ssl(): KafkaConfig['ssl'] {
-    const value = this.raw('ssl')
-    if (value === undefined || typeof value === 'boolean') return value
-    if (!isPlainObject(value)) throw this.invalid('ssl', 'must be true, false or the options of tls.connect')
-    return Object.freeze({ ...value })
-  }
-
-  sasl(): KafkaConfig['sasl'] {
-    const value = this.raw('sasl')
-    if (value === undefined) return undefined
-    if (!isPlainObject(value) || typeof value.mechanism !== 'string' || value.mechanism === '') {
-      throw this.invalid('sasl', `must be an object with a mechanism, like { mechanism: 'plain', ... }`)
-    }
-    // Its further shape depends on the mechanism and is kafkajs' own; a wrong one is refused when connecting.
-    return Object.freeze({ ...value }) as unknown as NonNullable<KafkaConfig['sasl']>
   }
 
   /** Refuses every option that nothing has asked for. Called last. */

@@ -1,9 +1,9 @@
-import type { KafkaConfig } from 'kafkajs'
 import { timestampMs } from '../../aggregation/timestamp.ts'
 import { OncesinkError } from '../../errors.ts'
 import type { SourcePlan } from '../../pipeline/plan.ts'
 import type { StartFrom } from '../source.ts'
 import { OptionReader } from './option-reader.ts'
+import { type KafkaSasl, type KafkaTls, readSasl, readSsl } from './security.ts'
 import { covers, type Subscription, selectedPartitions } from './subscription.ts'
 
 /** What `kafka(...)` accepts. Every value is checked when the job is defined, and frozen. */
@@ -43,10 +43,16 @@ export interface KafkaOptions {
   readonly assignment?: 'all'
   /** Name by which brokers log and meter this client. @default 'oncesink' */
   readonly clientId?: string
-  /** TLS: `true`, or the options of Node's `tls.connect`, handed through to kafkajs. @default plain text */
-  readonly ssl?: KafkaConfig['ssl']
-  /** SASL mechanism and credentials, handed through to kafkajs. @default none */
-  readonly sasl?: KafkaConfig['sasl']
+  /**
+   * TLS: `true`, or the options of Node's `tls.connect` (`ca`, and `cert` and `key` where the brokers want a client
+   * certificate), as PEM text. @default plain text
+   */
+  readonly ssl?: KafkaTls
+  /**
+   * SASL: `{ mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512', username, password }`, where `password` is text or
+   * a function; other mechanisms are handed through to kafkajs. @default none
+   */
+  readonly sasl?: KafkaSasl
   /** How long one broker may take to accept a connection, in milliseconds. @default 5000, from 1 */
   readonly connectionTimeoutMs?: number
   /**
@@ -82,8 +88,9 @@ export interface KafkaSourcePlan extends SourcePlan, Subscription {
   readonly isolation: 'read_committed' | 'read_uncommitted'
   readonly assignment: 'all'
   readonly clientId: string
-  readonly ssl: KafkaConfig['ssl']
-  readonly sasl: KafkaConfig['sasl']
+  /** Secrets in it are not enumerable, so that a printed plan does not show them. */
+  readonly ssl: KafkaTls | undefined
+  readonly sasl: KafkaSasl | undefined
   readonly connectionTimeoutMs: number
   readonly requestTimeoutMs: number
   readonly metadataRefreshMs: number
@@ -107,8 +114,8 @@ export function kafka(options: KafkaOptions): KafkaSourcePlan {
     isolation: read.oneOf('isolation', ['read_committed', 'read_uncommitted'], 'read_committed'),
     assignment: read.oneOf('assignment', ['all'], 'all'),
     clientId: read.string('clientId', 'oncesink'),
-    ssl: read.ssl(),
-    sasl: read.sasl(),
+    ssl: readSsl(read.raw('ssl')),
+    sasl: readSasl(read.raw('sasl')),
     connectionTimeoutMs: read.integer('connectionTimeoutMs', 5000, 1, int32Max),
     requestTimeoutMs: read.integer('requestTimeoutMs', 10_000, 1, int32Max),
     metadataRefreshMs: read.integer('metadataRefreshMs', 30_000, 100, int32Max),

@@ -32,7 +32,7 @@ export class Reader {
     this.plan = plan
     this.runtime = runtime
     this.maxBufferedBytes = maxBufferedBytes
-    this.brokers = new Brokers(plan)
+    this.brokers = new Brokers(plan, runtime.clock)
     this.cluster = new ClusterView(this.brokers, runtime.clock, plan)
     this.check = new PositionCheck(this.brokers, this.cluster, runtime, this.closed)
     this.troubles = new Troubles(events, runtime.random)

@@ -10,6 +10,12 @@ export class WireWriter {
     return this.bytes(bytes)
   }
 
+  int16(value: number): this {
+    const bytes = Buffer.allocUnsafe(2)
+    bytes.writeInt16BE(value)
+    return this.bytes(bytes)
+  }
+
   int32(value: number): this {
     const bytes = Buffer.allocUnsafe(4)
     bytes.writeInt32BE(value)
@@ -24,9 +30,7 @@ export class WireWriter {
 
   string(text: string): this {
     const bytes = Buffer.from(text)
-    const length = Buffer.allocUnsafe(2)
-    length.writeInt16BE(bytes.length)
-    return this.bytes(length).bytes(bytes)
+    return this.int16(bytes.length).bytes(bytes)
   }
 
   array<T>(items: readonly T[], write: (item: T) => void): this {

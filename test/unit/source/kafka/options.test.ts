@@ -1,6 +1,8 @@
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { OncesinkError } from '../../../../src/errors.ts'
 import { type KafkaOptions, kafka } from '../../../../src/source/kafka/options.ts'
+import { revealed } from '../../../../src/source/kafka/security.ts'
 
 const least: KafkaOptions = { brokers: ['localhost:9092'], topics: ['orders'] }
 
@@ -189,6 +191,41 @@ describe('kafka()', () => {
       /sasl must be an object with a mechanism/,
     ],
     [
+      'a mechanism that nobody knows',
+      { ...least, sasl: { mechanism: 'scram', username: 'u', password: 'p' } },
+      /sasl.mechanism must be 'plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer', 'aws', or come with/,
+    ],
+    [
+      'a login without a name',
+      { ...least, sasl: { mechanism: 'plain', username: '', password: 'p' } },
+      /sasl.username must be a non-empty string; it is empty: is the environment variable/,
+    ],
+    [
+      'a login without a password',
+      { ...least, sasl: { mechanism: 'plain', username: 'u', password: process.env.NO_SUCH_VARIABLE } },
+      /sasl.password must be a non-empty string, or a function.*; it is missing: is the environment variable/,
+    ],
+    [
+      'a login with a misspelt option',
+      { ...least, sasl: { mechanism: 'plain', username: 'u', password: 'p', pasword: 'p' } },
+      /option sasl.pasword is unknown; known are mechanism, username, password/,
+    ],
+    [
+      'the name of a file for a certificate',
+      { ...least, ssl: { ca: '/etc/ca.pem' } },
+      /ssl.ca must be PEM.*readFileSync\('ca.pem'\)/,
+    ],
+    [
+      'a certificate without its key',
+      { ...least, ssl: { cert: '-----BEGIN CERTIFICATE-----' } },
+      /ssl.key is missing: a client certificate is both, cert and key/,
+    ],
+    [
+      'a key that is none',
+      { ...least, ssl: { cert: '-----BEGIN CERTIFICATE-----', key: '-----BEGIN PRIVATE KEY-----' } },
+      /ssl cannot be used \(.+\): cert and key must be PEM and belong together/,
+    ],
+    [
       'a time that is no whole number',
       { ...least, metadataRefreshMs: 1.5 },
       /metadataRefreshMs must be a whole number from 100/,
@@ -212,7 +249,48 @@ describe('kafka()', () => {
     expect(messageOf(options)).toMatch(message)
   })
 
-  test('secrets never appear in a message', () => {
-    expect(messageOf({ ...least, sasl: { mechanism: '', password: 'hunter2' } })).not.toContain('hunter2')
+  test.each([
+    ['an empty mechanism', { mechanism: '', password: 'hunter2' }],
+    ['an unknown mechanism', { mechanism: 'scram', username: 'u', password: 'hunter2' }],
+    ['a login that is text', 'plain u hunter2'],
+    [
+      'a password in the wrong place',
+      { mechanism: 'plain', username: 'u', pass: 'hunter2', password: 'hunter2' },
+    ],
+  ])('secrets never appear in a message: %s', (_, sasl) => {
+    expect(messageOf({ ...least, sasl })).not.toContain('hunter2')
+  })
+
+  test('a printed plan shows no secret, and the plan has them nevertheless', () => {
+    const password = () => 'hunter2'
+    const sasls: unknown[] = [
+      { mechanism: 'scram-sha-512', username: 'u', password: 'hunter2' },
+      { mechanism: 'plain', username: 'u', password },
+      { mechanism: 'aws', authorizationIdentity: 'a', accessKeyId: 'k', secretAccessKey: 'hunter2' },
+      {
+        mechanism: 'own',
+        token: 'hunter2',
+        authenticationProvider: () => ({ authenticate: async () => {} }),
+      },
+    ]
+    for (const sasl of sasls) {
+      const plan = kafka({ ...least, ssl: { passphrase: 'hunter2' }, sasl } as unknown as KafkaOptions)
+      expect(JSON.stringify(plan)).not.toContain('hunter2')
+      expect(inspect(plan, { depth: 9 })).not.toContain('hunter2')
+      expect(plan.sasl && revealed(plan.sasl)).toEqual(sasl)
+      expect(plan.ssl).toHaveProperty('passphrase', 'hunter2')
+    }
+  })
+
+  test('a mechanism may be written as the brokers write it', () => {
+    const sasl = {
+      mechanism: 'SCRAM-SHA-256',
+      username: 'u',
+      password: 'p',
+    } as unknown as KafkaOptions['sasl']
+    expect(kafka({ ...least, ...(sasl && { sasl }) }).sasl).toMatchObject({
+      mechanism: 'scram-sha-256',
+      password: 'p',
+    })
   })
 })
