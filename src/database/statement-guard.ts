@@ -11,6 +11,8 @@ export interface GuardSyntax {
   readonly hashComments: boolean
   /** Whether the text of a comment that begins with `/*!` or `/*M!` is executed. */
   readonly executableComments: boolean
+  /** Characters of which each ends a comment of one line. */
+  readonly lineEnds: string
   /** Keywords, in capitals, that begin what is refused. */
   readonly refused: ReadonlyMap<string, RefusedBecause>
   /** Words, in capitals, of which one must follow SET for it to be allowed. */
@@ -53,7 +55,8 @@ function skipToKeyword(sql: string, from: number, syntax: GuardSyntax): number |
     const c = sql[i]
     if (c === undefined) return i
     if (/[\s(;]/.test(c)) i += 1
-    else if (sql.startsWith('--', i) || (c === '#' && syntax.hashComments)) i = afterLine(sql, i)
+    else if (sql.startsWith('--', i) || (c === '#' && syntax.hashComments))
+      i = afterLine(sql, i, syntax.lineEnds)
     else if (sql.startsWith('/*', i)) {
       if (syntax.executableComments && /^\/\*M?!/.test(sql.slice(i, i + 4))) return 'executable comment'
       i = afterBlock(sql, i, syntax.nestedComments)
@@ -61,11 +64,10 @@ function skipToKeyword(sql: string, from: number, syntax: GuardSyntax): number |
   }
 }
 
-function afterLine(sql: string, from: number): number {
-  const end = /[\n\r]/g
-  end.lastIndex = from
-  const found = end.exec(sql)
-  return found ? found.index + 1 : sql.length
+function afterLine(sql: string, from: number, lineEnds: string): number {
+  let i = from
+  while (i < sql.length && !lineEnds.includes(sql.charAt(i))) i += 1
+  return Math.min(i + 1, sql.length)
 }
 
 function afterBlock(sql: string, from: number, nested: boolean): number {

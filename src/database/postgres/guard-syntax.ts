@@ -45,6 +45,7 @@ export const postgresGuard: GuardSyntax = {
   nestedComments: true,
   hashComments: false,
   executableComments: false,
+  lineEnds: '\n\r',
   refused: new Map(
     (Object.keys(words) as RefusedBecause[]).flatMap((because) =>
       words[because].map((word) => [word, because] as const),

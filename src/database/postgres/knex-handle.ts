@@ -1,9 +1,10 @@
 import knex, { type Knex } from 'knex'
 import PostgresClient, { type BoundQuery } from 'knex/lib/dialects/postgres/index.js'
-import type { UserStatements } from './user-statements.ts'
+import type pg from 'pg'
+import type { UserStatements } from '../user-statements.ts'
 
 /** A knex handle without pool or connection: every statement goes to `statements`. */
-export function createHandle(statements: UserStatements): Knex {
+export function createHandle(statements: UserStatements<pg.QueryResult>): Knex {
   /** What knex takes for a connection; nothing in it leads to the session. */
   const connection = Object.freeze({})
 

@@ -1,58 +1,43 @@
 import type { Knex } from 'knex'
-import { OncesinkError } from '../../errors.ts'
+import type pg from 'pg'
+import { runUserCode as runOn } from '../user-code.ts'
+import type { UserCodeEngine, UserStatements } from '../user-statements.ts'
+import { timestampText } from './column-text.ts'
+import { postgresGuard } from './guard-syntax.ts'
 import type { Session } from './session.ts'
-import { UserStatements } from './user-statements.ts'
+
+/** The protocol counts the parameters of a statement in 16 bits. */
+const MAX_PARAMETERS = 65_535
 
 /**
- * Runs user code with a knex handle whose every statement goes through {@link UserStatements} to this session's
- * transaction. The handle has no pool and no connection of its own.
+ * Runs user code in this session's transaction, see {@link runOn}.
  *
  * Values: `timestamp` and `date` are read and written as UTC, `bigint` and `numeric` are read as strings.
  */
-export async function runUserCode(session: Session, work: (trx: Knex) => Promise<unknown>): Promise<void> {
-  const statements = new UserStatements(session)
-  // Loaded when it is first needed: most jobs have no code of their own in the transaction, and knex slows a start.
-  const { createHandle } = await import('./knex-handle.ts')
-  let failure: unknown
-  try {
-    await settledOrLost(session, work(createHandle(statements)))
-  } catch (error) {
-    failure = error ?? new Error(`the function threw ${String(error)}`)
+export function runUserCode(session: Session, work: (trx: Knex) => Promise<unknown>): Promise<void> {
+  const handleFor = async (statements: UserStatements<pg.QueryResult>) => {
+    // Loaded when it is first needed: most jobs have no code of their own in the transaction, and knex slows a start.
+    const { createHandle } = await import('./knex-handle.ts')
+    return createHandle(statements)
   }
-  await statements.close()
-  // A session that is over may leave statements unsettled: that is not the function's fault.
-  if (session.broken && statements.poison?.code !== 'DATABASE_UNAVAILABLE') {
-    throw session.classify(failure, { scope: 'sink', doing: "run the job's function" })
-  }
-  // The statement's own failure says more than what the function made of it.
-  if (statements.poison) throw statements.poison
-  if (failure !== undefined) {
-    const reason = failure instanceof Error ? failure.message : String(failure)
-    throw new OncesinkError(
-      'JOB_FUNCTION_FAILED',
-      `the job's function failed in the transaction: ${reason}`,
-      {
-        cause: failure,
-      },
-    )
+  return runOn(session, engineOf(session), handleFor, work)
+}
+
+function engineOf(session: Session): UserCodeEngine<pg.QueryResult> {
+  return {
+    guard: postgresGuard,
+    refuseValues: (values) =>
+      values.length > MAX_PARAMETERS
+        ? `a statement has ${values.length} parameters, and PostgreSQL takes at most 65,535 in one. Write the rows in ` +
+          'slices, for example for (let i = 0; i < rows.length; i += 1000) await ' +
+          'trx(table).insert(rows.slice(i, i + 1000)), or let a merge or append sink write them'
+        : null,
+    send: (text, values) => session.send(text, values.map(parameter)),
+    classify: (error, doing) => session.classify(error, { scope: 'sink', doing }),
   }
 }
 
-/**
- * Waits for `work`, and rejects when the session breaks: a function that waits for something else than its statements
- * for too long is ended by the server (idle in transaction), and would otherwise never hear of it.
- *
- * Nothing of a call may stay with the session, which lives as long as the job: the promise that is raced is the
- * call's own, and its listener is taken away.
- */
-async function settledOrLost(session: Session, work: Promise<unknown>): Promise<void> {
-  let unsubscribe = () => {}
-  const lost = new Promise<never>((_, reject) => {
-    unsubscribe = session.onLoss(reject)
-  })
-  try {
-    await Promise.race([work, lost])
-  } finally {
-    unsubscribe()
-  }
+/** pg would write Dates in the process's own time zone. */
+function parameter(value: unknown): unknown {
+  return value instanceof Date ? timestampText(value) : value
 }

@@ -97,6 +97,7 @@ describe('statements of user code', () => {
       nestedComments: false,
       hashComments: true,
       executableComments: true,
+      lineEnds: '\n',
     }
     expect(refuseStatement('/*!40000 COMMIT */', mysql)).toContain('comment that the server would execute')
     expect(refuseStatement('/*M!100 COMMIT */', mysql)).toContain('comment that the server would execute')
@@ -104,5 +105,8 @@ describe('statements of user code', () => {
     expect(refuseStatement('# a\nCOMMIT', mysql)).toMatch(/^COMMIT/)
     expect(refuseStatement('/* /* */ COMMIT', mysql)).toMatch(/^COMMIT/)
     expect(refuseStatement('/* ! */ SELECT 1', mysql)).toBeNull()
+    // Of the two line ends only this one ends a comment there, and what follows the other is still in it.
+    expect(refuseStatement('# a\r SELECT 1\nCOMMIT', mysql)).toMatch(/^COMMIT/)
+    expect(refuseStatement('-- a\r SELECT 1\nCOMMIT', postgresGuard)).toBeNull()
   })
 })

@@ -1,14 +1,19 @@
-import type pg from 'pg'
-import { OncesinkError } from '../../errors.ts'
-import { refuseStatement } from '../statement-guard.ts'
-import { timestampText } from './column-text.ts'
-import { postgresGuard } from './guard-syntax.ts'
-import type { Session } from './session.ts'
+import { OncesinkError } from '../errors.ts'
+import { type GuardSyntax, refuseStatement } from './statement-guard.ts'
 
-/** The protocol counts the parameters of a statement in 16 bits. */
-const MAX_PARAMETERS = 65_535
 /** How much of a statement is repeated in messages. */
 const SHOWN_CHARACTERS = 120
+
+/** What an engine does for the statements of user code. */
+export interface UserCodeEngine<Result> {
+  readonly guard: GuardSyntax
+  /** Why a statement with these values may not be sent, as a sentence, or null when it may. */
+  refuseValues?(values: readonly unknown[]): string | null
+  /** Sends one statement, of which the server refuses a second one in the same string. */
+  send(text: string, values: readonly unknown[]): Promise<Result>
+  /** The driver's error as an OncesinkError; `doing` reads after "could not". */
+  classify(error: unknown, doing: string): OncesinkError
+}
 
 /**
  * The statements of one piece of user code.
@@ -16,8 +21,8 @@ const SHOWN_CHARACTERS = 120
  * States: `open` -> (a statement fails or is refused) -> `poisoned`; `open` | `poisoned` -> close() -> `revoked`.
  * Only `open` sends anything. The first failure is kept: user code may swallow it, the transaction does not.
  */
-export class UserStatements {
-  readonly #session: Session
+export class UserStatements<Result> {
+  readonly #engine: UserCodeEngine<Result>
   #state: 'open' | 'poisoned' | 'revoked' = 'open'
   #poison: OncesinkError | null = null
   /** One statement after another, also when the code starts several at once. */
@@ -26,8 +31,8 @@ export class UserStatements {
   readonly #unsettled = new Map<number, string>()
   #started = 0
 
-  constructor(session: Session) {
-    this.#session = session
+  constructor(engine: UserCodeEngine<Result>) {
+    this.#engine = engine
   }
 
   /** The first failure, if there was one. */
@@ -35,8 +40,8 @@ export class UserStatements {
     return this.#poison
   }
 
-  /** Sends one statement by the extended protocol, where the server refuses a second one in the same string. */
-  execute(text: string, values: readonly unknown[]): Promise<pg.QueryResult> {
+  /** Sends one statement, after those that were started before it. */
+  execute(text: string, values: readonly unknown[]): Promise<Result> {
     const number = this.#started++
     this.#unsettled.set(number, shown(text))
     const run = this.#last
@@ -70,7 +75,7 @@ export class UserStatements {
     throw this.#poisonWith(new OncesinkError('JOB_FUNCTION_FAILED', reason))
   }
 
-  async #execute(text: string, values: readonly unknown[]): Promise<pg.QueryResult> {
+  async #execute(text: string, values: readonly unknown[]): Promise<Result> {
     if (this.#state === 'revoked') {
       throw new OncesinkError(
         'JOB_FUNCTION_FAILED',
@@ -84,21 +89,14 @@ export class UserStatements {
         { cause: this.#poison },
       )
     }
-    const refusal = refuseStatement(text, postgresGuard)
+    const refusal = refuseStatement(text, this.#engine.guard)
     if (refusal) this.refuse(`the job's function may not send ${refusal} (in: ${shown(text)})`)
-    if (values.length > MAX_PARAMETERS) {
-      this.refuse(
-        `a statement has ${values.length} parameters, and PostgreSQL takes at most 65,535 in one (in: ${shown(text)}). ` +
-          'Write the rows in slices, for example for (let i = 0; i < rows.length; i += 1000) await ' +
-          'trx(table).insert(rows.slice(i, i + 1000)), or let a merge or append sink write them',
-      )
-    }
+    const wrong = this.#engine.refuseValues?.(values) ?? null
+    if (wrong) this.refuse(`${wrong} (in: ${shown(text)})`)
     try {
-      return await this.#session.send(text, values.map(parameter))
+      return await this.#engine.send(text, values)
     } catch (error) {
-      this.#poisonWith(
-        this.#session.classify(error, { scope: 'sink', doing: `run the job's statement ${shown(text)}` }),
-      )
+      this.#poisonWith(this.#engine.classify(error, `run the job's statement ${shown(text)}`))
       throw error
     }
   }
@@ -108,11 +106,6 @@ export class UserStatements {
     if (this.#state === 'open') this.#state = 'poisoned'
     return error
   }
-}
-
-/** pg would write Dates in the process's own time zone. */
-function parameter(value: unknown): unknown {
-  return value instanceof Date ? timestampText(value) : value
 }
 
 function shown(text: string): string {
