@@ -30,6 +30,8 @@ const dispositions = {
   JOB_FUNCTION_FAILED: 'stop',
   /** The database rejected the rows' values (SQLSTATE 22, 23 and P0 on a declared sink table). */
   ROWS_REJECTED: 'stop',
+  /** More records were to become dead letters than the job's poison policy allows. */
+  DEAD_LETTER_LIMIT: 'stop',
   /** The database refused for a reason that is not the data's (missing table, no privilege, disk full ...). */
   DATABASE_REFUSED: 'stop',
   /** Brokers refused: authentication or authorisation. */
@@ -78,6 +80,8 @@ export interface OncesinkErrorOptions {
   readonly record?: RecordCoordinates
   /** The partition that the error is about, where no single record is. */
   readonly partition?: TopicPartition
+  /** Records that pass one by one fail when they are taken together: a smaller batch may pass. @default false */
+  readonly ofBatch?: boolean
 }
 
 /**
@@ -89,6 +93,7 @@ export class OncesinkError extends Error {
   readonly disposition: Disposition
   readonly record?: RecordCoordinates
   readonly partition?: TopicPartition
+  readonly ofBatch: boolean
 
   constructor(code: ErrorCode, message: string, options: OncesinkErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -96,6 +101,7 @@ export class OncesinkError extends Error {
     this.disposition = dispositions[code]
     if (options.record) this.record = options.record
     if (options.partition) this.partition = options.partition
+    this.ofBatch = options.ofBatch ?? false
   }
 
   /** The exit code of a process that ends because of this error. */

@@ -57,7 +57,7 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
     session,
     claimer,
     membership: createAllPartitions(source, { runtime, metadataRefreshMs: kafkaPlan(job).metadataRefreshMs }),
-    executor: createInlineExecutor(source, task, runtime),
+    executor: createInlineExecutor(source, task, runtime, job.poison),
     strategy: collectThenCommit(session, job.pipelines),
     ownership: new Ownership(),
   }

@@ -52,7 +52,7 @@ function mergeGroups(terminal: AggregateTerminal, a: Group, b: Group): Group {
       return fn.merge(a.states[i], b.states[i])
     } catch (error) {
       const keys = a.keys.map(describeValue).join(', ')
-      throw failed(`aggregate '${name}' of group (${keys}) cannot be merged over partitions`, error)
+      throw failed(`aggregate '${name}' of group (${keys}) cannot be merged over partitions`, error, true)
     }
   })
   return { keys: a.keys, states }
@@ -99,6 +99,6 @@ function expectKind<K extends PartialResult['kind']>(partial: PartialResult, kin
   return partial as Kind<K>
 }
 
-function failed(what: string, cause: unknown): OncesinkError {
-  return new OncesinkError('JOB_FUNCTION_FAILED', `${what}: ${asError(cause).message}`, { cause })
+function failed(what: string, cause: unknown, ofBatch = false): OncesinkError {
+  return new OncesinkError('JOB_FUNCTION_FAILED', `${what}: ${asError(cause).message}`, { cause, ofBatch })
 }

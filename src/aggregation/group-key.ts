@@ -42,7 +42,19 @@ function taggedText(key: KeyValue): string {
 
 /** Checks the keys of new groups, and holds every key column to the type that it had first. */
 export class KeyColumns {
-  readonly #types: (KeyType | undefined)[] = []
+  #types: readonly (KeyType | undefined)[] = []
+
+  /** A copy to try keys with: they bind nobody unless it is taken over by {@link adopt}. */
+  fork(): KeyColumns {
+    const fork = new KeyColumns()
+    fork.#types = this.#types
+    return fork
+  }
+
+  /** Takes over what a fork has accepted. */
+  adopt(fork: KeyColumns): void {
+    this.#types = fork.#types
+  }
 
   /** The type of `column`; undefined before its first value. */
   typeOf(column: number): KeyType | undefined {
@@ -77,10 +89,16 @@ export class KeyColumns {
           'the database may take both for the same key. Convert them to one type',
       )
     }
-    this.#types[column] = type
+    if (this.#types[column] === undefined) this.#types = withType(this.#types, column, type)
     if (typeof key === 'number') return key + 0
     return typeof key === 'object' ? new Date(key.getTime()) : key
   }
+}
+
+function withType(types: readonly (KeyType | undefined)[], column: number, type: KeyType) {
+  const copy = [...types]
+  copy[column] = type
+  return copy
 }
 
 function refusal(value: unknown): string {

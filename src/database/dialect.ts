@@ -1,5 +1,7 @@
 import type { Knex } from 'knex'
 import type { MergeRule } from '../aggregation/aggregate-function.ts'
+import type { RecordCoordinates } from '../errors.ts'
+import type { DeadLetter } from '../model/dead-letter.ts'
 import type { OffsetRange } from '../model/offset-range.ts'
 import type { TopicPartition } from '../model/topic-partition.ts'
 import type { ColumnValue } from '../model/values.ts'
@@ -167,6 +169,13 @@ export interface Transaction {
    * @throws what `work` threw (wrapped), or the poisoning error
    */
   runUserCode(work: (trx: Knex) => Promise<unknown>): Promise<void>
+  /**
+   * Writes dead letters with status `open`. One record is a dead letter once per incarnation: a second row of it is
+   * refused.
+   */
+  writeDeadLetters(job: string, letters: readonly DeadLetterWrite[]): Promise<void>
+  /** Dead letters of the job, of any status, written in the last `withinMs` milliseconds by the server's clock. */
+  countDeadLetters(job: string, withinMs: number): Promise<number>
   writeLedger(job: string, rows: readonly LedgerWrite[]): Promise<void>
 
   // --- reading (snapshot)
@@ -174,6 +183,10 @@ export interface Transaction {
   readJob(job: string): Promise<JobRow | null>
   /** Ledger rows of the job in (topic, partition, incarnation, from_offset, kind) order. */
   readLedger(job: string): Promise<LedgerRow[]>
+  /** One page of dead letters in (topic, partition, offset, incarnation) order, without what is in the records. */
+  listDeadLetters(job: string, query: DeadLetterQuery): Promise<DeadLetterRow[]>
+  /** One record's dead letters, whole, by incarnation; empty when it has none. */
+  readDeadLetters(job: string, record: RecordCoordinates): Promise<DeadLetterContent[]>
   /** Every row of the table, each as the text of the named columns (null for NULL), in no particular order. */
   readTable(table: string, columns: readonly string[]): AsyncIterable<(string | null)[]>
 
@@ -253,7 +266,10 @@ export interface LedgerWrite {
   readonly epoch: bigint
   readonly claimId: string
   readonly batchId: string
+  /** Records of the range that were visible to the job, dead letters included. */
   readonly records: number
+  /** How many of them were left out. */
+  readonly deadLetters: number
 }
 
 export interface LedgerRow extends TopicPartition {
@@ -265,8 +281,49 @@ export interface LedgerRow extends TopicPartition {
   readonly untilOffset: bigint
   readonly batchId: string | null
   readonly records: number
+  readonly deadLetters: number
   readonly reason: string | null
   readonly committedAt: Date
+}
+
+export type DeadLetterStatus = 'open' | 'replayed' | 'dropped'
+
+export interface DeadLetterWrite {
+  readonly letter: DeadLetter
+  readonly incarnation: number
+  readonly batchId: string
+}
+
+export interface DeadLetterQuery {
+  readonly topic?: string
+  readonly status?: DeadLetterStatus
+  /** Rows of the page, at least 1. */
+  readonly limit: number
+  /** The last row of the page before. */
+  readonly after?: Pick<DeadLetterRow, 'topic' | 'partition' | 'offset' | 'incarnation'>
+}
+
+export interface DeadLetterRow extends RecordCoordinates {
+  readonly incarnation: number
+  readonly batchId: string
+  /** Milliseconds since 1970. */
+  readonly timestampMs: number
+  /** True lengths in bytes; null for a null key or value. */
+  readonly keyLength: number | null
+  readonly valueLength: number | null
+  readonly truncated: boolean
+  readonly code: string
+  readonly stage: string
+  readonly message: string
+  readonly status: DeadLetterStatus
+  readonly createdAt: Date
+}
+
+export interface DeadLetterContent extends DeadLetterRow {
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers: readonly (readonly [name: string, value: Uint8Array | null])[]
+  readonly stack: string | null
 }
 
 export interface MergeWrite {

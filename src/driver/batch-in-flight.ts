@@ -1,4 +1,5 @@
 import type { PartitionResult } from '../executor/executor.ts'
+import type { Job } from '../job/job.ts'
 import type { OffsetRange } from '../model/offset-range.ts'
 import type { RangeOutcome } from '../model/outcome.ts'
 import type { Runtime } from '../runtime/runtime.ts'
@@ -18,6 +19,7 @@ export interface BatchEnd {
 }
 
 export interface CommitDeps {
+  readonly job: Job
   readonly runtime: Runtime
   readonly events: JobEventBus
   readonly source: Source
@@ -36,7 +38,9 @@ export async function commitAndAcknowledge(
 ): Promise<BatchEnd> {
   const batchId = deps.runtime.random.uuid()
   const claims = deps.ownership.claimsFor(results)
-  const report = await deps.strategy.commit({ batchId, results, claims })
+  const { poison } = deps.job
+  const deadLetterLimit = poison.kind === 'deadLetter' ? poison : null
+  const report = await deps.strategy.commit({ batchId, results, claims, deadLetterLimit })
   const committed = report.outcomes
     .filter((outcome) => outcome.kind === 'committed')
     .map(({ range }) => range)
@@ -58,10 +62,13 @@ function emitBatch(
   computeMs: number,
 ): void {
   const durable = results.filter((result) => ranges.includes(result.range))
+  const letters = durable.flatMap((result) => result.deadLetters)
+  if (letters.length > 0) deps.events.emit('deadLettered', { batchId, letters })
   deps.events.emit('batch', {
     batchId,
     ranges,
     records: durable.reduce((sum, result) => sum + result.records, 0),
+    deadLetters: letters.length,
     bytes: durable.reduce((sum, result) => sum + result.bytes, 0),
     rows: report.rows,
     durations: { computeMs, ...report.phases },

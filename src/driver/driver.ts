@@ -1,4 +1,4 @@
-import { asError } from '../errors.ts'
+import { asError, OncesinkError } from '../errors.ts'
 import type { BatchPlan, PartitionResult } from '../executor/executor.ts'
 import type { Job } from '../job/job.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
@@ -94,9 +94,7 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
     }
 
     const computed = await computing
-    if (!(computed.ok || isPassing(computed.error) || isExpiredStart(deps.ownership, computed.error))) {
-      throw computed.error
-    }
+    if (!(computed.ok || mayPass(deps, planner, plan, computed.error))) throw computed.error
     const now = deps.runtime.clock.monotonicMs()
     const idle = computed.ok && computed.results.length === 0
     const unsure = idle && now - Math.max(lastCommitAt, lastCheckAt) >= OWNERSHIP_CHECK_MS
@@ -131,6 +129,14 @@ async function compute(deps: DriverDeps, plan: BatchPlan, signal: AbortSignal): 
   } catch (error) {
     return { ok: false, error: asError(error) }
   }
+}
+
+/** Whether computing again from the positions in SQL may bring more than `error`, perhaps in smaller batches. */
+function mayPass(deps: DriverDeps, planner: Planner, plan: BatchPlan, error: Error): boolean {
+  if (isPassing(error) || isExpiredStart(deps.ownership, error)) return true
+  if (!(error instanceof OncesinkError && error.ofBatch && error.record)) return false
+  planner.failsTogether(error.record, plan.maxRecords)
+  return true
 }
 
 /**

@@ -1,5 +1,6 @@
-import { type ErrorCode, invariant, OncesinkError } from '../errors.ts'
+import { type ErrorCode, invariant, OncesinkError, type RecordCoordinates } from '../errors.ts'
 import type { Job } from '../job/job.ts'
+import { type DeadLetterPolicy, MAX_MESSAGE_CHARACTERS, type PoisonCause } from '../model/dead-letter.ts'
 import { formatRange } from '../model/offset-range.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
 import type { BatchEnd } from './batch-in-flight.ts'
@@ -39,8 +40,12 @@ export function decide(deps: FailureDeps, planner: Planner, ended: BatchEnd): vo
   if (failure.kind !== 'aborted') return
   if (!(failure.error instanceof OncesinkError)) throw failure.error
   const { code } = failure.error
-  if (code === 'ROWS_REJECTED') {
-    if (!planner.rejected(ended.results)) throw alone(ended, failure.error)
+  const { poison } = deps.job
+  if (code === 'ROWS_REJECTED' || (failure.error.ofBatch && poison.kind === 'deadLetter')) {
+    if (planner.rejected(ended.results)) return
+    const record = loneRecord(ended)
+    if (poison.kind === 'fail' || !record) throw alone(ended, failure.error)
+    condemn(planner, poison, record, failure.error)
     return
   }
   if (!isPassing(failure.error)) throw failure.error
@@ -58,13 +63,50 @@ const roundsBeforeGivingUp: Partial<Record<ErrorCode, number>> = {
   DATABASE_UNAVAILABLE: 4,
 }
 
+/**
+ * The record that stands alone in its batch; null when there is none, or when it is left out already and so cannot be
+ * what is wrong.
+ */
+function loneRecord({ results }: BatchEnd): RecordCoordinates | null {
+  const result = results.find(({ records }) => records > 0)
+  if (!result || result.lastOffset === null || result.deadLetters.length > 0) return null
+  return { topic: result.range.topic, partition: result.range.partition, offset: result.lastOffset }
+}
+
+/** @throws OncesinkError DEAD_LETTER_LIMIT when more records of what was one batch are rejected than one may have */
+function condemn(
+  planner: Planner,
+  { maxPerBatch }: DeadLetterPolicy,
+  record: RecordCoordinates,
+  error: OncesinkError,
+): void {
+  if (planner.condemn({ ...record, cause: causeOf(error) }) <= maxPerBatch) return
+  const { topic, partition, offset } = record
+  throw new OncesinkError(
+    'DEAD_LETTER_LIMIT',
+    `the database has rejected ${maxPerBatch} records of one batch, which poison.maxPerBatch allows, and now ${topic}/${partition} ` +
+      `offset ${offset}: ${error.message}. The records before it are committed or set aside ('oncesink dlq list'). Mend the table ` +
+      'or the job, or raise poison.maxPerBatch, and start again; the job resumes there.',
+    { cause: error, record },
+  )
+}
+
+function causeOf(error: OncesinkError): PoisonCause {
+  return {
+    code: error.code === 'ROWS_REJECTED' ? error.code : 'JOB_FUNCTION_FAILED',
+    stage: 'sink',
+    message: error.message.slice(0, MAX_MESSAGE_CHARACTERS),
+    stack: null,
+  }
+}
+
 /** The error of a batch that holds a single record, which the database rejects: names the record. */
 function alone(ended: BatchEnd, error: OncesinkError): OncesinkError {
   return ofRecord(
     ended,
     error,
     'ROWS_REJECTED',
-    'causes it; everything before it is committed. Filter it out or mend it in the job, then start again: the job resumes there.',
+    'causes it; everything before it is committed. Filter it out, mend it in the job, or set such records aside with poison: deadLetter(), then start again: the job resumes there.',
   )
 }
 

@@ -1,4 +1,5 @@
-import type { BatchPlan, PartitionResult } from '../executor/executor.ts'
+import type { RecordCoordinates } from '../errors.ts'
+import type { BatchPlan, CondemnedRecord, PartitionResult } from '../executor/executor.ts'
 import type { Claim } from '../model/claim.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 
@@ -17,7 +18,11 @@ export interface PlannerOptions {
 
 interface Suspects {
   /** Records of the next batch. */
-  readonly limit: number
+  limit: number
+  /** Whether single records have passed, so that batches may become larger again. */
+  growing: boolean
+  /** Records of these ranges that were condemned. */
+  condemned: number
   /** Ends of the ranges that failed and have not committed since. */
   readonly until: Map<string, bigint>
 }
@@ -28,11 +33,13 @@ interface Suspects {
  * States: `normal` -> (a batch is rejected, or fails the same way again and again) -> `bisecting` with half the
  * records -> (everything of the suspected ranges has committed) -> `normal`.
  * A rejected batch is bisected *outside* the transaction: its first half is run and committed as a batch of its own,
- * then the rest, until one record stands alone.
+ * then the rest, until one record stands alone. A job with dead letters condemns that record: the next batch leaves it
+ * out, and once it has committed, the rest of the suspected ranges is tried as a whole again.
  */
 export class Planner {
   readonly #options: PlannerOptions
   #suspects: Suspects | null = null
+  #condemned: CondemnedRecord | null = null
   #failures: { readonly code: string; count: number; roundsAlone: number } | null = null
   #emptyRangesDueAt: number | null = null
 
@@ -56,6 +63,7 @@ export class Planner {
       includeEmptyRanges: bounds !== null || emptyRangesDue,
       order: this.#suspects ? 'sequential' : 'fair',
       ...(bounds ? { until: bounds } : {}),
+      ...(this.#condemned ? { condemned: this.#condemned } : {}),
     }
   }
 
@@ -65,6 +73,10 @@ export class Planner {
    */
   committed(owned: readonly Claim[]): boolean {
     this.#failures = null
+    if (this.#suspects && (this.#suspects.growing || this.#suspects.limit === 1)) {
+      this.#suspects.growing = true
+      this.#suspects.limit = Math.min(this.#suspects.limit * 2, this.#options.maxRecordsPerBatch)
+    }
     return this.#clear(owned)
   }
 
@@ -74,14 +86,23 @@ export class Planner {
    * @returns whether nothing is suspected any more that was before
    */
   #clear(owned: readonly Claim[]): boolean {
-    if (!this.#suspects) return false
     const positions = new Map(owned.map((claim) => [topicPartitionKey(claim), claim.nextOffset]))
+    if (this.#condemned) this.#acquitPassed(this.#condemned, positions)
+    if (!this.#suspects) return false
     for (const [key, until] of this.#suspects.until) {
       if ((positions.get(key) ?? until) >= until) this.#suspects.until.delete(key)
     }
     if (this.#suspects.until.size > 0) return false
     this.#suspects = null
     return true
+  }
+
+  /** Once the condemned record lies behind the position, whatever else is wrong in the suspected ranges is looked for anew. */
+  #acquitPassed(condemned: CondemnedRecord, positions: ReadonlyMap<string, bigint>): void {
+    const position = positions.get(topicPartitionKey(condemned))
+    if (position !== undefined && position <= condemned.offset) return
+    this.#condemned = null
+    if (this.#suspects) this.#suspects.limit = this.#options.maxRecordsPerBatch
   }
 
   /**
@@ -96,8 +117,35 @@ export class Planner {
       const key = topicPartitionKey(range)
       if (!until.has(key)) until.set(key, range.until)
     }
-    this.#suspects = { limit: Math.max(1, Math.floor(records / 2)), until }
+    this.#suspect(records, until)
     return true
+  }
+
+  /**
+   * Records up to this one fail when they are computed together, and none of them alone: smaller batches are tried.
+   * @param records at most so many were computed
+   */
+  failsTogether({ topic, partition, offset }: RecordCoordinates, records: number): void {
+    const until = this.#suspects?.until ?? new Map<string, bigint>()
+    const key = topicPartitionKey({ topic, partition })
+    if ((until.get(key) ?? 0n) <= offset) until.set(key, offset + 1n)
+    this.#suspect(records, until)
+  }
+
+  #suspect(records: number, until: Map<string, bigint>): void {
+    const condemned = this.#suspects?.condemned ?? 0
+    this.#suspects = { limit: Math.max(1, Math.floor(records / 2)), growing: false, condemned, until }
+  }
+
+  /**
+   * The next batch leaves this record out.
+   * @returns how many records of the batch that was rejected first have been condemned, this one included
+   */
+  condemn(record: CondemnedRecord): number {
+    this.#condemned = record
+    if (!this.#suspects) return 1
+    this.#suspects.condemned += 1
+    return this.#suspects.condemned
   }
 
   /**

@@ -23,6 +23,7 @@ export function collectorsOf(pipeline: PipelinePlan, suffix: string): () => Coll
   switch (terminal.kind) {
     case 'aggregate': {
       const columns = new KeyColumns()
+      // A range that comes to no end must not leave behind which types its keys had.
       return () => groupCollector(terminal, columns, suffix)
     }
     case 'reduce':
@@ -34,10 +35,11 @@ export function collectorsOf(pipeline: PipelinePlan, suffix: string): () => Coll
 
 function groupCollector(
   { keys, aggregates }: TerminalOf<'aggregate'>,
-  columns: KeyColumns,
+  shared: KeyColumns,
   suffix: string,
 ): Collector {
   const fns = aggregates.map(({ fn }) => fn)
+  const columns = shared.fork()
   const table = new GroupTable(columns, fns)
   const values: unknown[] = keys.map(() => undefined)
 
@@ -79,7 +81,10 @@ function groupCollector(
         addTo(groupOf(), value, meta)
       }
     },
-    finish: () => ({ kind: 'groups', groups: table.groups }),
+    finish() {
+      shared.adopt(columns)
+      return { kind: 'groups', groups: table.groups }
+    },
   }
 }
 

@@ -1,4 +1,5 @@
 import type { PartialResult } from '../aggregation/partial-result.ts'
+import type { DeadLetter, PoisonCause } from '../model/dead-letter.ts'
 import type { OffsetRange } from '../model/offset-range.ts'
 import type { TopicPartition } from '../model/topic-partition.ts'
 import type { SeekPosition, TakeLimits } from '../source/source.ts'
@@ -15,20 +16,30 @@ export interface Executor {
   /**
    * Fetches the next ranges within the plan's limits and runs one partition task per range.
    * @returns results in partition order; empty when there was nothing to read
-   * @throws OncesinkError JOB_FUNCTION_FAILED with the record's coordinates, or the source's errors
+   * @throws OncesinkError JOB_FUNCTION_FAILED with the record's coordinates, DEAD_LETTER_LIMIT, or the source's errors
    */
   compute(plan: BatchPlan, signal: AbortSignal): Promise<PartitionResult[]>
   close(): Promise<void>
 }
 
 /** What the driver asks of one micro-batch. */
-export type BatchPlan = TakeLimits
+export interface BatchPlan extends TakeLimits {
+  /** A record that the database rejects when it stands alone: it is left out, without asking the job's functions. */
+  readonly condemned?: CondemnedRecord
+}
+
+export interface CondemnedRecord extends TopicPartition {
+  readonly offset: bigint
+  readonly cause: PoisonCause
+}
 
 /** What one partition task made of its range. */
 export interface PartitionResult {
   readonly range: OffsetRange
-  /** Records visible to the job, before its filters. */
+  /** Records visible to the job, before its filters, {@link deadLetters} included. */
   readonly records: number
+  /** Records that are no part of the partial results, because the job cannot process them; in offset order. */
+  readonly deadLetters: readonly DeadLetter[]
   /** Offset of the last of them, or null; the range may reach further, over markers and aborted records. */
   readonly lastOffset: bigint | null
   readonly bytes: number

@@ -40,16 +40,24 @@ export function refusePromise<R>(where: string, result: R): R {
   )
 }
 
-/** The error of the record with index `i`, with its coordinates and an excerpt of its value. */
-export function recordFailed(segment: RecordSegment, i: number, failure: FunctionFailure): OncesinkError {
+/**
+ * The error of the record with index `i`, with its coordinates and an excerpt of its value.
+ * @param ofBatch whether it is only together with others that the record fails
+ */
+export function recordFailed(
+  segment: RecordSegment,
+  i: number,
+  failure: FunctionFailure,
+  ofBatch = false,
+): OncesinkError {
   const { topic, partition } = segment
   const offset = BigInt(recordOffset(segment, i))
   return new OncesinkError(
     'JOB_FUNCTION_FAILED',
     `${failure.where} failed at ${topic}/${partition} offset ${offset}: ${failure.message}. ` +
       `The record's value is ${valueExcerpt(segment, i)}. Nothing of its batch is committed: make the job handle ` +
-      'such a record, or filter it out, and start again; it resumes there.',
-    { cause: failure.cause, record: { topic, partition, offset } },
+      'such a record, filter it out, or set such records aside with poison: deadLetter(), and start again; it resumes there.',
+    { cause: failure.cause, record: { topic, partition, offset }, ofBatch },
   )
 }
 

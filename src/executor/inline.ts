@@ -1,7 +1,9 @@
+import type { DeadLetterPolicy, PoisonPolicy } from '../model/dead-letter.ts'
 import { type TopicPartition, topicPartitionKey } from '../model/topic-partition.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { FetchedRange, Source } from '../source/source.ts'
-import type { Executor, PartitionResult } from './executor.ts'
+import { runWithDeadLetters, tooMany } from './dead-letters.ts'
+import type { CondemnedRecord, Executor, PartitionResult } from './executor.ts'
 import type { PartitionTask } from './partition-task.ts'
 
 /**
@@ -13,7 +15,12 @@ import type { PartitionTask } from './partition-task.ts'
  *
  * Aborting the signal of `compute` ends the waiting for records. Ranges that were taken are computed and returned.
  */
-export function createInlineExecutor(source: Source, task: PartitionTask, runtime: Runtime): Executor {
+export function createInlineExecutor(
+  source: Source,
+  task: PartitionTask,
+  runtime: Runtime,
+  poison: PoisonPolicy = { kind: 'fail' },
+): Executor {
   const generations = new Map<string, number>()
   const generationOf = (tp: TopicPartition) => generations.get(topicPartitionKey(tp)) ?? 0
   /** The range that is being computed. */
@@ -31,12 +38,15 @@ export function createInlineExecutor(source: Source, task: PartitionTask, runtim
   async function computeRange(
     fetched: FetchedRange,
     isStale: () => boolean,
+    condemned: CondemnedRecord | undefined,
   ): Promise<PartitionResult | null> {
     if (isStale()) return null
     const abandon = new AbortController()
     current = { partition: topicPartitionKey(fetched.range), abandon }
     try {
-      return await task.run(fetched, abandon.signal)
+      return poison.kind === 'fail'
+        ? await task.run(fetched, abandon.signal)
+        : await runWithDeadLetters(task, fetched, abandon.signal, poison, condemned)
     } catch (error) {
       // Whatever a stale range has to say does not matter any more: its records are read again, or by somebody else.
       if (isStale()) return null
@@ -66,11 +76,13 @@ export function createInlineExecutor(source: Source, task: PartitionTask, runtim
       await runtime.faultPoints.reach('batch.fetched')
       const results: { result: PartitionResult; isStale: () => boolean }[] = []
       for (const { fetched, isStale } of taken) {
-        const result = await computeRange(fetched, isStale)
+        const result = await computeRange(fetched, isStale, plan.condemned)
         if (result) results.push({ result, isStale })
       }
       if (results.length > 0) await runtime.faultPoints.reach('batch.computed')
-      return results.filter(({ isStale }) => !isStale()).map(({ result }) => result)
+      const fresh = results.filter(({ isStale }) => !isStale()).map(({ result }) => result)
+      if (poison.kind === 'deadLetter') refuseTooMany(fresh, poison)
+      return fresh
     },
 
     /** Abandons the work at hand. The source belongs to whoever made it. */
@@ -78,4 +90,9 @@ export function createInlineExecutor(source: Source, task: PartitionTask, runtim
       current?.abandon.abort()
     },
   }
+}
+
+function refuseTooMany(results: readonly PartitionResult[], policy: DeadLetterPolicy): void {
+  const letters = results.flatMap(({ deadLetters }) => deadLetters)
+  if (letters.length > policy.maxPerBatch) throw tooMany(letters, policy)
 }

@@ -17,10 +17,24 @@ import { type Push, throughSteps } from './steps.ts'
 export interface PartitionTask {
   /**
    * Pure but for the time it takes: the same range gives the same result.
+   * @param tolerance without it the first record that fails ends the run
    * @throws OncesinkError JOB_FUNCTION_FAILED with the record's coordinates; INVARIANT_VIOLATED when the range's
-   *   records are not what the range says; the signal's reason when it is aborted meanwhile
+   *   records are not what the range says; the signal's reason when it is aborted meanwhile; what `onFailure` throws
    */
-  run(fetched: FetchedRange, signal: AbortSignal): Promise<PartitionResult>
+  run(fetched: FetchedRange, signal: AbortSignal, tolerance?: Tolerance): Promise<PartitionResult>
+  /** Why the record with index `i` fails when it stands alone, or null. */
+  probe(segment: RecordSegment, i: number): FunctionFailure | null
+}
+
+/**
+ * How a run goes on past records that fail. Such a record is left out of *all* pipelines, whichever of them it fails
+ * in, or it would be counted by half.
+ */
+export interface Tolerance {
+  /** Offsets of records that are left out without asking the functions. */
+  readonly leaveOut: ReadonlySet<number>
+  /** Called for each record that is left out because it fails, in offset order. */
+  readonly onFailure: (segment: RecordSegment, i: number, failure: FunctionFailure) => void
 }
 
 /** Work is interrupted after this long, so that heartbeats and the commit in flight are not held up. */
@@ -40,25 +54,73 @@ export function compilePartitionTask(
     const suffix = pipelines.length === 1 ? '' : `, pipeline ${i + 1}`
     return { steps: pipeline.steps, suffix, newCollector: collectorsOf(pipeline, suffix) }
   })
-  return {
-    async run(fetched, signal) {
-      const collectors = compiled.map(({ newCollector }) => newCollector())
-      const pushes = compiled.map(({ steps, suffix }, i) =>
-        throughSteps(steps, (collectors[i] as Collector).push, suffix),
-      )
-      const block = new BlockRunner(root, pushes, fetched.range)
-      let busySince = clock.monotonicMs()
-      for (const { segment, begin, end } of fetched.slices) {
-        block.enter(segment)
-        for (let at = begin; at < end; at += BLOCK_RECORDS) {
-          block.run(segment, at, Math.min(at + BLOCK_RECORDS, end))
-          if (clock.monotonicMs() - busySince < MAX_BUSY_MS) continue
-          await clock.yield()
-          signal.throwIfAborted()
-          busySince = clock.monotonicMs()
-        }
+  const newCollectors = () => compiled.map(({ newCollector }) => newCollector())
+  const probe = new Probe(root, compiled)
+
+  /** One pass over the range with collectors of its own. */
+  async function pass(fetched: FetchedRange, signal: AbortSignal, leaveOut: LeaveOut): Promise<Pass> {
+    const collectors = newCollectors()
+    const pushes = compiled.map(({ steps, suffix }, i) =>
+      throughSteps(steps, (collectors[i] as Collector).push, suffix),
+    )
+    const block = new BlockRunner(new RecordRunner(root, pushes), fetched.range, leaveOut)
+    let busySince = clock.monotonicMs()
+    for (const { segment, begin, end } of fetched.slices) {
+      block.enter(segment)
+      for (let at = begin; at < end; at += BLOCK_RECORDS) {
+        block.run(segment, at, Math.min(at + BLOCK_RECORDS, end))
+        if (clock.monotonicMs() - busySince < MAX_BUSY_MS) continue
+        await clock.yield()
+        signal.throwIfAborted()
+        busySince = clock.monotonicMs()
       }
+    }
+    return { block, collectors }
+  }
+
+  /**
+   * The pass without tolerance is the fast one, and almost always the only one. When a record fails in it, parts of
+   * that record may stand in the collectors already: they are thrown away, and the range is run again, each record
+   * being tried alone before it is let in.
+   */
+  async function tolerantPass(
+    fetched: FetchedRange,
+    signal: AbortSignal,
+    { leaveOut, onFailure }: Tolerance,
+  ): Promise<Pass> {
+    const known = leaveOut.size === 0 ? null : (offset: number) => leaveOut.has(offset)
+    try {
+      return await pass(fetched, signal, known)
+    } catch (error) {
+      if (!isRecordFailure(error)) throw error
+    }
+    const careful = (offset: number, segment: RecordSegment, i: number) => {
+      if (leaveOut.has(offset)) return true
+      const failure = probe.run(segment, i)
+      if (failure) onFailure(segment, i, failure)
+      return failure !== null
+    }
+    try {
+      return await pass(fetched, signal, careful)
+    } catch (error) {
+      if (!isRecordFailure(error)) throw error
+      const { segment, i, failure } = error
+      // Nothing in its range is left to blame.
+      if (fetched.records > 1) throw recordFailed(segment, i, failure, true)
+      onFailure(segment, i, failure)
+      return pass(fetched, signal, () => true)
+    }
+  }
+
+  return {
+    async run(fetched, signal, tolerance) {
       const { range, records, bytes, leaderEpoch } = fetched
+      const { block, collectors } = await (tolerance
+        ? tolerantPass(fetched, signal, tolerance)
+        : pass(fetched, signal, null)
+      ).catch((error: unknown) => {
+        throw isRecordFailure(error) ? recordFailed(error.segment, error.i, error.failure) : error
+      })
       invariant(
         block.records === records,
         `${formatRange(range)} has ${block.records} records, not ${records}`,
@@ -66,66 +128,92 @@ export function compilePartitionTask(
       return {
         range,
         records,
+        deadLetters: [],
         lastOffset: records === 0 ? null : BigInt(block.lastOffset),
         bytes,
         leaderEpoch,
         partials: collectors.map((collector) => collector.finish()),
       }
     },
+    probe: (segment, i) => probe.run(segment, i),
   }
 }
 
-/** Runs the records of one range, block by block, and asserts that their offsets rise inside of it. */
-class BlockRunner {
-  records = 0
-  /** Before the first record: the offset before the range. */
-  lastOffset: number
+interface CompiledPipeline {
+  readonly steps: PipelinePlan['steps']
+  readonly suffix: string
+  readonly newCollector: () => Collector
+}
+
+interface Pass {
+  readonly block: BlockRunner
+  readonly collectors: readonly Collector[]
+}
+
+/** Says of a record whether it is left out; null when none is. */
+type LeaveOut = ((offset: number, segment: RecordSegment, i: number) => boolean) | null
+
+/** A record that fails, on its way to whoever decides what that means. */
+class RecordFailure {
+  readonly segment: RecordSegment
+  readonly i: number
+  readonly failure: FunctionFailure
+
+  constructor(segment: RecordSegment, i: number, failure: FunctionFailure) {
+    this.segment = segment
+    this.i = i
+    this.failure = failure
+  }
+}
+
+function isRecordFailure(error: unknown): error is RecordFailure {
+  return error instanceof RecordFailure
+}
+
+/** Runs single records, each through collectors that nothing was pushed to before. */
+class Probe {
+  readonly #pipelines: readonly CompiledPipeline[]
+  readonly #runner: RecordRunner
+  #collectors: readonly Collector[] = []
+
+  constructor(root: RootPlan, pipelines: readonly CompiledPipeline[]) {
+    this.#pipelines = pipelines
+    const pushes = pipelines.map(({ steps, suffix }, i) =>
+      throughSteps(steps, (value, meta) => this.#collectors[i]?.push(value, meta), suffix),
+    )
+    this.#runner = new RecordRunner(root, pushes)
+  }
+
+  run(segment: RecordSegment, i: number): FunctionFailure | null {
+    this.#collectors = this.#pipelines.map(({ newCollector }) => newCollector())
+    try {
+      this.#runner.run(segment, i)
+      return null
+    } catch (error) {
+      return functionFailure(error)
+    }
+  }
+}
+
+/** Decodes records and hands them to every pipeline. */
+class RecordRunner {
   readonly #value: Decoding
   readonly #key: Decoding | null
   readonly #pushes: readonly Push[]
-  readonly #range: OffsetRange
-  readonly #until: number
 
-  constructor({ decoder, keyDecoder }: RootPlan, pushes: readonly Push[], range: OffsetRange) {
+  constructor({ decoder, keyDecoder }: RootPlan, pushes: readonly Push[]) {
     this.#value = { decoder, where: `decoder '${decoder.name}'` }
     this.#key = keyDecoder && { decoder: keyDecoder, where: `key decoder '${keyDecoder.name}'` }
     this.#pushes = pushes
-    this.#range = range
-    this.lastOffset = Number(range.from) - 1
-    this.#until = Number(range.until)
   }
 
-  enter({ topic, partition }: RecordSegment): void {
-    invariant(
-      topic === this.#range.topic && partition === this.#range.partition,
-      `records of ${topic}/${partition} came with the range ${formatRange(this.#range)}`,
-    )
-  }
-
-  run(segment: RecordSegment, begin: number, end: number): void {
-    let i = begin
-    try {
-      for (; i < end; i++) {
-        this.#advanceTo(recordOffset(segment, i))
-        const raw = new SegmentMeta(segment, i)
-        const { buffer } = segment
-        const value = decode(this.#value, buffer, segment.valueStart[i], segment.valueEnd[i], raw)
-        const meta = this.#key ? new SegmentMeta(segment, i, decodeKey(this.#key, segment, i, raw)) : raw
-        for (const push of this.#pushes) push(value, meta)
-      }
-    } catch (error) {
-      if (error instanceof FunctionFailure) throw recordFailed(segment, i, error)
-      if (error instanceof OncesinkError) throw error
-      throw recordFailed(segment, i, new FunctionFailure('computing the record', error))
-    }
-    this.records += end - begin
-  }
-
-  #advanceTo(offset: number): void {
-    if (offset > this.lastOffset && offset < this.#until) this.lastOffset = offset
-    else {
-      invariant(false, `offset ${offset} came after ${this.lastOffset} in range ${formatRange(this.#range)}`)
-    }
+  /** @throws FunctionFailure, or whatever else a function of the job comes to */
+  run(segment: RecordSegment, i: number): void {
+    const raw = new SegmentMeta(segment, i)
+    const { buffer } = segment
+    const value = decode(this.#value, buffer, segment.valueStart[i], segment.valueEnd[i], raw)
+    const meta = this.#key ? new SegmentMeta(segment, i, decodeKey(this.#key, segment, i, raw)) : raw
+    for (const push of this.#pushes) push(value, meta)
   }
 }
 
@@ -157,4 +245,61 @@ function decodeKey(decoding: Decoding, segment: RecordSegment, i: number, meta: 
   const key = decode(decoding, buffer, keyStart[i], keyEnd[i], meta)
   if (key !== undefined) return key
   throw new FunctionFailure(decoding.where, new Error('it gave undefined: give null where there is no key'))
+}
+
+/** @throws `error` itself when no function of the job is to blame */
+function functionFailure(error: unknown): FunctionFailure {
+  if (error instanceof FunctionFailure) return error
+  if (error instanceof OncesinkError) throw error
+  return new FunctionFailure('computing the record', error)
+}
+
+/** Runs the records of one range, block by block, and asserts that their offsets rise inside of it. */
+class BlockRunner {
+  /** Records seen, those that are left out included. */
+  records = 0
+  /** Before the first record: the offset before the range. */
+  lastOffset: number
+  readonly #runner: RecordRunner
+  readonly #range: OffsetRange
+  readonly #until: number
+  readonly #leaveOut: LeaveOut
+
+  constructor(runner: RecordRunner, range: OffsetRange, leaveOut: LeaveOut) {
+    this.#runner = runner
+    this.#range = range
+    this.lastOffset = Number(range.from) - 1
+    this.#until = Number(range.until)
+    this.#leaveOut = leaveOut
+  }
+
+  enter({ topic, partition }: RecordSegment): void {
+    invariant(
+      topic === this.#range.topic && partition === this.#range.partition,
+      `records of ${topic}/${partition} came with the range ${formatRange(this.#range)}`,
+    )
+  }
+
+  /** @throws RecordFailure */
+  run(segment: RecordSegment, begin: number, end: number): void {
+    let i = begin
+    try {
+      for (; i < end; i++) {
+        const offset = recordOffset(segment, i)
+        this.#advanceTo(offset)
+        if (this.#leaveOut?.(offset, segment, i)) continue
+        this.#runner.run(segment, i)
+      }
+    } catch (error) {
+      throw new RecordFailure(segment, i, functionFailure(error))
+    }
+    this.records += end - begin
+  }
+
+  #advanceTo(offset: number): void {
+    if (offset > this.lastOffset && offset < this.#until) this.lastOffset = offset
+    else {
+      invariant(false, `offset ${offset} came after ${this.lastOffset} in range ${formatRange(this.#range)}`)
+    }
+  }
 }

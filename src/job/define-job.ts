@@ -1,9 +1,11 @@
+import type { DeadLetterPolicy, PoisonPolicy } from '../model/dead-letter.ts'
 import { describeValue } from '../model/excerpt.ts'
 import { isPlainObject } from '../model/plain-object.ts'
 import { Pipeline } from '../pipeline/pipeline.ts'
 import type { PipelinePlan } from '../pipeline/plan.ts'
 import type { DatabasePlan, Job, JobLimits } from './job.ts'
 import { JobOptionReader } from './job-option-reader.ts'
+import { poisonPolicyOf } from './poison.ts'
 import { tableOf } from './shape.ts'
 
 export interface JobOptions {
@@ -33,6 +35,11 @@ export interface JobOptions {
     /** Milliseconds during which the first connections are tried. @default 60000, from 1 */
     readonly startupTimeoutMs?: number | undefined
   }
+  /**
+   * What happens to a record that a function of the job, or the database, cannot take: `'fail'` stops the job before
+   * it and names it; `deadLetter()` sets it aside and goes on. @default 'fail'
+   */
+  readonly poison?: 'fail' | DeadLetterPolicy | undefined
   /** Free text that is kept with the job, for example a git commit; up to 200 printable characters. @default '' */
   readonly codeVersion?: string | undefined
   /**
@@ -63,6 +70,7 @@ export function defineJob(options: JobOptions): Job {
     'pipeline',
     'trigger',
     'limits',
+    'poison',
     'codeVersion',
     'migrate',
     'ledger',
@@ -81,6 +89,7 @@ export function defineJob(options: JobOptions): Job {
     shutdownTimeoutMs: read.integer('limits', 'shutdownTimeoutMs', 30_000, 1, MAX_TIMER_MS),
     startupTimeoutMs: read.integer('limits', 'startupTimeoutMs', 60_000, 1, MAX_TIMER_MS),
   }
+  const poison = readPoison(read)
   const codeVersion = read.printable('codeVersion', '', 0)
   const migrate = read.oneOf('migrate', ['auto', 'check'])
   const ledger = {
@@ -91,9 +100,16 @@ export function defineJob(options: JobOptions): Job {
   read.refuseUnknown('trigger', 'limits', 'ledger')
   read.throwProblems()
   const root = (pipelines[0] as PipelinePlan).root
-  const parts = { trigger, limits, ledger, pipelines }
+  const parts = { trigger, limits, poison, ledger, pipelines }
   for (const part of Object.values(parts)) Object.freeze(part)
   return Object.freeze({ name, database, root, codeVersion, migrate, ...parts })
+}
+
+function readPoison(read: JobOptionReader): PoisonPolicy {
+  const policy = poisonPolicyOf(read.raw('poison'))
+  if (policy) return policy
+  read.problem(`poison must be 'fail' or deadLetter({ ... }), but is ${describeValue(read.raw('poison'))}`)
+  return { kind: 'fail' }
 }
 
 function readDatabase(read: JobOptionReader): DatabasePlan {

@@ -1,3 +1,4 @@
+import type { PoisonPolicy } from '../model/dead-letter.ts'
 import type { PipelinePlan, RootPlan } from '../pipeline/plan.ts'
 
 /** Configuration of a database, made by `postgres(...)`; opaque to everything but the code that wires it. */
@@ -14,6 +15,8 @@ export interface Job {
   readonly pipelines: readonly PipelinePlan[]
   readonly trigger: { readonly intervalMs: number }
   readonly limits: JobLimits
+  /** What happens to a record that cannot be processed. */
+  readonly poison: PoisonPolicy
   /** Free text written to `oncesink_jobs.code_version`. */
   readonly codeVersion: string
   /** Whether a start creates tables that are missing, or only says so. */

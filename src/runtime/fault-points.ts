@@ -11,6 +11,7 @@ export type FaultPoint =
   | 'transaction.advanced'
   | 'transaction.copying'
   | 'transaction.rows-written'
+  | 'transaction.dead-letters-written'
   | 'transaction.ledger-written'
   | 'transaction.committed'
   | 'batch.acknowledged'

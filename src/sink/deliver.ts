@@ -10,7 +10,7 @@ import { rowValues, sortedRows } from './rows.ts'
 /**
  * Hands one pipeline's collected result to its sink, inside the batch transaction. Rows of an aggregate are sorted by
  * key, in one order for every writer: parallel writers then cannot deadlock. A sink without rows is not called, except
- * `writeResult`, which is called whenever the batch has records.
+ * `writeResult`, which is called whenever the batch has records that were not left out.
  *
  * @returns the rows handed over; a reduced result counts as one
  * @throws OncesinkError JOB_FUNCTION_FAILED when a result does not fit its column, or what the dialect throws
@@ -42,7 +42,7 @@ export async function deliver(
     }
     case 'writeResult': {
       invariant(collected.kind === 'reduced', 'writeResult takes the result of a reduce')
-      if (batch.records === 0) return 0
+      if (batch.records === batch.deadLetters) return 0
       await trx.runUserCode((handle) => sink.write(handle, collected.value as never, batch))
       return 1
     }

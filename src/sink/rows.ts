@@ -26,7 +26,7 @@ function resultsOf({ keys, aggregates }: AggregateTerminal, group: Group): Colum
       throw new OncesinkError(
         'JOB_FUNCTION_FAILED',
         `aggregate '${name}' of the group with ${key} has no result: ${asError(error).message}.`,
-        { cause: error },
+        { cause: error, ofBatch: true },
       )
     }
   })

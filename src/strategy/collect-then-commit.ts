@@ -1,10 +1,11 @@
 import { collectPartials } from '../aggregation/collect.ts'
+import type { PartialResult } from '../aggregation/partial-result.ts'
 import { commitBatch } from '../database/protocol/commit-batch.ts'
 import type { JobSession } from '../database/protocol/session.ts'
-import { invariant } from '../errors.ts'
+import { asError, invariant, OncesinkError } from '../errors.ts'
 import type { PipelinePlan } from '../pipeline/plan.ts'
 import { deliver } from '../sink/deliver.ts'
-import type { ComputedBatch, Strategy } from './strategy.ts'
+import type { CommitReport, ComputedBatch, Strategy } from './strategy.ts'
 
 /**
  * The default strategy: partial results are collected and merged in partition order, then one transaction on one
@@ -14,19 +15,27 @@ export function collectThenCommit(session: JobSession, pipelines: readonly Pipel
   return {
     name: 'collectThenCommit',
     async commit(batch) {
-      const collected = pipelines.map((pipeline, i) =>
-        collectPartials(
-          pipeline.terminal,
-          batch.results.map((result) => partialAt(result.partials, i)),
-        ),
-      )
+      let collected: readonly PartialResult[]
+      try {
+        collected = pipelines.map((pipeline, i) =>
+          collectPartials(
+            pipeline.terminal,
+            batch.results.map((result) => partialAt(result.partials, i)),
+          ),
+        )
+      } catch (error) {
+        return notBegun(batch, asError(error))
+      }
       const info = {
         batchId: batch.batchId,
         job: session.job,
         ranges: batch.results.map((result) => result.range),
         records: batch.results.reduce((sum, result) => sum + result.records, 0),
+        deadLetters: batch.results.reduce((sum, result) => sum + result.deadLetters.length, 0),
       }
-      const report = await commitBatch(session, batch.batchId, claimedRanges(batch), async (trx) => {
+      const { batchId, deadLetterLimit } = batch
+      const toCommit = { batchId, ranges: claimedRanges(batch), deadLetterLimit }
+      const report = await commitBatch(session, toCommit, async (trx) => {
         let rows = 0
         for (const [i, pipeline] of pipelines.entries()) {
           rows += await deliver(trx, pipeline, partialAt(collected, i), info)
@@ -39,11 +48,21 @@ export function collectThenCommit(session: JobSession, pipelines: readonly Pipel
   }
 }
 
+/** The report of a batch whose results do not go together: the database has not heard of it. */
+function notBegun({ results }: ComputedBatch, error: Error): CommitReport {
+  if (error instanceof OncesinkError && error.disposition === 'crash') throw error
+  return {
+    outcomes: results.map(({ range }) => ({ kind: 'aborted', range, error })),
+    rows: 0,
+    phases: { advanceMs: 0, rowsMs: 0, ledgerMs: 0, commitMs: 0 },
+  }
+}
+
 function claimedRanges(batch: ComputedBatch) {
-  return batch.results.map(({ range, records, leaderEpoch }, i) => {
+  return batch.results.map(({ range, records, deadLetters, leaderEpoch }, i) => {
     const claim = batch.claims[i]
     invariant(claim, 'every range of a batch has a claim')
-    return { range, claim, leaderEpoch, records }
+    return { range, claim, leaderEpoch, records, deadLetters }
   })
 }
 

@@ -1,3 +1,4 @@
+import type { DeadLetterLimit } from '../database/protocol/dead-letters.ts'
 import type { PartitionResult } from '../executor/executor.ts'
 import type { Claim } from '../model/claim.ts'
 import type { RangeOutcome } from '../model/outcome.ts'
@@ -19,6 +20,8 @@ export interface ComputedBatch {
   readonly results: readonly PartitionResult[]
   /** The claim of each result's partition, in the same order. */
   readonly claims: readonly Claim[]
+  /** How many dead letters the job may have lately; null where its policy allows none. */
+  readonly deadLetterLimit: DeadLetterLimit | null
 }
 
 export interface CommitReport {

@@ -1,4 +1,5 @@
 import type { Claim } from '../model/claim.ts'
+import type { DeadLetter } from '../model/dead-letter.ts'
 import type { OffsetRange } from '../model/offset-range.ts'
 import type { TopicPartition } from '../model/topic-partition.ts'
 
@@ -6,6 +7,8 @@ import type { TopicPartition } from '../model/topic-partition.ts'
 export interface JobEvents {
   /** A micro-batch has committed. */
   batch: BatchEvent
+  /** A batch has committed that leaves these records out; they are dead letters now. Comes before its `batch`. */
+  deadLettered: { readonly batchId: string; readonly letters: readonly DeadLetter[] }
   /** Partitions were claimed and sought to their stored positions. */
   claimed: { readonly claims: readonly Claim[] }
   /** Partitions are no longer this process's. */
@@ -35,7 +38,9 @@ export type JobState = 'starting' | 'running' | 'recovering' | 'stopping' | 'sto
 export interface BatchEvent {
   readonly batchId: string
   readonly ranges: readonly OffsetRange[]
+  /** Records of the ranges that were visible to the job, dead letters included. */
   readonly records: number
+  readonly deadLetters: number
   readonly bytes: number
   readonly rows: number
   /** Durations in milliseconds. */

@@ -49,6 +49,7 @@ export function logEvents(events: JobEventBus, log: Logger): void {
         event: 'batch',
         batchId: batch.batchId,
         records: batch.records,
+        ...(batch.deadLetters > 0 && { deadLetters: batch.deadLetters }),
         rows: batch.rows,
         lagRecords: Number(batch.lagRecords),
         computeMs: round(computeMs),
@@ -57,6 +58,15 @@ export function logEvents(events: JobEventBus, log: Logger): void {
       },
       'batch committed',
     )
+  })
+  events.on('deadLettered', ({ batchId, letters }) => {
+    for (const { topic, partition, offset, cause } of letters) {
+      const where = { topic, partition, offset: offset.toString() }
+      log.warn(
+        { event: 'deadLetter', batchId, ...where, code: cause.code, stage: cause.stage },
+        `${topic}/${partition} offset ${offset} is left out, a dead letter now: ${cause.stage} failed: ${cause.message}`,
+      )
+    }
   })
   events.on('batchFailed', ({ batchId, ranges, reason, error }) =>
     log.warn(

@@ -25,6 +25,7 @@ async function ledgerBatches(bench: Bench): Promise<BatchInfo[]> {
       job: bench.name,
       ranges: [...(known?.ranges ?? []), range],
       records: (known?.records ?? 0) + Number(row.records),
+      deadLetters: 0,
     })
   }
   return [...batches.values()].sort(byBatchId)

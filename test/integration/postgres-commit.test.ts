@@ -228,6 +228,7 @@ describe('COMMIT', () => {
       claimId,
       batchId: randomUUID(),
       records: 1,
+      deadLetters: 0,
     }
     await expect(trx.writeLedger('hidden', [row])).rejects.toMatchObject({
       code: 'INVARIANT_VIOLATED',

@@ -19,7 +19,16 @@ function advance(topic: string, claimId: string, changes: Partial<RangeAdvance> 
 
 function ledgerRow(topic: string, claimId: string, from: bigint, until: bigint): LedgerWrite {
   const range = { topic, partition: 0, from, until }
-  return { range, kind: 'batch', incarnation: 0, epoch: 1n, claimId, batchId: randomUUID(), records: 7 }
+  return {
+    range,
+    kind: 'batch',
+    incarnation: 0,
+    epoch: 1n,
+    claimId,
+    batchId: randomUUID(),
+    records: 7,
+    deadLetters: 0,
+  }
 }
 
 describe('claim', () => {

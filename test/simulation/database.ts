@@ -5,6 +5,9 @@ import type {
   ClaimWrite,
   CommitResult,
   Connection,
+  DeadLetterContent,
+  DeadLetterRow,
+  DeadLetterWrite,
   Dialect,
   JobRow,
   LedgerRow,
@@ -17,15 +20,20 @@ import type {
   Transaction,
   TransactionKind,
 } from '../../src/database/dialect.ts'
-import { OncesinkError } from '../../src/errors.ts'
+import { OncesinkError, type RecordCoordinates } from '../../src/errors.ts'
 import { type TopicPartition, topicPartitionKey } from '../../src/model/topic-partition.ts'
 import type { Host, World } from './world.ts'
+
+export interface SimulatedLetter extends DeadLetterWrite {
+  readonly createdAt: Date
+}
 
 interface State {
   job: JobRow | null
   topics: Map<string, TopicRow>
   positions: Map<string, PositionRow>
   ledger: LedgerRow[]
+  deadLetters: SimulatedLetter[]
   rows: Map<string, bigint[]>
 }
 
@@ -50,7 +58,18 @@ export class SimulatedDatabase {
   readonly connections = new Set<SimulatedConnection>()
   /** Negative controls only: what the compare-and-set sees instead of the row. */
   tamper: ((row: PositionRow, advance: RangeAdvance) => PositionRow) | null = null
-  state: State = { job: null, topics: new Map(), positions: new Map(), ledger: [], rows: new Map() }
+  /** Negative controls only: dead letters are written at once instead of by COMMIT, or not at all. */
+  deadLetters: 'inside' | 'outside' | 'forgotten' = 'inside'
+  /** A key that the sink table refuses. */
+  rejectedKey: string | null = null
+  state: State = {
+    job: null,
+    topics: new Map(),
+    positions: new Map(),
+    ledger: [],
+    deadLetters: [],
+    rows: new Map(),
+  }
   #backends = 0
 
   constructor(world: World, faults: DatabaseFaults) {
@@ -97,6 +116,10 @@ export class SimulatedDatabase {
   release(trx: SimulatedTransaction): void {
     for (const [key, holder] of this.#locks) if (holder === trx) this.#locks.delete(key)
   }
+}
+
+function letterKey({ letter, incarnation }: DeadLetterWrite): string {
+  return `${topicPartitionKey(letter)}@${letter.offset}, incarnation ${incarnation}`
 }
 
 class SimulatedConnection implements Connection {
@@ -310,6 +333,9 @@ class SimulatedTransaction implements Transaction {
 
   async mergeRows(write: MergeWrite): Promise<number> {
     await this.#statement('mergeRows')
+    const rejected = this.#database.rejectedKey
+    if (rejected !== null && write.rows.some(([key]) => key === rejected))
+      throw new OncesinkError('ROWS_REJECTED', `the key ${rejected} violates a constraint`)
     this.#changes.push((state) => {
       for (const [key, ...values] of write.rows) {
         const row = state.rows.get(String(key)) ?? values.map(() => 0n)
@@ -327,6 +353,32 @@ class SimulatedTransaction implements Transaction {
   }
 
   async runUserCode(): Promise<void> {
+    throw new Error('not simulated')
+  }
+
+  async writeDeadLetters(_job: string, letters: readonly DeadLetterWrite[]): Promise<void> {
+    await this.#statement('writeDeadLetters')
+    const taken = new Set(this.#database.state.deadLetters.map(letterKey))
+    const twice = letters.find((write) => taken.has(letterKey(write)))
+    if (twice) throw new OncesinkError('DATABASE_REFUSED', `${letterKey(twice)} is a dead letter already`)
+    const createdAt = new Date(this.#database.world.now)
+    const write = (state: State) =>
+      void state.deadLetters.push(...letters.map((letter) => ({ ...letter, createdAt })))
+    if (this.#database.deadLetters === 'outside') write(this.#database.state)
+    if (this.#database.deadLetters === 'inside') this.#changes.push(write)
+  }
+
+  async countDeadLetters(_job: string, withinMs: number): Promise<number> {
+    await this.#statement('countDeadLetters')
+    const since = this.#database.world.now - withinMs
+    return this.#database.state.deadLetters.filter(({ createdAt }) => createdAt.getTime() > since).length
+  }
+
+  async listDeadLetters(): Promise<DeadLetterRow[]> {
+    throw new Error('not simulated')
+  }
+
+  async readDeadLetters(_job: string, _record: RecordCoordinates): Promise<DeadLetterContent[]> {
     throw new Error('not simulated')
   }
 

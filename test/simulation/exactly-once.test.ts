@@ -3,6 +3,7 @@ import type { PositionRow, RangeAdvance } from '../../src/database/dialect.ts'
 import { runScenario, type ScenarioOptions } from './scenario.ts'
 
 const SEEDS = 600
+const POISON_SEEDS = 200
 
 describe('the driver, the claim and the commit protocol over a database that fails', () => {
   test(`every record counts exactly once in ${SEEDS} seeded histories of crashes, take-overs, lost answers and lost writes`, async () => {
@@ -16,6 +17,16 @@ describe('the driver, the claim and the commit protocol over a database that fai
     for (const [name, total] of Object.entries(totals)) expect(total, name).toBeGreaterThan(SEEDS / 10)
   })
 
+  test(`every record that cannot be processed is a dead letter exactly once in ${POISON_SEEDS} such histories, and no other record is`, async () => {
+    const totals = { crashes: 0, takeOvers: 0, rewinds: 0, unknown: 0, deadLetters: 0 }
+    for (let seed = 1; seed <= POISON_SEEDS; seed += 1) {
+      const result = await runScenario(seed, { poison: true })
+      expect(result.violations, `seed ${seed}\n${result.history.join('\n')}`).toEqual([])
+      for (const name of Object.keys(totals) as (keyof typeof totals)[]) totals[name] += result.counts[name]
+    }
+    for (const [name, total] of Object.entries(totals)) expect(total, name).toBeGreaterThan(POISON_SEEDS / 10)
+  })
+
   test('the same seed gives the same history', async () => {
     const [a, b] = [await runScenario(7), await runScenario(7)]
     expect(a.history).toEqual(b.history)
@@ -24,9 +35,9 @@ describe('the driver, the claim and the commit protocol over a database that fai
 })
 
 describe('the simulation finds broken protocols', () => {
-  const caught = async (sabotage: NonNullable<ScenarioOptions['sabotage']>) => {
+  const caught = async (sabotage: NonNullable<ScenarioOptions['sabotage']>, poison = false) => {
     for (let seed = 1; seed <= SEEDS; seed += 1) {
-      const { violations } = await runScenario(seed, { sabotage })
+      const { violations } = await runScenario(seed, { sabotage, poison })
       if (violations.length > 0) return true
     }
     return false
@@ -52,6 +63,17 @@ describe('the simulation finds broken protocols', () => {
       ),
     ).toBe(true)
   })
+
+  test.each(['outside', 'forgotten'] as const)(
+    'dead letters written %s of the transaction of their range are caught',
+    async (how) => {
+      expect(
+        await caught(({ database }) => {
+          database.deadLetters = how
+        }, true),
+      ).toBe(true)
+    },
+  )
 })
 
 type Advance = RangeAdvance

@@ -10,6 +10,7 @@ import { createInlineExecutor } from '../../src/executor/inline.ts'
 import { compilePartitionTask } from '../../src/executor/partition-task.ts'
 import { defineJob } from '../../src/job/define-job.ts'
 import type { DatabasePlan, Job } from '../../src/job/job.ts'
+import { deadLetter } from '../../src/job/poison.ts'
 import { shapeOf } from '../../src/job/shape.ts'
 import { from } from '../../src/pipeline/from.ts'
 import { merge } from '../../src/sink/merge.ts'
@@ -22,6 +23,10 @@ import { Dice, Host, World } from './world.ts'
 const PARTITIONS = 3
 const RECORDS = 120
 const KEYS = 5
+/** A value that the job's own function cannot take. */
+const UNPARSABLE = 'unparsable'
+/** A key that the database rejects. */
+const REJECTED = 'rejected'
 
 const stormy: DatabaseFaults = { connectionLoss: 0.01, lostAnswer: 0.03, lostCommit: 0.03, deadlock: 0.01 }
 
@@ -31,11 +36,13 @@ export interface ScenarioResult {
   readonly history: readonly string[]
   /** How often each kind of thing happened, so that a scenario in which nothing happened is noticed. */
   readonly counts: Readonly<
-    Record<'crashes' | 'takeOvers' | 'rewinds' | 'fenced' | 'unknown' | 'batches', number>
+    Record<'crashes' | 'takeOvers' | 'rewinds' | 'fenced' | 'unknown' | 'batches' | 'deadLetters', number>
   >
 }
 
 export interface ScenarioOptions {
+  /** Whether the log has records that the job or the database cannot take, and the job sets them aside. */
+  readonly poison?: boolean
   /** Replaces parts of the protocol by wrong ones: what the negative controls use. */
   readonly sabotage?: (parts: { claimer: Claimer; database: SimulatedDatabase; log: SimulatedLog }) => void
 }
@@ -47,11 +54,12 @@ export interface ScenarioOptions {
  */
 export async function runScenario(seed: number, options: ScenarioOptions = {}): Promise<ScenarioResult> {
   const world = new World(seed)
-  const log = makeLog(new Dice(seed ^ 0x5eed))
+  const log = makeLog(new Dice(seed ^ 0x5eed), options.poison ?? false)
   const database = new SimulatedDatabase(world, { ...stormy })
-  const counts = { crashes: 0, takeOvers: 0, rewinds: 0, fenced: 0, unknown: 0, batches: 0 }
+  const counts = { crashes: 0, takeOvers: 0, rewinds: 0, fenced: 0, unknown: 0, batches: 0, deadLetters: 0 }
   const violations: string[] = []
-  const job = makeJob()
+  const job = makeJob(options.poison ?? false)
+  if (options.poison) database.rejectedKey = REJECTED
 
   const launch = (name: string, once: boolean) => {
     const host = new Host(world, name)
@@ -108,24 +116,41 @@ export async function runScenario(seed: number, options: ScenarioOptions = {}): 
   if (!(await world.run(() => ended, world.now + 300_000)))
     violations.push('the last process did not drain the log')
   if (counts.rewinds === 0) violations.push(...zombies(database.claimants))
+  counts.deadLetters = database.state.deadLetters.length
   return { violations: [...violations, ...compare(log, database)], history: world.history, counts }
 }
 
-function makeLog(dice: Dice): SimulatedLog {
-  return Array.from({ length: PARTITIONS }, () =>
-    Array.from({ length: RECORDS }, () => (dice.chance(0.1) ? null : `k${dice.below(KEYS)}`)),
-  )
+function makeLog(dice: Dice, poison: boolean): SimulatedLog {
+  const value = () => {
+    if (dice.chance(0.1)) return null
+    if (!poison || !dice.chance(0.04)) return `k${dice.below(KEYS)}`
+    return dice.chance(0.5) ? UNPARSABLE : REJECTED
+  }
+  return Array.from({ length: PARTITIONS }, () => Array.from({ length: RECORDS }, value))
 }
 
-function makeJob(): Job {
+function isPoison(value: string): boolean {
+  return value === UNPARSABLE || value === REJECTED
+}
+
+function refuseUnparsable(value: string): number {
+  if (value === UNPARSABLE) throw new Error('this is no number')
+  return 1
+}
+
+function makeJob(poison: boolean): Job {
   return defineJob({
     name: 'simulated',
     database: { engine: 'postgres' } as DatabasePlan,
     limits: { maxRecordsPerBatch: 30 },
+    poison: poison ? deadLetter() : 'fail',
     pipeline: from({ kind: 'simulated', startFrom: 'earliest' })
       .decode(string())
       .groupBy({ item: (value) => value })
-      .aggregate({ orders: count(), offsets: sum((_, meta) => Number(meta.offset)) })
+      .aggregate({
+        orders: count(),
+        offsets: sum((value, meta) => refuseUnparsable(value) * Number(meta.offset)),
+      })
       .into(merge({ table: 'totals' })),
   })
 }
@@ -171,6 +196,7 @@ async function live(
     source,
     compilePartitionTask(job.root, job.pipelines, runtime.clock),
     runtime,
+    job.poison,
   )
   const strategy = collectThenCommit(session, job.pipelines)
   const ownership = new Ownership()
@@ -199,11 +225,15 @@ function compare(log: SimulatedLog, database: SimulatedDatabase): string[] {
   const expected = new Map<string, [bigint, bigint]>()
   for (const records of log) {
     for (const [offset, value] of records.entries()) {
-      if (value === null) continue
+      if (value === null || isPoison(value)) continue
       const [orders, offsets] = expected.get(value) ?? [0n, 0n]
       expected.set(value, [orders + 1n, offsets + BigInt(offset)])
     }
   }
+  for (const [key, got] of database.state.rows) {
+    if (!expected.has(key)) violations.push(`${key}: expected no row, table has ${got}`)
+  }
+  violations.push(...compareDeadLetters(log, database))
   for (const [key, want] of expected) {
     const got = database.state.rows.get(key)
     if (String(got) !== String(want)) violations.push(`${key}: expected ${want}, table has ${got}`)
@@ -219,6 +249,33 @@ function compare(log: SimulatedLog, database: SimulatedDatabase): string[] {
     if (position !== at || at !== BigInt(log[partition]?.length ?? 0)) {
       violations.push(`partition ${partition}: position ${position}, ledger ends at ${at}`)
     }
+  }
+  return violations
+}
+
+/** Every poison record, and no other, is a dead letter once, and the ledger counts it in the range that skips it. */
+function compareDeadLetters(log: SimulatedLog, { state }: SimulatedDatabase): string[] {
+  const name = (partition: number, offset: number | bigint) => `dead letter ${partition}@${offset}`
+  const expected = log.flatMap((records, partition) =>
+    records.flatMap((value, offset) => (value !== null && isPoison(value) ? [name(partition, offset)] : [])),
+  )
+  const actual = state.deadLetters.map(({ letter }) => name(letter.partition, letter.offset))
+  const violations = expected.filter((key) => !actual.includes(key)).map((key) => `${key} is missing`)
+  for (const [i, key] of actual.entries()) {
+    if (!expected.includes(key)) violations.push(`${key} is no poison`)
+    if (actual.indexOf(key) !== i) violations.push(`${key} is there twice`)
+  }
+  for (const row of state.ledger) {
+    const inRange = state.deadLetters.filter(
+      ({ letter }) =>
+        letter.partition === row.partition &&
+        letter.offset >= row.fromOffset &&
+        letter.offset < row.untilOffset,
+    )
+    if (inRange.length !== row.deadLetters)
+      violations.push(
+        `ledger of ${row.partition} from ${row.fromOffset} counts ${row.deadLetters} dead letters, not ${inRange.length}`,
+      )
   }
   return violations
 }

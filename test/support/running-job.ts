@@ -384,6 +384,7 @@ function asOncesinkError(outcome: unknown, otherwise: string): OncesinkError {
 function listen(events: JobEventBus): Heard {
   const heard: Heard = {
     batch: [],
+    deadLettered: [],
     claimed: [],
     lost: [],
     batchFailed: [],

@@ -17,6 +17,7 @@ interface StoredRow {
   readonly until_offset: string
   readonly batch_id: string | null
   readonly records: string
+  readonly dead_letters: string
   readonly reason: string | null
   readonly committed_at: Date
 }
@@ -30,9 +31,10 @@ export async function writeLedger(
   const { rows } = await session.query<{ written: string; transaction_id: string }>(
     `WITH written AS (
        INSERT INTO ${ownTable(session, 'batches')}
-         (job, topic, partition, incarnation, epoch, kind, from_offset, until_offset, claim_id, batch_id, records)
+         (job, topic, partition, incarnation, epoch, kind, from_offset, until_offset, claim_id, batch_id, records,
+          dead_letters)
        SELECT $1, * FROM unnest($2::text[], $3::int[], $4::int[], $5::bigint[], $6::text[], $7::bigint[],
-         $8::bigint[], $9::uuid[], $10::uuid[], $11::bigint[])
+         $8::bigint[], $9::uuid[], $10::uuid[], $11::bigint[], $12::bigint[])
        RETURNING 1
      )
      SELECT count(*) AS written, txid_current() AS transaction_id FROM written`,
@@ -48,6 +50,7 @@ export async function writeLedger(
       writes.map(({ claimId }) => claimId),
       writes.map(({ batchId }) => batchId),
       writes.map(({ records }) => records),
+      writes.map(({ deadLetters }) => deadLetters),
     ],
     { scope: 'own', doing: `write the ledger of job '${job}'` },
   )
@@ -62,8 +65,8 @@ export async function writeLedger(
  */
 export async function readLedger(session: Session, job: string): Promise<LedgerRow[]> {
   const { rows } = await session.query<StoredRow>(
-    `SELECT topic, partition, kind, incarnation, epoch, claim_id, from_offset, until_offset, batch_id, records, reason,
-       committed_at
+    `SELECT topic, partition, kind, incarnation, epoch, claim_id, from_offset, until_offset, batch_id, records,
+       dead_letters, reason, committed_at
      FROM ${ownTable(session, 'batches')} WHERE job = $1
      ORDER BY topic, partition, incarnation, kind = 'batch', from_offset, kind`,
     [job],
@@ -80,6 +83,7 @@ export async function readLedger(session: Session, job: string): Promise<LedgerR
     untilOffset: BigInt(row.until_offset),
     batchId: row.batch_id,
     records: Number(row.records),
+    deadLetters: Number(row.dead_letters),
     reason: row.reason,
     committedAt: row.committed_at,
   }))

@@ -1,7 +1,7 @@
 import { quoteIdentifier } from './identifiers.ts'
 import type { Session } from './session.ts'
 
-type OwnTable = 'migrations' | 'jobs' | 'topics' | 'offsets' | 'batches'
+type OwnTable = 'migrations' | 'jobs' | 'topics' | 'offsets' | 'batches' | 'dead_letters'
 
 /** One of oncesink's own tables as quoted SQL. */
 export function ownTable({ schema }: Pick<Session, 'schema'>, table: OwnTable): string {

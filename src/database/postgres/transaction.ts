@@ -1,11 +1,15 @@
 import type { Knex } from 'knex'
-import { asError, invariant, OncesinkError } from '../../errors.ts'
+import { asError, invariant, OncesinkError, type RecordCoordinates } from '../../errors.ts'
 import type { TopicPartition } from '../../model/topic-partition.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type {
   AppendWrite,
   ClaimWrite,
   CommitResult,
+  DeadLetterContent,
+  DeadLetterQuery,
+  DeadLetterRow,
+  DeadLetterWrite,
   JobRow,
   LedgerRow,
   LedgerWrite,
@@ -20,6 +24,7 @@ import { advanceRanges } from './advance-ranges.ts'
 import { appendRows } from './append-rows.ts'
 import { claimPositions, lockPositions, readPositions } from './claim-statements.ts'
 import { commit } from './commit.ts'
+import { countDeadLetters, listDeadLetters, readDeadLetters, writeDeadLetters } from './dead-letters.ts'
 import { findJobsWritingTo, insertJob, lockJob, readJob, updateJob } from './job-statements.ts'
 import { readLedger, writeLedger } from './ledger.ts'
 import { mergeRows } from './merge-rows.ts'
@@ -123,6 +128,14 @@ export class PostgresTransaction implements Transaction {
     return this.#run(() => runUserCode(this.#session, work))
   }
 
+  writeDeadLetters(job: string, letters: readonly DeadLetterWrite[]): Promise<void> {
+    return this.#run(() => writeDeadLetters(this.#session, job, letters))
+  }
+
+  countDeadLetters(job: string, withinMs: number): Promise<number> {
+    return this.#run(() => countDeadLetters(this.#session, job, withinMs))
+  }
+
   writeLedger(job: string, rows: readonly LedgerWrite[]): Promise<void> {
     return this.#run(async () => {
       this.#sameTransaction(await writeLedger(this.#session, job, rows))
@@ -135,6 +148,14 @@ export class PostgresTransaction implements Transaction {
 
   readLedger(job: string): Promise<LedgerRow[]> {
     return this.#run(() => readLedger(this.#session, job))
+  }
+
+  listDeadLetters(job: string, query: DeadLetterQuery): Promise<DeadLetterRow[]> {
+    return this.#run(() => listDeadLetters(this.#session, job, query))
+  }
+
+  readDeadLetters(job: string, record: RecordCoordinates): Promise<DeadLetterContent[]> {
+    return this.#run(() => readDeadLetters(this.#session, job, record))
   }
 
   async *readTable(table: string, columns: readonly string[]): AsyncIterable<(string | null)[]> {

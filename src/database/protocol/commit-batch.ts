@@ -1,9 +1,11 @@
 import { asError, invariant, OncesinkError } from '../../errors.ts'
 import type { Claim } from '../../model/claim.ts'
+import type { DeadLetter } from '../../model/dead-letter.ts'
 import { formatRange, isForward, type OffsetRange } from '../../model/offset-range.ts'
 import type { RangeOutcome } from '../../model/outcome.ts'
 import { compareTopicPartitions, topicPartitionKey } from '../../model/topic-partition.ts'
 import type { Connection, Transaction } from '../dialect.ts'
+import { type DeadLetterLimit, setAside } from './dead-letters.ts'
 import { fencedReason } from './fencing.ts'
 import type { JobSession } from './session.ts'
 
@@ -12,7 +14,18 @@ export interface ClaimedRange {
   readonly range: OffsetRange
   readonly claim: Claim
   readonly leaderEpoch: number
+  /** Visible records of the range, {@link deadLetters} included. */
   readonly records: number
+  /** Those of them that the range skips. */
+  readonly deadLetters: readonly DeadLetter[]
+}
+
+export interface BatchToCommit {
+  readonly batchId: string
+  /** In partition order. */
+  readonly ranges: readonly ClaimedRange[]
+  /** How many dead letters the job may have lately; null where there can be none. */
+  readonly deadLetterLimit: DeadLetterLimit | null
 }
 
 export interface TransactionReport {
@@ -28,7 +41,7 @@ export interface TransactionReport {
 
 /**
  * The batch transaction, one order for every strategy: BEGIN, compare-and-set of every range, the user's rows, the
- * ledger, COMMIT. Ranges were fixed before. Nothing is retried inside: whatever fails, the transaction is rolled
+ * dead letters, the ledger, COMMIT. Ranges were fixed before. Nothing is retried inside: whatever fails, the transaction is rolled
  * back and the batch is run again from the positions in SQL.
  *
  * The compare-and-set comes first: it takes the row lock on which claims and batches serialise, and a fenced process
@@ -36,8 +49,7 @@ export interface TransactionReport {
  */
 export async function commitBatch(
   session: JobSession,
-  batchId: string,
-  ranges: readonly ClaimedRange[],
+  { batchId, ranges, deadLetterLimit }: BatchToCommit,
   writeRows: (trx: Transaction) => Promise<number>,
 ): Promise<TransactionReport> {
   assertRanges(ranges)
@@ -69,6 +81,7 @@ export async function commitBatch(
     rows = await writeRows(trx)
     await faultPoints.reach('transaction.rows-written')
     endPhase('rowsMs')
+    await setAside(session, trx, batchId, ranges, deadLetterLimit)
     await trx.writeLedger(
       session.job,
       ranges.map((entry) => toLedger(entry, batchId)),
@@ -109,9 +122,10 @@ function toAdvance({ range, claim, leaderEpoch }: ClaimedRange) {
   return { range, epoch: claim.epoch, claimId: claim.claimId, leaderEpoch }
 }
 
-function toLedger({ range, claim, records }: ClaimedRange, batchId: string) {
+function toLedger({ range, claim, records, deadLetters }: ClaimedRange, batchId: string) {
   const { epoch, claimId, incarnation } = claim
-  return { range, kind: 'batch' as const, incarnation, epoch, claimId, batchId, records }
+  const counts = { records, deadLetters: deadLetters.length }
+  return { range, kind: 'batch' as const, incarnation, epoch, claimId, batchId, ...counts }
 }
 
 /** After a compare-and-set that did not match: reads the rows under lock and tells why, range by range. */

@@ -13,6 +13,7 @@ export function ledgerRow(row: Partial<LedgerRow>): LedgerRow {
     untilOffset: 10n,
     batchId: 'batch-1',
     records: 10,
+    deadLetters: 0,
     reason: null,
     committedAt: new Date(0),
     ...row,

@@ -17,6 +17,7 @@ const result = (partition: number, from: bigint, until: bigint) => ({
   range: { topic: 't', partition, from, until },
   records: 1,
   lastOffset: until - 1n,
+  deadLetters: [],
   bytes: 0,
   leaderEpoch: 0,
   partials: [],

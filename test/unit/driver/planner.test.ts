@@ -18,6 +18,7 @@ const result = (partition: number, from: bigint, until: bigint, records: number)
   range: { topic: 't', partition, from, until },
   records,
   lastOffset: until - 1n,
+  deadLetters: [],
   bytes: 0,
   leaderEpoch: 0,
   partials: [],

@@ -11,7 +11,7 @@ const plan: BatchPlan = { maxRecords: 100, maxWaitMs: 0, includeEmptyRanges: fal
 const never = new AbortController().signal
 
 function resultOf({ range, records, bytes, leaderEpoch }: FetchedRange): PartitionResult {
-  return { range, records, lastOffset: range.until - 1n, bytes, leaderEpoch, partials: [] }
+  return { range, records, deadLetters: [], lastOffset: range.until - 1n, bytes, leaderEpoch, partials: [] }
 }
 
 const seekTo = (partition: number): SeekPosition => ({
@@ -45,6 +45,7 @@ function executorOver(during: (partition: number, signal: AbortSignal) => unknow
       signal.throwIfAborted()
       return resultOf(fetched)
     },
+    probe: () => null,
   }
   const faultPoints = {
     reach: async (point: FaultPoint) => {

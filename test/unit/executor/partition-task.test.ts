@@ -72,6 +72,7 @@ describe('a partition task', () => {
     expect(rest).toEqual({
       range: fetched.range,
       records: 3,
+      deadLetters: [],
       lastOffset: fetched.range.until - 1n,
       bytes: fetched.bytes,
       leaderEpoch: 3,

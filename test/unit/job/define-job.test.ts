@@ -30,6 +30,7 @@ describe('a job', () => {
       },
       codeVersion: '',
       migrate: 'auto',
+      poison: { kind: 'fail' },
       ledger: { retentionMs: 604_800_000 },
     })
   })

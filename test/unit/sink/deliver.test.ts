@@ -33,7 +33,7 @@ async function delivered({ plan }: Pipeline, values: readonly unknown[]) {
   const task = compilePartitionTask(plan.root, [plan], systemClock)
   const fetched = rangeOf(jsonRecords(values, 10))
   const { partials, records, range } = await task.run(fetched, new AbortController().signal)
-  const batch: BatchInfo = { batchId: 'id', job: 'job', ranges: [range], records }
+  const batch: BatchInfo = { batchId: 'id', job: 'job', ranges: [range], records, deadLetters: 0 }
   const merges: MergeWrite[] = []
   const appends: AppendWrite[] = []
   const trx = {
