@@ -44,6 +44,11 @@ export async function createDatabase(
 
 const cleanUp: (() => Promise<unknown>)[] = []
 
+/** Runs after the test file, before what was given earlier. */
+export function cleanUpAfterFile(step: () => Promise<unknown>): void {
+  cleanUp.push(step)
+}
+
 /** What a query fails with is in its rejection; of a server that a test kills knex would print every lost connection. */
 const silent = { error: () => {}, warn: () => {} }
 

@@ -4,8 +4,10 @@ import { OncesinkError } from '../../errors.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type { BackendId, SessionName } from '../dialect.ts'
 import type { PostgresPlan, PostgresTarget } from './options.ts'
+import { askPassword, asRefusedPassword } from './password.ts'
 import { Session } from './session.ts'
 import { applicationName } from './session-name.ts'
+import { tlsOptions, withoutTls } from './tls.ts'
 import { utcTypes } from './utc-types.ts'
 
 /** Silence after which the kernel asks whether the peer is still there, in milliseconds. */
@@ -37,11 +39,15 @@ export async function openSession(
   name: SessionName,
   runtime: Runtime,
 ): Promise<{ session: Session; facts: ServerFacts }> {
+  const { target, connectTimeoutMs } = plan
+  const password = await askPassword(target.password, whereIs(target), runtime.clock, connectTimeoutMs)
+  const ssl = await tlsOptions(target.ssl, target.urlTls)
   const socket = new Socket()
   const client = new pg.Client({
-    ...clientConfig(plan.target),
+    ...clientConfig(target, password),
+    ssl,
     application_name: applicationName(plan.schema, name),
-    connectionTimeoutMillis: plan.connectTimeoutMs,
+    connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: KEEPALIVE_AFTER_MS,
     stream: () => socket,
@@ -59,20 +65,29 @@ export async function openSession(
     return { session, facts: await prepareSession(session) }
   } catch (error) {
     session.destroy()
-    throw error
+    throw asRefusedPassword(error, target.password)
   }
 }
 
 /** Field by field: a spread would leave out the secret ones, which are not enumerable. */
-function clientConfig(target: PostgresTarget): pg.ClientConfig {
-  const { connectionString, host, port, user, password, database, ssl } = target
-  const encryption = ssl === undefined ? {} : { ssl }
-  if (connectionString === undefined) return { host, port, user, password, database, ...encryption }
+function clientConfig(
+  { connectionString, host, port, user, database }: PostgresTarget,
+  password: string | undefined,
+): pg.ClientConfig {
+  if (connectionString === undefined) return { host, port, user, password, database }
   const url = new URL(connectionString)
+  if (password !== undefined) url.password = encodeURIComponent(password)
   // They would replace the name by which claims find this job's sessions.
   url.searchParams.delete('application_name')
   url.searchParams.delete('fallback_application_name')
-  return { connectionString: url.href, ...encryption }
+  withoutTls(url)
+  return { connectionString: url.href }
+}
+
+/** For messages of a time at which there is no client yet. */
+function whereIs({ connectionString, host, port }: PostgresTarget): string {
+  if (connectionString !== undefined) return new URL(connectionString).host
+  return `${host ?? process.env.PGHOST ?? 'localhost'}:${port ?? process.env.PGPORT ?? 5432}`
 }
 
 async function prepareSession(session: Session): Promise<ServerFacts> {

@@ -157,15 +157,30 @@ function describe(error: Error, server: ServerError | null, context: ErrorContex
     error.message || (error instanceof AggregateError ? error.errors.map(String).join(', ') : error.name)
   const detail = server?.detail ? ` (${server.detail})` : ''
   const state = server ? ` [SQLSTATE ${server.code}]` : ''
-  const cure = (server ? cures[server.code] : cureOfLocalError(error)) ?? ''
+  const cure = (server ? cureOfServerError(server) : cureOfLocalError(error)) ?? ''
   return `could not ${context.doing} at ${context.target}: ${reason}${detail}${state}${cure ? `. ${cure}` : ''}`
+}
+
+function cureOfServerError({ code, message }: ServerError): string | undefined {
+  if (code === '28000' && message.includes('no encryption'))
+    return 'The server wants TLS: set ssl, or sslmode=require in the connectionString.'
+  if (code === '28000' && message.includes('client certificate'))
+    return 'Give a certificate for this user: ssl.cert and ssl.key, or sslcert and sslkey in the connectionString.'
+  return cures[code]
 }
 
 function cureOfLocalError(error: Error): string | undefined {
   if (error.message.startsWith('SASL')) return 'The server wants a password: give one, and check it.'
   if (error.message.includes('does not support SSL')) return 'Leave out ssl, or switch it on at the server.'
   const code = 'code' in error ? String(error.code) : ''
-  if (/CERT|SELF_SIGNED|ERR_TLS/.test(code))
-    return 'Give the certificate authority in ssl.ca, or correct the host name.'
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return 'The certificate is for other names: connect by one of them, or have it issued for this one.'
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
+    return "Renew the server's certificate, and check this machine's clock."
+  if (/CERT|SELF_SIGNED|UNABLE_TO/.test(code))
+    return "The certificate's authority is not trusted here: give it in ssl.ca, or as sslrootcert in the connectionString."
+  if (/^ERR_SSL.*ALERT|^EPROTO/.test(code))
+    return 'The server refuses this side of TLS: check ssl.cert and ssl.key (its authority must be known to the server).'
+  if (/^ERR_(SSL|TLS|OSSL)/.test(code)) return 'Check the ssl options.'
   return undefined
 }

@@ -1,11 +1,17 @@
 import type { ConnectionOptions } from 'node:tls'
 import { OncesinkError } from '../../errors.ts'
 import type { DatabasePlan } from '../../job/job.ts'
+import type { Password } from './password.ts'
+import { contradicts, environmentTls, type UrlTls, urlTls } from './tls.ts'
 
 export interface PostgresOptions {
   /**
    * `postgres://user:password@host:port/database?sslmode=...`. Either this or the single settings below; what
    * neither gives is taken from PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE.
+   *
+   * TLS: `sslmode` is `disable`, `no-verify` (encrypted, unchecked), `verify-ca` (the authority is checked),
+   * `verify-full` (the host name as well) or `require`, which is the same as `verify-full`; `sslrootcert`, `sslcert`
+   * and `sslkey` name PEM files, read anew for every connection.
    */
   readonly connectionString?: string | undefined
   /** Host name, address, or directory of a Unix socket. */
@@ -13,9 +19,17 @@ export interface PostgresOptions {
   /** @default 5432 */
   readonly port?: number | undefined
   readonly user?: string | undefined
-  readonly password?: string | undefined
+  /**
+   * A text; or a function that is asked anew for every connection, for tokens that expire, also beside a
+   * `connectionString` without a password. While it fails or what it gives is refused, the job tries again as it does
+   * when the database is away. It may take `connectTimeoutMs`.
+   */
+  readonly password?: string | (() => string | Promise<string>) | undefined
   readonly database?: string | undefined
-  /** `true` verifies the server's certificate; an object is given to Node's tls.connect. @default false */
+  /**
+   * `true` verifies the server's certificate and host name; an object is given to Node's tls.connect (`ca`, `cert`,
+   * `key` ...). @default false, or what sslmode in the connectionString or PGSSLMODE says
+   */
   readonly ssl?: boolean | ConnectionOptions | undefined
   /** Schema of oncesink's own tables. @default 'oncesink' */
   readonly schema?: string | undefined
@@ -49,9 +63,11 @@ export interface PostgresTarget {
   readonly host: string | undefined
   readonly port: number | undefined
   readonly user: string | undefined
-  readonly password: string | undefined
+  readonly password: Password | undefined
   readonly database: string | undefined
   readonly ssl: boolean | ConnectionOptions | undefined
+  /** What the connection string says where `ssl` does not. */
+  readonly urlTls: UrlTls | null
 }
 
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
@@ -113,7 +129,7 @@ export function postgres(options: PostgresOptions): PostgresPlan {
 function resolveTarget(options: PostgresOptions): PostgresTarget {
   const { connectionString } = options
   const single = (['host', 'port', 'user', 'password', 'database'] as const).filter(
-    (name) => options[name] !== undefined,
+    (name) => options[name] !== undefined && !(name === 'password' && typeof options[name] === 'function'),
   )
   if (connectionString === undefined && single.length === 0) {
     throw invalid(
@@ -127,10 +143,18 @@ function resolveTarget(options: PostgresOptions): PostgresTarget {
       throw invalid(`postgres: give either connectionString or ${single.join(', ')}, not both`)
     }
     checkConnectionString(connectionString)
+    if (options.password !== undefined && new URL(connectionString).password !== '') {
+      throw invalid(
+        'postgres: connectionString has a password, and password is a function: leave out one of them',
+      )
+    }
   }
-  for (const name of ['host', 'user', 'password', 'database'] as const) {
+  for (const name of ['host', 'user', 'database'] as const) {
     const value = options[name]
     if (value !== undefined && typeof value !== 'string') throw invalid(`postgres: ${name} must be a string`)
+  }
+  if (!['undefined', 'string', 'function'].includes(typeof options.password)) {
+    throw invalid('postgres: password must be a string, or a function that returns one or a promise of one')
   }
   const { host, port, user, password, database, ssl } = options
   if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
@@ -139,7 +163,22 @@ function resolveTarget(options: PostgresOptions): PostgresTarget {
   if (ssl !== undefined && typeof ssl !== 'boolean' && (typeof ssl !== 'object' || ssl === null)) {
     throw invalid('postgres: ssl must be true, false, or an object of options for tls.connect')
   }
-  const target = { connectionString, host, port, user, password, database, ssl }
+  const tls = connectionString === undefined ? null : urlTls(connectionString)
+  if (contradicts(ssl, tls)) {
+    throw invalid(
+      'postgres: the option ssl and the ssl parameters of connectionString contradict each other: leave out one of them',
+    )
+  }
+  const target = {
+    connectionString,
+    host,
+    port,
+    user,
+    password,
+    database,
+    ssl,
+    urlTls: tls ?? environmentTls(process.env),
+  }
   for (const secret of ['connectionString', 'password', 'ssl'] as const) {
     Object.defineProperty(target, secret, { enumerable: false })
   }

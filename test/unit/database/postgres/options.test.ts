@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type PostgresOptions, postgres } from '../../../../src/database/postgres/options.ts'
 
 const url = 'postgres://me:secret@db.example/shop'
@@ -74,7 +74,7 @@ describe('postgres(...)', () => {
     ['port must be an integer from 1 to 65535, not 0', { host: 'h', port: 0 }],
     ['port must be', { host: 'h', port: '5432' }],
     ['host must be a string', { host: 5 }],
-    ['password must be a string', { host: 'h', password: () => 'x' }],
+    ['password must be a string, or a function', { host: 'h', password: 5 }],
     ['ssl must be', { connectionString: url, ssl: 'require' }],
     ['schema must be the name', { connectionString: url, schema: '' }],
     ['schema must be the name', { connectionString: url, schema: 'a\0' }],
@@ -97,5 +97,45 @@ describe('postgres(...)', () => {
     }
     expect(error).toMatchObject({ code: 'CONFIGURATION_INVALID', message: expect.stringContaining(message) })
     expect(String(error)).not.toMatch(/secret|sec ret/)
+  })
+})
+
+describe('TLS parameters of the connection string', () => {
+  const withParameters = (parameters: string) => `${url}?${parameters}`
+
+  test.each([
+    ['', null],
+    ['sslmode=disable', 'disable'],
+    ['sslmode=require', 'require'],
+    ['ssl=true', 'verify-full'],
+    ['ssl=0', 'disable'],
+    ['sslrootcert=/ca.pem', 'verify-full'],
+  ])('%j asks for %s', (parameters, mode) => {
+    const { urlTls } = postgres({ connectionString: withParameters(parameters) }).target
+    expect(urlTls?.mode ?? null).toBe(mode)
+  })
+
+  test.each<[string, object]>([
+    ['sslmode=prefer would go on in plain text', { connectionString: withParameters('sslmode=prefer') }],
+    ['sslmode=verify is not known', { connectionString: withParameters('sslmode=verify') }],
+    ['ssl=maybe is neither', { connectionString: withParameters('ssl=maybe') }],
+    ['needs both sslcert and sslkey', { connectionString: withParameters('sslcert=/c.pem') }],
+    ['contradict each other', { connectionString: withParameters('sslmode=disable'), ssl: true }],
+    ['contradict each other', { connectionString: withParameters('sslmode=require'), ssl: false }],
+    ['contradict each other', { connectionString: withParameters('sslrootcert=/a'), ssl: { ca: 'x' } }],
+    ['leave out one of them', { connectionString: url, password: () => 'x' }],
+  ])('%s', (message, options) => {
+    expect(() => postgres(options as PostgresOptions)).toThrow(
+      expect.objectContaining({ code: 'CONFIGURATION_INVALID', message: expect.stringContaining(message) }),
+    )
+  })
+
+  test('PGSSLMODE counts where the job says nothing', () => {
+    vi.stubEnv('PGSSLMODE', 'require')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    expect(postgres({ connectionString: url }).target.urlTls).toMatchObject({ mode: 'require' })
+    expect(postgres({ connectionString: withParameters('sslmode=disable') }).target.urlTls).toMatchObject({
+      mode: 'disable',
+    })
   })
 })
