@@ -100,7 +100,9 @@ export function binary(options: FieldOptions = {}): Field<Uint8Array> {
  * A JSON object or array. `T` is a claim about what is in it, which nothing checks.
  * @throws OncesinkError CONFIGURATION_INVALID for an unknown option
  */
-export function document<T extends object = JsonObject | JsonArray>(options: FieldOptions = {}): Field<T> {
+export function document<T extends object = JsonObject | JsonArray>(
+  options: FieldOptions = {},
+): Field<NoInfer<T>> {
   return field('document', { path: new FieldReader('document', options, ['path']).path() })
 }
 

@@ -20,12 +20,19 @@ export interface SourceStream {
    * Says that the bytes are JSON, and values what a synchronous Standard Schema (of Zod, Valibot, ArkType and others)
    * makes of it. A record that the schema refuses stops the job.
    */
+  decode<T, Key>(schema: StandardSchema<T>, options: SchemaOfKey<Key>): Stream<T, Key>
   decode<T, Key = RawKey>(schema: StandardSchema<T>, options?: DecodeOptions<Key>): Stream<T, Key>
   /**
    * Says what the bytes are.
    * @param decoder `json<T>()`, `string()`, `bytes()`, or a function of the bytes
    */
+  decode<T, Key>(decoder: AnyDecoder<T>, options: SchemaOfKey<Key>): Stream<T, Key>
   decode<T, Key = RawKey>(decoder: AnyDecoder<T>, options?: DecodeOptions<Key>): Stream<T, Key>
+}
+
+/** {@link DecodeOptions}, with a schema, which must not be taken for a function where it can be called. */
+export interface SchemaOfKey<Key> {
+  readonly key: StandardSchema<Key>
 }
 
 export interface DecodeOptions<Key> {

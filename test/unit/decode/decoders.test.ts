@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { bytes } from '../../../src/decode/bytes.ts'
 import type { Decoder } from '../../../src/decode/decoder.ts'
@@ -12,24 +13,7 @@ import {
   type StandardSchema,
 } from '../../../src/decode/standard-schema.ts'
 import { string } from '../../../src/decode/string.ts'
-import type { RecordMeta } from '../../../src/model/record-meta.ts'
-
-const meta: RecordMeta = {
-  topic: 't',
-  partition: 0,
-  offset: 0n,
-  timestampMs: 0,
-  key: null,
-  headers: new Map(),
-}
-
-/** Decodes `value` from the middle of a larger buffer, as in a fetch response. */
-function decode<T>(decoder: Decoder<T>, value: Uint8Array | string | null): T {
-  if (value === null) return decoder.decode(Buffer.from('before'), 3, -1, meta)
-  const own = Buffer.from(value)
-  const buffer = Buffer.concat([Buffer.from('{"'), own, Buffer.from([0xff])])
-  return decoder.decode(buffer, 2, 2 + own.length, meta)
-}
+import { decode, meta } from './decode.ts'
 
 describe('json', () => {
   test('gives what JSON.parse gives for the bytes of the record alone', () => {
@@ -56,6 +40,56 @@ describe('json', () => {
 
   test('accepts a replacement character that is really there', () => {
     expect(decode(json(), '"\ufffd"')).toBe('\ufffd')
+  })
+})
+
+describe('json with exact numbers', () => {
+  const exact = json({ numbers: 'exact' })
+
+  test.each([
+    '{"a":[1,-0.5,1e3,"12345678901234567890","\\\\\\"9007199254740993"]}',
+    '0.30000000000000004',
+    '9007199254740992',
+    '1.7976931348623157e308',
+    '5e-324',
+    '1.000000000000000000000000',
+    '0e999',
+  ])('takes %s', (text) => expect(decode(exact, text)).toEqual(JSON.parse(text)))
+
+  test.each([
+    ['{"a":[1,{"id":9007199254740993}],"b":1e999}', 'the number 9007199254740993 at a.1.id has'],
+    ['12345678901234567890', 'the number 12345678901234567890 has'],
+    [
+      '{"\\"12345678901234567\\\\":0.30000000000000001}',
+      'the number 0.30000000000000001 at "12345678901234567\\ has',
+    ],
+    ['[1e999]', 'the number 1e999 at 0 has'],
+    ['[1e-999]', 'the number 1e-999 at 0 has'],
+  ])('refuses %s', (text, message) => expect(() => decode(exact, text)).toThrow(message))
+
+  test('is not the default, which takes the nearest number', () => {
+    expect(decode(json(), '9007199254740993')).toBe(9007199254740992)
+  })
+
+  test('reads numbers as they are, or fails', () => {
+    fc.assert(
+      fc.property(fc.json(), fc.double({ noNaN: true, noDefaultInfinity: true }), (text, number) => {
+        expect(decode(exact, `[${text},${JSON.stringify(number)}]`)).toEqual(
+          JSON.parse(`[${text},${number}]`),
+        )
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test.each([
+    [{ number: 'exact' }, "json(): has no option 'number': its option is numbers."],
+    [{ numbers: 'bigint' }, `json(): 'numbers' must be 'nearest' or 'exact', but is the string "bigint".`],
+    [null, 'json(): needs an options object, but got null.'],
+  ])('refuses the options %j', (options, message) => {
+    expect(() => json(options as never)).toThrow(
+      expect.objectContaining({ code: 'CONFIGURATION_INVALID', message }),
+    )
   })
 })
 
