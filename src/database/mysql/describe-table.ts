@@ -1,0 +1,164 @@
+import type { ColumnDescription, TableDescription, UniqueIndex } from '../dialect.ts'
+import { columnHolds, cureWords, shownType, type TypeFacts } from './column-class.ts'
+import type { ServerFacts } from './connect.ts'
+import { quoteIdentifier, splitTable } from './identifiers.ts'
+import { missingPrivileges } from './missing-privileges.ts'
+import type { Session } from './session.ts'
+import type { ResolvedTable } from './table-catalog.ts'
+import { tableWarnings } from './table-warnings.ts'
+
+interface Relation {
+  readonly [column: string]: string | null
+  readonly db: string
+  readonly name: string
+  readonly type: string
+  readonly engine: string | null
+}
+
+interface Column {
+  readonly [column: string]: string | null
+  readonly name: string
+  readonly data_type: string
+  readonly column_type: string
+  readonly character_set: string | null
+  readonly collation: string | null
+  readonly max_characters: string | null
+  readonly scale: string | null
+  readonly fraction: string | null
+  readonly nullable: string
+  readonly default_value: string | null
+  readonly extra: string
+  readonly expression: string | null
+}
+
+interface IndexPart {
+  readonly [column: string]: string | null
+  readonly name: string
+  readonly column_name: string | null
+  readonly prefix: string | null
+}
+
+export interface DescribedTable {
+  readonly description: TableDescription
+  readonly resolved: ResolvedTable
+}
+
+/** Null when the table does not exist, or this user has no privilege on it. */
+export async function describeTable(
+  session: Session,
+  facts: Pick<ServerFacts, 'exactCollation'>,
+  table: string,
+): Promise<DescribedTable | null> {
+  const purpose = { scope: 'own', doing: `describe table ${table}` } as const
+  const [name = '', database = null] = splitTable(table).reverse()
+  const { rows } = await session.query<Relation>(relation, [name, database], purpose)
+  const [found] = rows
+  if (!found) return null
+  const place = [found.db, found.name]
+  const columns = (await session.query<Column>(columnsOf, place, purpose)).rows
+  const indexes = uniqueIndexes((await session.query<IndexPart>(uniqueIndexesOf, place, purpose)).rows)
+  const qualifiedName = place.map(quoteIdentifier).join('.')
+  const described = columns.map(toColumn)
+  const writable = described.filter(({ generated }) => !generated).map((column) => column.name)
+  const description: TableDescription = {
+    qualifiedName,
+    kind: kindOf(found),
+    columns: described,
+    uniqueKeys: indexes.filter(({ plain }) => plain).map((index) => index.columns),
+    alsoMatching: indexes,
+    warnings: await tableWarnings(session, found.db, found.name),
+    missingPrivileges: await missingPrivileges(session, qualifiedName, writable),
+    words: cureWords(
+      qualifiedName,
+      new Map(columns.map((c) => [c.name, { facts: typeFacts(c), nullable: c.nullable === 'YES' }])),
+      facts.exactCollation,
+    ),
+  }
+  return { description, resolved: resolvedOf(description, columns) }
+}
+
+function resolvedOf(description: TableDescription, columns: readonly Column[]): ResolvedTable {
+  return {
+    qualifiedName: description.qualifiedName,
+    columns: new Map(description.columns.map((column) => [column.name, column])),
+    uniqueIndexes: description.alsoMatching,
+    updatedByServer: new Set(
+      columns.filter(({ extra }) => /on update/i.test(extra)).map((column) => column.name),
+    ),
+  }
+}
+
+/** Anything but InnoDB has rows that stay when the transaction is rolled back, or are kept in another one. */
+function kindOf({ type, engine }: Relation): string {
+  // Old row versions are InnoDB's too.
+  if (type !== 'BASE TABLE' && type !== 'SYSTEM VERSIONED') return type.toLowerCase()
+  return engine === 'InnoDB' ? 'table' : `${engine ?? 'unreadable'} table`
+}
+
+function toColumn(column: Column): ColumnDescription {
+  const facts = typeFacts(column)
+  const generated = (column.expression ?? '') !== ''
+  return {
+    name: column.name,
+    type: shownType(facts),
+    nullable: column.nullable === 'YES',
+    hasDefault: column.default_value !== null || /auto_increment|default_generated/i.test(column.extra),
+    generated,
+    ...columnHolds(facts),
+  }
+}
+
+function typeFacts(column: Column): TypeFacts {
+  const collation = column.collation
+  return {
+    dataType: column.data_type.toLowerCase(),
+    columnType: column.column_type,
+    characterSet: column.character_set,
+    collation,
+    // MySQL has the attribute in a table that MariaDB lacks; their names tell it in both.
+    noPad: collation !== null && (/_nopad_/.test(collation) || /^utf8mb4_(\w+_)?0900_/.test(collation)),
+    maxCharacters: numberOf(column.max_characters),
+    scale: numberOf(column.scale),
+    precision: numberOf(column.fraction),
+  }
+}
+
+function numberOf(text: string | null): number | null {
+  return text === null ? null : Number(text)
+}
+
+interface FoundIndex extends UniqueIndex {
+  /** Whether it is on whole columns only. */
+  readonly plain: boolean
+}
+
+function uniqueIndexes(parts: readonly IndexPart[]): FoundIndex[] {
+  const indexes = new Map<string, { name: string; columns: string[]; plain: boolean }>()
+  for (const { name, column_name: column, prefix } of parts) {
+    const index = indexes.get(name) ?? { name, columns: [], plain: true }
+    indexes.set(name, index)
+    index.columns.push(
+      column === null ? '(an expression)' : prefix === null ? column : `${column}(${prefix})`,
+    )
+    if (column === null || prefix !== null) index.plain = false
+  }
+  return [...indexes.values()]
+}
+
+const relation = `
+  SELECT table_schema AS db, table_name AS name, table_type AS type, engine AS engine
+  FROM information_schema.tables WHERE table_name = ? AND table_schema = coalesce(?, database())`
+
+// MySQL gives names in capitals where there is no AS.
+const columnsOf = `
+  SELECT column_name AS name, data_type AS data_type, column_type AS column_type,
+    character_set_name AS character_set, collation_name AS collation, character_maximum_length AS max_characters,
+    numeric_scale AS scale, datetime_precision AS fraction, is_nullable AS nullable,
+    column_default AS default_value, extra AS extra, generation_expression AS expression
+  FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position`
+
+/** A part of an expression has no column. */
+const uniqueIndexesOf = `
+  SELECT index_name AS name, column_name AS column_name, sub_part AS prefix
+  FROM information_schema.statistics WHERE table_schema = ? AND table_name = ? AND non_unique = 0
+  ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index`
