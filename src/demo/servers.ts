@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import pg from 'pg'
-import { type KafkaService, type PostgresService, startKafka, startPostgres } from '../services/index.ts'
+import { type DatabaseService, type KafkaService, startKafka, startPostgres } from '../services/index.ts'
 import { tableFile } from './job-process.ts'
 import { createTopic, deleteTopic } from './producer.ts'
 import type { TableRow } from './totals.ts'
@@ -35,7 +35,7 @@ export async function startServers(onProgress: (message: string) => void): Promi
   }
 }
 
-async function prepare(kafka: KafkaService, postgres: PostgresService): Promise<DemoServers> {
+async function prepare(kafka: KafkaService, postgres: DatabaseService): Promise<DemoServers> {
   const own = randomUUID().slice(0, 8)
   const topic = kafka.provider === 'env' ? `orders-demo-${own}` : 'orders'
   const database = postgres.provider === 'env' ? `oncesink_demo_${own}` : 'oncesink_demo'

@@ -1,11 +1,15 @@
 import type { StartedTestContainer } from 'testcontainers'
 import { freePort } from './native/free-ports.ts'
 import { containerEnvironment, kafkaProperties } from './native/kafka-properties.ts'
-import { cannotStart, kafkaName, postgresName, type ServiceName } from './provider.ts'
-import type { KafkaOptions, PostgresOptions, RemoteKafka, RemotePostgres } from './service.ts'
+import { cannotStart, databaseNames, kafkaName, postgresName, type ServiceName } from './provider.ts'
+import type { DatabaseOptions, KafkaOptions, RemoteDatabase, RemoteKafka } from './service.ts'
 
 const kafkaVersion = '4.1.0'
 const postgresVersion = '18'
+const images = {
+  mysql: { image: 'mysql', version: '9.7', variable: 'MYSQL_ROOT_PASSWORD', server: 'mysqld' },
+  mariadb: { image: 'mariadb', version: '11.4', variable: 'MARIADB_ROOT_PASSWORD', server: 'mariadbd' },
+} as const
 
 /** The Docker way, through testcontainers; its reaper removes the containers when this process dies. */
 export async function startDockerKafka(options: KafkaOptions): Promise<RemoteKafka> {
@@ -41,7 +45,7 @@ export async function startDockerKafka(options: KafkaOptions): Promise<RemoteKaf
   }
 }
 
-export async function startDockerPostgres(options: PostgresOptions): Promise<RemotePostgres> {
+export async function startDockerPostgres(options: DatabaseOptions): Promise<RemoteDatabase> {
   const { GenericContainer, Wait } = await testcontainers(postgresName)
   options.onProgress?.(`PostgreSQL ${postgresVersion}: starting a container`)
   const settings = Object.entries(options.settings ?? {}).flatMap(([name, value]) => [
@@ -59,9 +63,39 @@ export async function startDockerPostgres(options: PostgresOptions): Promise<Rem
   )
   const { output } = await container.exec(['postgres', '--version'])
   return {
+    engine: 'postgres',
     provider: 'docker',
     version: /\d+(\.\d+)*/.exec(output)?.[0] ?? postgresVersion,
     url: `postgres://postgres:postgres@${container.getHost()}:${container.getMappedPort(5432)}/postgres`,
+    stop: stopOnce(container),
+  }
+}
+
+/** MySQL or MariaDB. */
+export async function startDockerMysql(
+  engine: 'mysql' | 'mariadb',
+  options: DatabaseOptions,
+): Promise<RemoteDatabase> {
+  const name = databaseNames[engine]
+  const { image, version, variable, server } = images[engine]
+  const { GenericContainer, Wait } = await testcontainers(name)
+  options.onProgress?.(`${name.title} ${version}: starting a container`)
+  const settings = Object.entries(options.settings ?? {}).map(([key, value]) => `--${key}=${value}`)
+  const container = await started(name, () =>
+    new GenericContainer(`${image}:${version}`)
+      .withExposedPorts(options.port === undefined ? 3306 : { container: 3306, host: options.port })
+      .withEnvironment({ [variable]: 'root' })
+      .withCommand([server, ...settings])
+      // The image runs the server twice: first to initialise, on port 0. MySQL has one more port, 33060.
+      .withWaitStrategy(Wait.forLogMessage(/port: 3306\s/))
+      .start(),
+  )
+  const { output } = await container.exec([server, '--version'])
+  return {
+    engine,
+    provider: 'docker',
+    version: /\d+(\.\d+)*/.exec(output)?.[0] ?? version,
+    url: `mysql://root:root@${container.getHost()}:${container.getMappedPort(3306)}/mysql`,
     stop: stopOnce(container),
   }
 }

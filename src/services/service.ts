@@ -1,3 +1,5 @@
+import type { Engine } from './engine.ts'
+
 /** Where a service comes from: a URL in the environment, a container, or processes of this machine. */
 export type Provider = 'env' | 'docker' | 'native'
 
@@ -50,15 +52,18 @@ export interface NativeKafkaCluster extends Service {
 }
 export type KafkaService = RemoteKafka | NativeKafka
 
-export interface RemotePostgres extends Service {
+export interface RemoteDatabase extends Service {
+  readonly engine: Engine
   readonly provider: 'env' | 'docker'
+  /** Of a user with all privileges, on a database that is there. */
   readonly url: string
 }
-export interface NativePostgres extends Service, NativeControl {
+export interface NativeDatabase extends Service, NativeControl {
+  readonly engine: Engine
   readonly provider: 'native'
   readonly url: string
 }
-export type PostgresService = RemotePostgres | NativePostgres
+export type DatabaseService = RemoteDatabase | NativeDatabase
 
 interface StartOptions {
   /** Told in one line what takes time: a download, an image, a start. */
@@ -101,7 +106,10 @@ export interface KafkaClusterOptions extends Omit<KafkaOptions, 'port'> {
   readonly nodes?: number
 }
 
-export interface PostgresOptions extends StartOptions {
-  /** Server settings (`postgres -c name=value`), over the defaults. Durability is PostgreSQL's own: fsync is on. */
+export interface DatabaseOptions extends StartOptions {
+  /**
+   * Server settings over the defaults (`postgres -c name=value`, `mysqld --name=value`). Durability is the engine's own:
+   * every commit is flushed.
+   */
   readonly settings?: Readonly<Record<string, string>>
 }

@@ -1,13 +1,13 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { FaultPoint } from '../../src/runtime/fault-points.ts'
-import type { NativeKafka, NativePostgres } from '../../src/services/index.ts'
+import type { NativeDatabase, NativeKafka } from '../../src/services/index.ts'
 import { eventually } from '../support/eventually.ts'
 import { ownKafka } from '../support/kafka-service.ts'
 import { ownPostgres } from '../support/postgres-service.ts'
 import { drain, observe, openBench, startFailure, withFaults } from '../support/running-job.ts'
 
 describe('a PostgreSQL that is killed with SIGKILL', () => {
-  let server: NativePostgres
+  let server: NativeDatabase
   beforeAll(async () => {
     server = await ownPostgres()
   })

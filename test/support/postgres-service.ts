@@ -1,6 +1,6 @@
 import knexFactory, { type Knex } from 'knex'
 import { afterAll, inject } from 'vitest'
-import { type NativePostgres, type PostgresOptions, startNativePostgres } from '../../src/services/index.ts'
+import { type DatabaseOptions, type NativeDatabase, startNativeDatabase } from '../../src/services/index.ts'
 import { uniqueName } from './unique.ts'
 
 /** Where the PostgreSQL of this run is: the URL of its maintenance database, as a superuser. */
@@ -9,8 +9,8 @@ export function postgresService(): { readonly url: string } {
 }
 
 /** A server that belongs to the test alone, for tests that kill it; it ends after the test file. */
-export async function ownPostgres(options: PostgresOptions = {}): Promise<NativePostgres> {
-  const postgres = await startNativePostgres(options)
+export async function ownPostgres(options: DatabaseOptions = {}): Promise<NativeDatabase> {
+  const postgres = await startNativeDatabase('postgres', options)
   cleanUp.push(() => postgres.stop())
   return postgres
 }

@@ -1,13 +1,13 @@
 import { chown, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import pg from 'pg'
-import type { NativePostgres } from '../../src/services/index.ts'
+import type { NativeDatabase } from '../../src/services/index.ts'
 import { Authority } from './certificates.ts'
 import { eventually } from './eventually.ts'
 import { cleanUpAfterFile, ownPostgres } from './postgres-service.ts'
 
 export interface SecuredPostgres {
-  readonly server: NativePostgres
+  readonly server: NativeDatabase
   readonly authority: Authority
   /** URL as a role that must use TLS and has a password. */
   readonly tlsUrl: string

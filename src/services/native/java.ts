@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { executable, onPath } from './commands.ts'
 
 /** The oldest Java that Kafka 4 brokers run on. */
 export const oldestJava = 17
@@ -24,24 +24,5 @@ export async function findJava(env: NodeJS.ProcessEnv = process.env): Promise<Ja
     return { command, major: Number(version?.[1] === '1' ? version[2] : version?.[1]) || 0 }
   } catch {
     return undefined // what is called java but does not run, such as the stub of macOS
-  }
-}
-
-/** Maven's command, or undefined. */
-export function findMaven(env: NodeJS.ProcessEnv = process.env): string | undefined {
-  return onPath('mvn', env)
-}
-
-function onPath(name: string, env: NodeJS.ProcessEnv): string | undefined {
-  const folders = (env.PATH ?? '').split(delimiter).filter(Boolean)
-  return folders.map((folder) => executable(join(folder, name))).find((path) => path !== undefined)
-}
-
-function executable(path: string): string | undefined {
-  try {
-    accessSync(path, constants.X_OK)
-    return path
-  } catch {
-    return undefined
   }
 }

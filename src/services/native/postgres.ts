@@ -5,7 +5,7 @@ import { chown, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { asError, OncesinkError } from '../../errors.ts'
-import type { NativePostgres, PostgresOptions } from '../service.ts'
+import type { DatabaseOptions, NativeDatabase } from '../service.ts'
 import { freePort, retryOnTakenPort } from './free-ports.ts'
 import { postgresFolder, unprivilegedAccount, usableBy } from './postgres-program.ts'
 import { type Account, Sandbox } from './sandbox.ts'
@@ -27,7 +27,7 @@ const defaultSettings = {
  * @throws OncesinkError CONFIGURATION_INVALID (no program for this platform), DATABASE_UNAVAILABLE (with the end of
  *   its log)
  */
-export async function startNativePostgres(options: PostgresOptions = {}): Promise<NativePostgres> {
+export async function startNativePostgres(options: DatabaseOptions = {}): Promise<NativeDatabase> {
   const folder = await postgresFolder()
   const account = await unprivilegedAccount()
   return retryOnTakenPort(() => startServer(folder, account, options))
@@ -36,8 +36,8 @@ export async function startNativePostgres(options: PostgresOptions = {}): Promis
 async function startServer(
   installed: string,
   account: Account | undefined,
-  options: PostgresOptions,
-): Promise<NativePostgres> {
+  options: DatabaseOptions,
+): Promise<NativeDatabase> {
   const port = options.port ?? (await freePort())
   // SIGQUIT: the postmaster ends its children, and leaves no shared memory behind.
   const sandbox = await Sandbox.create({ name: 'postgres', stopSignal: 'QUIT', account })
@@ -60,6 +60,7 @@ async function startServer(
     })
     await server.start()
     return {
+      engine: 'postgres',
       provider: 'native',
       version,
       url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,

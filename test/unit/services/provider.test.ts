@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { cannotStart, chooseProvider, kafkaName, postgresName } from '../../../src/services/provider.ts'
+import {
+  cannotStart,
+  chooseProvider,
+  databaseNames,
+  kafkaName,
+  postgresName,
+} from '../../../src/services/provider.ts'
 
 const noDocker = () => Promise.resolve(undefined)
 const docker = () => Promise.resolve('unix:///var/run/docker.sock')
@@ -48,3 +54,11 @@ test('what is missing is said in one message with all three ways', () => {
   expect(message).toMatch(/Docker engine/)
   expect(message).toMatch(/apt-get install default-jdk-headless maven/)
 })
+
+test.each(Object.entries(databaseNames))(
+  'each database has a variable of its own: %s',
+  async (engine, name) => {
+    expect(name.variable).toBe(`ONCESINK_${engine.toUpperCase()}_URL`)
+    expect(await chooseProvider(name, { [name.variable]: name.example }, neverAsked)).toBe('env')
+  },
+)
