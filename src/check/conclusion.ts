@@ -1,6 +1,7 @@
 import { ExitCode } from '../errors.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import type { ChainReport } from './chain.ts'
+import type { DeadLetterReport } from './dead-letters.ts'
 import type { RecordCountReport } from './record-counts.ts'
 import type { TableReport } from './table-report.ts'
 
@@ -16,6 +17,7 @@ export interface VerifyReport {
   readonly outcome: VerifyOutcome
   readonly exitCode: ExitCode
   readonly chain: ChainReport
+  readonly deadLetters: DeadLetterReport
   /** Null when the log could not be read again. */
   readonly recordCounts: RecordCountReport | null
   readonly tables: readonly TableReport[]
@@ -39,7 +41,7 @@ const exitCodes = {
 
 /** Draws the conclusion. A job that has committed nothing proves nothing. */
 export function concludeReport(findings: VerifyFindings): VerifyReport {
-  const { chain, recordCounts, tables } = findings
+  const { chain, deadLetters, recordCounts, tables } = findings
   const reasons = [...findings.inconclusive]
   if (chain.batches === 0) reasons.push('the job has committed no batch: there is nothing to verify')
   if (!recordCounts) reasons.push(...prunedTexts(chain))
@@ -56,7 +58,10 @@ export function concludeReport(findings: VerifyFindings): VerifyReport {
   const contradicts = (table: TableReport) =>
     table.differences.total > 0 && (!shrunk || (table.lost !== null && table.lost > 0n))
   const violated =
-    chain.violations.total > 0 || (recordCounts?.violations.total ?? 0) > 0 || tables.some(contradicts)
+    chain.violations.total > 0 ||
+    deadLetters.violations.total > 0 ||
+    (recordCounts?.violations.total ?? 0) > 0 ||
+    tables.some(contradicts)
   const outcome = violated ? 'violation' : reasons.length > 0 ? 'inconclusive' : 'ok'
   const most = (pick: (table: TableReport) => bigint | null) =>
     tables.reduce<bigint | null>((max, table) => {

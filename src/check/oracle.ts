@@ -1,10 +1,11 @@
 import type { Transaction } from '../database/dialect.ts'
 import type { PartitionTask } from '../executor/partition-task.ts'
 import type { Job } from '../job/job.ts'
-import type { OffsetRange } from '../model/offset-range.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { FetchedRange, Source } from '../source/source.ts'
+import type { DeadLetterCheck } from './dead-letters.ts'
 import { replay } from './replay.ts'
+import type { ReplayRange } from './replay-ranges.ts'
 import type { TableCheck } from './table-check.ts'
 import type { TableReport } from './table-report.ts'
 
@@ -20,6 +21,8 @@ export interface OracleDeps {
   /** One snapshot: positions, ledger and tables of the same moment. */
   readonly snapshot: Transaction
   readonly signal: AbortSignal
+  /** Null where a record that fails ends the recomputing: the job has no dead letters and knows none. */
+  readonly deadLetters: DeadLetterCheck | null
   readonly onProgress: (message: string) => void
 }
 
@@ -34,7 +37,7 @@ export type Checks = readonly (TableCheck | null)[]
  */
 export async function consultOracle(
   deps: OracleDeps,
-  ranges: readonly OffsetRange[],
+  ranges: readonly ReplayRange[],
   topicIds: ReadonlyMap<string, string>,
   checks: Checks,
   onFirstPass: (fetched: FetchedRange) => void,
@@ -43,12 +46,17 @@ export async function consultOracle(
   let records = 0
   for (let pass = 1; pass === 1 || (wanting.size > 0 && pass <= MAX_PASSES); pass++) {
     const progress = throttled(deps.clock, deps.onProgress)
-    const consume = async (fetched: FetchedRange) => {
+    const consume = async (fetched: FetchedRange, of: ReplayRange) => {
       if (pass === 1) {
         records += fetched.records
         onFirstPass(fetched)
+        deps.deadLetters?.look(fetched, of, deps.task)
       }
-      const { partials } = await deps.task.run(fetched, deps.signal)
+      const { partials } = await deps.task.run(
+        fetched,
+        deps.signal,
+        deps.deadLetters?.tolerance(of, pass === 1),
+      )
       for (const [i, check] of checks.entries()) {
         const partial = partials[i]
         if (check && partial && wanting.has(check)) check.add(partial)

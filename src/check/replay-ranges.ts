@@ -3,10 +3,15 @@ import { topicPartitionKey } from '../model/topic-partition.ts'
 import type { Watermarks } from '../source/source.ts'
 import type { PartitionChain } from './chain.ts'
 
+/** A range that is read again, and the incarnation of the position under which it was committed. */
+export interface ReplayRange extends OffsetRange {
+  readonly incarnation: number
+}
+
 /** What has to be read again, or why it cannot be. */
 export interface ReplayPlan {
   /** Ranges of one partition in the order in which they were committed; partitions in partition order. */
-  readonly ranges: readonly OffsetRange[]
+  readonly ranges: readonly ReplayRange[]
   /** Non-empty when the tables cannot be recomputed from the log as it is now. */
   readonly obstacles: readonly string[]
 }
@@ -19,7 +24,7 @@ export interface ReplayPlan {
  */
 export function planReplay(chains: readonly PartitionChain[], watermarks: readonly Watermarks[]): ReplayPlan {
   const bounds = new Map(watermarks.map((w) => [topicPartitionKey(w), w]))
-  const ranges: OffsetRange[] = []
+  const ranges: ReplayRange[] = []
   const obstacles: string[] = []
   for (const chain of chains) {
     const bound = bounds.get(topicPartitionKey(chain))
@@ -38,20 +43,22 @@ export function planReplay(chains: readonly PartitionChain[], watermarks: readon
   return { ranges, obstacles }
 }
 
-function rangesOf({ topic, partition, rows, position }: PartitionChain): OffsetRange[] {
+function rangesOf({ topic, partition, rows, position }: PartitionChain): ReplayRange[] {
   const [start, ...later] = rows
   // Without them the chain is broken already, and says so.
   if (!start || !position) return []
-  let ranges: OffsetRange[] = []
+  let ranges: ReplayRange[] = []
+  let { incarnation } = start
   let from = start.kind === 'batch' ? start.fromOffset : start.untilOffset
   const close = (until: bigint) => {
-    if (until > from) ranges.push({ topic, partition, from, until })
+    if (until > from) ranges.push({ topic, partition, from, until, incarnation })
   }
   for (const row of later) {
     if (row.kind === 'batch') continue
     close(row.fromOffset)
     if (row.kind === 'rebuild') ranges = []
     from = row.untilOffset
+    incarnation = row.incarnation
   }
   close(position.nextOffset)
   return ranges

@@ -3,6 +3,7 @@ import { formatRange, type OffsetRange } from '../model/offset-range.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import type { Clock } from '../runtime/clock.ts'
 import type { FetchedRange, SeekPosition, Source } from '../source/source.ts'
+import type { ReplayRange } from './replay-ranges.ts'
 
 /** Records taken at once: enough to be fast, few enough to report progress and hold little. */
 const TAKE_RECORDS = 20_000
@@ -19,12 +20,12 @@ export interface ReplayProgress {
 
 export interface Replay {
   readonly source: Source
-  readonly ranges: readonly OffsetRange[]
+  readonly ranges: readonly ReplayRange[]
   /** The ids that the positions belong to, by topic. */
   readonly topicIds: ReadonlyMap<string, string>
   readonly clock: Clock
   readonly signal: AbortSignal
-  readonly onRange: (fetched: FetchedRange) => Promise<void>
+  readonly onRange: (fetched: FetchedRange, of: ReplayRange) => Promise<void>
 }
 
 /**
@@ -54,7 +55,7 @@ export async function replay(
         const wanted = open.get(key)
         const inOrder = wanted && fetched.range.from === wanted.next && fetched.range.until <= wanted.until
         invariant(inOrder, `the source returned ${formatRange(fetched.range)}, not what was asked for`)
-        await onRange(fetched)
+        await onRange(fetched, wanted)
         wanted.next = fetched.range.until
         offsets += fetched.range.until - fetched.range.from
         records += fetched.records
@@ -70,8 +71,8 @@ export async function replay(
   }
 }
 
-function roundsOf(ranges: readonly OffsetRange[]): OffsetRange[][] {
-  const rounds: OffsetRange[][] = []
+function roundsOf(ranges: readonly ReplayRange[]): ReplayRange[][] {
+  const rounds: ReplayRange[][] = []
   const seen = new Map<string, number>()
   for (const range of ranges) {
     const key = topicPartitionKey(range)

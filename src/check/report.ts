@@ -7,7 +7,7 @@ import type { Violation } from './violation.ts'
 
 /** The report for people, without a line break at its end. */
 export function formatReport(report: VerifyReport): string {
-  const { chain, recordCounts } = report
+  const { chain, deadLetters, recordCounts } = report
   const lines = [`verify ${report.job}: ${report.outcome.toUpperCase()}`]
   const add = (label: string, text: string) => lines.push(`  ${label.padEnd(14)}${text}`)
   add(
@@ -27,6 +27,9 @@ export function formatReport(report: VerifyReport): string {
       `${recordCounts.batches} batches counted, ${wrong === 0 ? 'all' : `${wrong} not`} as in the log`,
     )
   }
+  if (deadLetters.total > 0 || deadLetters.violations.total > 0) {
+    add('dead letters', String(deadLetters.total))
+  }
   for (const table of report.tables) {
     add(
       `table`,
@@ -37,10 +40,16 @@ export function formatReport(report: VerifyReport): string {
     }
   }
   for (const reason of report.inconclusive) add('inconclusive', reason)
-  for (const violation of [...chain.violations.first, ...(recordCounts?.violations.first ?? [])]) {
+  for (const note of deadLetters.notes.first) add('note', note)
+  addMore(deadLetters.notes, add)
+  const violations = [chain, deadLetters, ...(recordCounts ? [recordCounts] : [])].flatMap(
+    (part) => part.violations.first,
+  )
+  for (const violation of violations) {
     add('violation', `${violation.class}: ${violation.message}`)
   }
   addMore(chain.violations, add)
+  addMore(deadLetters.violations, add)
   if (recordCounts) addMore(recordCounts.violations, add)
   for (const table of report.tables) {
     for (const difference of table.differences.first) {
@@ -83,7 +92,7 @@ function columnsText(columns: Readonly<Record<string, string | null>>): string {
 
 /** The report for machines: plain JSON values, offsets as strings. */
 export function reportAsJson(report: VerifyReport): Record<string, unknown> {
-  const { chain, recordCounts } = report
+  const { chain, deadLetters, recordCounts } = report
   const list = <T>(bounded: { total: number; first: readonly T[] }, map: (item: T) => unknown) => ({
     total: bounded.total,
     first: bounded.first.map(map),
@@ -108,6 +117,11 @@ export function reportAsJson(report: VerifyReport): Record<string, unknown> {
         nextOffset: partition.position === null ? null : String(partition.position.nextOffset),
         prunedBefore: partition.prunedBefore === null ? null : String(partition.prunedBefore),
       })),
+    },
+    deadLetters: {
+      total: deadLetters.total,
+      violations: list(deadLetters.violations, violationObject),
+      notes: list(deadLetters.notes, (note) => note),
     },
     recordCounts: recordCounts && {
       batches: recordCounts.batches,

@@ -10,6 +10,7 @@ import type { Source, Watermarks } from '../source/source.ts'
 import { createAppendCheck } from './append-check.ts'
 import { type ChainReport, checkChain, unreadableChain } from './chain.ts'
 import { concludeReport, type VerifyFindings, type VerifyReport } from './conclusion.ts'
+import { DeadLetterCheck, readAllDeadLetters } from './dead-letters.ts'
 import { createMergeCheck } from './merge-check.ts'
 import { type Checks, consultOracle } from './oracle.ts'
 import { RecordCounts } from './record-counts.ts'
@@ -84,7 +85,14 @@ async function examineSnapshot(
   const plan = obstacles.length === 0 ? planReplay(chain.partitions, watermarks) : { ranges: [], obstacles }
   const { checks, reasons } = checksOf(job, described)
   const inconclusive = [...plan.obstacles, ...reasons]
-  const findings = { job: job.name, chain, recordCounts: null, tables: [], inconclusive, recordsReplayed: 0 }
+  const letters = await readAllDeadLetters(snapshot, job.name)
+  const deadLetters = new DeadLetterCheck(letters, ledger, positions)
+  const findings = {
+    ...nothingFound(job, ''),
+    chain,
+    deadLetters: deadLetters.finish(),
+    inconclusive,
+  }
   // Half a log proves nothing about tables to which all partitions have added.
   if (plan.obstacles.length > 0) return findings
 
@@ -92,7 +100,17 @@ async function examineSnapshot(
   const task = compilePartitionTask(job.root, job.pipelines, runtime.clock)
   const topicIds = new Map(positions.map((position) => [position.topic, position.topicId]))
   const signal = deps.signal ?? new AbortController().signal
-  const oracle = { job, task, source, clock: runtime.clock, snapshot, signal, onProgress: deps.onProgress }
+  const tolerant = letters.length > 0 || job.poison.kind === 'deadLetter'
+  const oracle = {
+    job,
+    task,
+    source,
+    clock: runtime.clock,
+    snapshot,
+    signal,
+    deadLetters: tolerant ? deadLetters : null,
+    onProgress: deps.onProgress,
+  }
   try {
     const { tables, records } = await consultOracle(oracle, plan.ranges, topicIds, checks, (fetched) =>
       recordCounts.add(fetched),
@@ -114,7 +132,15 @@ const logHasChanged = new Set<OncesinkError['code']>([
 
 function nothingFound(job: Job, reason: string): Findings {
   const chain = checkChain([], [])
-  return { job: job.name, chain, recordCounts: null, tables: [], inconclusive: [reason], recordsReplayed: 0 }
+  return {
+    job: job.name,
+    chain,
+    deadLetters: new DeadLetterCheck([], [], []).finish(),
+    recordCounts: null,
+    tables: [],
+    inconclusive: [reason],
+    recordsReplayed: 0,
+  }
 }
 
 /** The positions, or what is wrong with them when they contradict themselves. */

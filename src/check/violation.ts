@@ -32,6 +32,13 @@ export type ViolationClass =
   // --- log against ledger (record-counts.ts)
   /** A batch committed another number of records than its range has in the log. */
   | 'record-count'
+  // --- dead letters (dead-letters.ts)
+  /** A batch left out another number of records than there are dead letters in its range. */
+  | 'dead-letter-count'
+  /** A record that fails when it is computed again is no dead letter. */
+  | 'dead-letter-missing'
+  /** A dead letter lies past the position of its partition. */
+  | 'dead-letter-uncommitted'
   // --- log against tables (merge-comparison.ts, append-comparison.ts)
   | 'row-missing'
   | 'row-unexpected'

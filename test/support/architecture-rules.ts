@@ -109,7 +109,7 @@ export const rules: ArchitectureRules = {
     // A job file imports 'oncesink': the loader hands it this very library.
     'job/load-job.ts': { may: ['errors.ts', 'index.ts', 'job'] },
     'index.ts': { may: production },
-    check: { may: [...ports, 'executor/partition-task.ts'] },
+    check: { may: [...ports, 'executor/partition-task.ts'], types: ['executor/function-failure.ts'] },
     cli: {
       may: [
         ...ports,

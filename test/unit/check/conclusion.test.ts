@@ -40,6 +40,7 @@ function conclude(findings: Partial<VerifyFindings>) {
   return concludeReport({
     job: 'orders-by-item',
     chain: goodChain,
+    deadLetters: { total: 0, violations: bounded<Violation>(), notes: bounded<string>() },
     recordCounts: { violations: bounded<Violation>(), shrunk: bounded<string>(), batches: 1 },
     tables: [table],
     inconclusive: [],

@@ -1,6 +1,7 @@
 import type {
   ColumnDescription,
   Connection,
+  DeadLetterRow,
   Dialect,
   JobRow,
   TableDescription,
@@ -121,11 +122,13 @@ export function fakeSnapshot(
   history: History,
   tables: Readonly<Record<string, FakeTable>>,
   jobRow: JobRow | null,
+  deadLetters: readonly DeadLetterRow[] = [],
 ): Transaction {
   return partOf<Transaction>({
     readJob: async () => jobRow,
     readPositions: async () => history.positions,
     readLedger: async () => history.ledger,
+    listDeadLetters: async (_, { after }) => (after ? [] : [...deadLetters]),
     async *readTable(table: string, columns: readonly string[]) {
       for (const row of tables[table]?.rows ?? []) yield columns.map((column) => row[column] ?? null)
     },
@@ -137,17 +140,24 @@ export interface FakeDatabase {
   readonly history: History
   readonly tables: Readonly<Record<string, FakeTable>>
   readonly jobRow?: JobRow | null
+  readonly deadLetters?: readonly DeadLetterRow[]
   readonly schemaVersion?: number
 }
 
-export function fakeDialect({ history, tables, jobRow = null, schemaVersion = 1 }: FakeDatabase): Dialect {
+export function fakeDialect({
+  history,
+  tables,
+  jobRow = null,
+  deadLetters = [],
+  schemaVersion = 1,
+}: FakeDatabase): Dialect {
   const connection = partOf<Connection>({
     schemaVersion: async () => schemaVersion,
     describeTable: async (name) => {
       const table = tables[name]
       return table ? describeFake(name, table) : null
     },
-    begin: async () => fakeSnapshot(history, tables, jobRow),
+    begin: async () => fakeSnapshot(history, tables, jobRow, deadLetters),
     close: async () => {},
   })
   return { engine: 'postgres', connect: async () => connection, migrationScript: async () => '' }
@@ -163,6 +173,7 @@ export function fakeJob(...pipelines: readonly Pipeline[]): Job {
     pipelines: pipelines.map(({ plan }) => plan),
     trigger: { intervalMs: 0 },
     limits: { maxRecordsPerBatch: 1, maxBufferedBytes: 1, shutdownTimeoutMs: 1, startupTimeoutMs: 1 },
+    poison: { kind: 'fail' },
     codeVersion: '1',
     ledger: { retentionMs: 1 },
   }

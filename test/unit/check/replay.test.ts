@@ -8,7 +8,7 @@ const topicIds = new Map([['orders', 'topic-id']])
 const signal = new AbortController().signal
 
 function range(partition: number, from: bigint, until: bigint) {
-  return { topic: 'orders', partition, from, until }
+  return { topic: 'orders', partition, from, until, incarnation: 0 }
 }
 
 const record = (offset: number) => ({ offset, value: 'x' })

@@ -117,6 +117,85 @@ describe('a rejected batch is bisected by batches of their own', () => {
   })
 })
 
+describe('a record that is rejected when it stands alone is condemned', () => {
+  const cause = { code: 'ROWS_REJECTED', stage: 'sink', message: 'no', stack: null } as const
+  const condemned = (offset: bigint) => ({ topic: 't', partition: 0, offset, cause })
+
+  /** Runs a log of `records` in which those of `bad` are rejected; returns how many batches that took. */
+  function drain(records: number, bad: readonly number[]) {
+    const planner = newPlanner()
+    const found: number[] = []
+    let position = 0
+    for (let batches = 1; batches < 1_000; batches += 1) {
+      const plan = planner.next(0, [claim(0, BigInt(position))])
+      const bound = Math.min(records, Number(plan.until?.get('t/0') ?? records))
+      const end = Math.min(bound, position + plan.maxRecords)
+      const skipped = Number(plan.condemned?.offset ?? -1)
+      if (bad.some((offset) => offset >= position && offset < end && offset !== skipped)) {
+        if (!planner.rejected([result(0, BigInt(position), BigInt(end), end - position)])) {
+          expect(end - position).toBe(1)
+          found.push(position)
+          planner.condemn(condemned(BigInt(position)))
+        }
+        continue
+      }
+      position = end
+      planner.committed([claim(0, BigInt(position))])
+      if (position === records) return { found, batches }
+    }
+    throw new Error('it does not come to an end')
+  }
+
+  test('it is left out by the next batch, and by no later one', () => {
+    const planner = newPlanner()
+    expect(planner.next(0, owned)).not.toHaveProperty('condemned')
+    planner.condemn(condemned(3n))
+    expect(planner.next(0, owned).condemned).toEqual(condemned(3n))
+    expect(planner.next(0, [claim(0, 3n)]).condemned).toEqual(condemned(3n))
+    expect(planner.next(0, [claim(0, 4n)])).not.toHaveProperty('condemned')
+  })
+
+  test('a partition that is lost takes its condemned record along', () => {
+    const planner = newPlanner()
+    planner.condemn(condemned(3n))
+    expect(planner.next(0, [claim(1, 0n)])).not.toHaveProperty('condemned')
+  })
+
+  test('every bad record is found, and a good one never, in a number of batches that grows with the logarithm', () => {
+    for (const bad of [[0], [999], [500, 501], [3, 400, 998]]) {
+      const { found, batches } = drain(1_000, bad)
+      expect(found).toEqual(bad)
+      expect(batches).toBeLessThan(45 * bad.length)
+    }
+  })
+
+  test('records that pass one by one let batches grow again', () => {
+    const planner = newPlanner()
+    planner.rejected([result(0, 0n, 2n, 2)])
+    expect(planner.next(0, owned).maxRecords).toBe(1)
+    planner.committed([claim(0, 1n), claim(1, 50n)])
+    expect(planner.next(0, [claim(0, 1n), claim(1, 50n)]).maxRecords).toBe(2)
+  })
+
+  test('those of one rejected batch are counted together, those of the next one are not', () => {
+    const planner = newPlanner()
+    planner.rejected([result(0, 0n, 10n, 10)])
+    expect(planner.condemn(condemned(2n))).toBe(1)
+    planner.committed([claim(0, 3n)])
+    expect(planner.condemn(condemned(5n))).toBe(2)
+    planner.committed([claim(0, 10n)])
+    expect(planner.condemn(condemned(20n))).toBe(1)
+  })
+
+  test('records that fail only together are tried in smaller batches, up to the one that failed', () => {
+    const planner = newPlanner()
+    planner.failsTogether({ topic: 't', partition: 0, offset: 6n }, 1_000)
+    const plan = planner.next(0, owned)
+    expect(plan).toMatchObject({ maxRecords: 500, order: 'sequential' })
+    expect(plan.until?.get('t/0')).toBe(7n)
+  })
+})
+
 describe('a batch that fails the same way again and again', () => {
   const attempt = [result(0, 0n, 8n, 8)]
 
