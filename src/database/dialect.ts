@@ -160,6 +160,13 @@ export interface Transaction {
   advanceRanges(job: string, advances: readonly RangeAdvance[]): Promise<number>
   /** Adds rows to a table by key. Rows are sorted by key and keys are unique. Returns the rows sent. */
   mergeRows(write: MergeWrite): Promise<number>
+  /**
+   * Makes the rows of these keys what they are here, and deletes those of other keys. A row that is there already becomes
+   * what inserting the new one would give: a column that the write does not name gets its default where that is a
+   * constant, and NULL where there is none; it keeps its value only where the server makes it (generated, identity, a
+   * default that is computed). Returns the rows sent, deletes included, whether or not there was a row to delete.
+   */
+  upsertRows(write: UpsertWrite): Promise<number>
   /** Inserts rows. Returns the rows sent. */
   appendRows(write: AppendWrite): Promise<number>
   /**
@@ -344,6 +351,17 @@ export interface MergeColumn {
   readonly by?: string
 }
 
+export interface UpsertWrite {
+  readonly table: string
+  readonly keys: readonly string[]
+  /** Columns beside the keys, the same for all rows. */
+  readonly columns: readonly string[]
+  /** Values in the order of `keys`, then `columns`. Sorted by key; keys are unique. */
+  readonly rows: readonly (readonly ColumnValue[])[]
+  /** Values in the order of `keys`. Sorted, unique, and none of them the key of a row. */
+  readonly deletes: readonly (readonly ColumnValue[])[]
+}
+
 export interface AppendWrite {
   readonly table: string
   readonly columns: readonly string[]
@@ -365,7 +383,7 @@ export interface TableDescription {
   readonly alsoMatching: readonly UniqueIndex[]
   /** Notes for the user: triggers, row-level security, partitions that are unlogged or foreign. */
   readonly warnings: readonly string[]
-  /** Privileges that this role lacks, of SELECT, INSERT and UPDATE. */
+  /** Privileges that this role lacks, of SELECT, INSERT, UPDATE and DELETE. */
   readonly missingPrivileges: readonly string[]
   /** How this engine writes what its cures name. */
   readonly words: CureWords

@@ -222,7 +222,7 @@ describe('describing a table', () => {
       await db.rows(`GRANT SELECT, INSERT (x) ON ${table} TO ${role}`)
       await db.rows(`ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY`)
       expect(await limited.describeTable(table)).toMatchObject({
-        missingPrivileges: ['INSERT', 'UPDATE'],
+        missingPrivileges: ['INSERT', 'UPDATE', 'DELETE'],
         warnings: [expect.stringMatching(/^row-level security on .*guarded is active/)],
       })
       await limited.close()

@@ -19,6 +19,7 @@ import type {
   TopicRow,
   Transaction,
   TransactionKind,
+  UpsertWrite,
 } from '../../src/database/dialect.ts'
 import { OncesinkError, type RecordCoordinates } from '../../src/errors.ts'
 import { type TopicPartition, topicPartitionKey } from '../../src/model/topic-partition.ts'
@@ -346,6 +347,20 @@ class SimulatedTransaction implements Transaction {
       }
     })
     return write.rows.length
+  }
+
+  async upsertRows(write: UpsertWrite): Promise<number> {
+    await this.#statement('upsertRows')
+    this.#changes.push((state) => {
+      for (const [key] of write.deletes) state.rows.delete(String(key))
+      for (const [key, ...values] of write.rows) {
+        state.rows.set(
+          String(key),
+          values.map((value) => BigInt(Number(value))),
+        )
+      }
+    })
+    return write.rows.length + write.deletes.length
   }
 
   async appendRows(_write: AppendWrite): Promise<number> {

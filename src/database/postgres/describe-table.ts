@@ -23,6 +23,7 @@ interface Column {
   readonly nullable: boolean
   readonly has_default: boolean
   readonly generated: boolean
+  readonly self_made: boolean
   readonly scale: number | null
 }
 
@@ -66,7 +67,12 @@ export async function describeTable(session: Session, table: string): Promise<De
       columnTypes: new Map(
         columns.rows.map((column) => [
           column.name,
-          { name: column.type_name, hasArray: column.has_array, maxLength: column.max_length },
+          {
+            name: column.type_name,
+            hasArray: column.has_array,
+            maxLength: column.max_length,
+            selfMade: column.self_made,
+          },
         ]),
       ),
     },
@@ -91,14 +97,14 @@ function toColumn(column: Column): ColumnDescription {
   }
 }
 
-// to_regclass gives null, not an error, for what does not exist; but an error in a schema without USAGE. OFFSET 0
-// keeps the planner from calling it before that was looked at.
+// Every privilege but DELETE may be given on single columns. to_regclass gives null, not an error, for what does not
+// exist; but an error in a schema without USAGE. OFFSET 0 keeps the planner from calling it before that was looked at.
 const relation = `
   SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name, c.relkind::text, c.relpersistence::text,
-    ARRAY(SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) p
+    ARRAY(SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
           WHERE NOT has_table_privilege(c.oid, p) AND NOT (
-            SELECT bool_and(has_column_privilege(c.oid, a.attnum, p)) FROM pg_attribute a
-            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)) AS missing
+            p <> 'DELETE' AND (SELECT bool_and(has_column_privilege(c.oid, a.attnum, p)) FROM pg_attribute a
+            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))) AS missing
   FROM (
     SELECT $1::text AS name WHERE $2::text IS NULL
       OR EXISTS (SELECT FROM pg_namespace s WHERE s.nspname = $2 AND has_schema_privilege(s.oid, 'USAGE'))
@@ -106,6 +112,16 @@ const relation = `
   ) AS wanted
   JOIN pg_class c ON c.oid = to_regclass(wanted.name)
   JOIN pg_namespace n ON n.oid = c.relnamespace`
+
+/**
+ * A default that is not the same for every insert: a function that is not immutable (now(), nextval()), CURRENT_TIMESTAMP
+ * and its like, or a text that is read anew.
+ */
+const computedDefault = `
+  SELECT FROM pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum AND (
+    d.adbin::text ~ '{(SQLVALUEFUNCTION|NEXTVALUEEXPR|COERCEVIAIO)'
+    OR EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:func|opfunc)id ([0-9]+)', 'g') AS called
+               JOIN pg_proc f ON f.oid = called[1]::oid WHERE f.provolatile <> 'i'))`
 
 const columnsOf = `
   SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
@@ -122,6 +138,7 @@ const columnsOf = `
     NOT (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull)) AS nullable,
     a.atthasdef OR a.attidentity <> '' AS has_default,
     a.attgenerated <> '' AS generated,
+    a.attgenerated <> '' OR a.attidentity <> '' OR EXISTS (${computedDefault}) AS self_made,
     CASE WHEN coalesce(nullif(t.typbasetype, 0), a.atttypid) = 'numeric'::regtype
       AND CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END >= 4
       -- the scale is a signed 11-bit number since PostgreSQL 15

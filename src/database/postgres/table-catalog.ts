@@ -16,6 +16,8 @@ export interface ColumnType {
   readonly hasArray: boolean
   /** Declared length of `varchar(n)` and `char(n)` (domains over them included) in code points, null for none. */
   readonly maxLength: number | null
+  /** Whether the server makes the value itself where none is given: generated, identity, a default that is computed. */
+  readonly selfMade: boolean
 }
 
 /** @throws OncesinkError DATABASE_REFUSED when the table has no such column */

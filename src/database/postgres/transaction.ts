@@ -19,6 +19,7 @@ import type {
   StartRow,
   TopicRow,
   Transaction,
+  UpsertWrite,
 } from '../dialect.ts'
 import { advanceRanges } from './advance-ranges.ts'
 import { appendRows } from './append-rows.ts'
@@ -32,6 +33,7 @@ import { readTable } from './read-table.ts'
 import type { Session } from './session.ts'
 import { insertStarts, lockTopics, replaceStart, upsertTopic } from './start-statements.ts'
 import type { TableCatalog } from './table-catalog.ts'
+import { upsertRows } from './upsert-rows.ts'
 import { runUserCode } from './user-handle.ts'
 
 const rollbackPurpose = { scope: 'own', doing: 'roll back' } as const
@@ -112,6 +114,10 @@ export class PostgresTransaction implements Transaction {
       this.#sameTransaction(transactionId)
       return matched
     })
+  }
+
+  upsertRows(write: UpsertWrite): Promise<number> {
+    return this.#run(() => upsertRows(this.#session, this.#deps.tables, write))
   }
 
   mergeRows(write: MergeWrite): Promise<number> {
