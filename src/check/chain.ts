@@ -8,6 +8,9 @@ import { BoundedList, type Violation, type ViolationClass } from './violation.ts
  * position. By induction over its rows every offset from the start to the position was committed exactly once.
  * Offsets are not dense, so a range is never equated with a number of records.
  *
+ * An operator's act is a link as well: it begins where the chain ended, and says where and why it goes on. Only there
+ * may offsets be left out, or come again.
+ *
  * Retention deletes the oldest batches of a partition, and never a start or an operator's act. What is missing right
  * after a start may therefore have been deleted, but only if it can be old enough and `seq` knows of it.
  */
@@ -19,6 +22,8 @@ export interface ChainReport {
   readonly batches: number
   /** Records of all batch rows. */
   readonly records: number
+  /** What somebody has accepted to be lost, in chain order. */
+  readonly acceptedLosses: readonly LedgerRow[]
 }
 
 /** One partition's chain, rows in chain order. */
@@ -68,6 +73,7 @@ export function checkChain(
     partitions,
     batches: batches.length,
     records: batches.reduce((sum, row) => sum + row.records, 0),
+    acceptedLosses: partitions.flatMap(({ rows }) => rows.filter(({ kind }) => kind === 'accept_loss')),
   }
 }
 
@@ -150,6 +156,7 @@ function checkRow(row: LedgerRow, previous: LedgerRow | undefined, report: Repor
   if (row.kind !== 'batch') {
     const belongs = opensIncarnation && (row.kind === 'start') === (previous === undefined)
     if (!belongs) report('start-misplaced', `${describe(row)} does not belong there in the chain`, { row })
+    else if (previous && row.kind !== 'start') checkAct(row, previous, report)
     return
   }
   if (opensIncarnation) {
@@ -161,6 +168,22 @@ function checkRow(row: LedgerRow, previous: LedgerRow | undefined, report: Repor
   } else if (row.records < 0 || BigInt(row.records) > row.untilOffset - row.fromOffset) {
     report('impossible-record-count', `${describe(row)} claims ${row.records} records`, { row })
   }
+}
+
+function checkAct(act: LedgerRow, previous: LedgerRow, report: Report): void {
+  const unaccounted = (what: string) => report('act-unaccounted', `${describe(act)} ${what}`, { row: act })
+  if (act.incarnation !== previous.incarnation + 1) {
+    unaccounted(`opens incarnation ${act.incarnation} after ${previous.incarnation}`)
+  }
+  if (act.epoch <= previous.epoch || act.claimId === null) unaccounted('has not fenced the owners before it')
+  if (act.records !== 0) unaccounted(`claims ${act.records} records`)
+  if (act.kind !== 'accept_loss') return
+  if (!act.actor || !act.reason || !act.cause || !act.topicId) {
+    unaccounted('does not say who has accepted what, and why')
+  }
+  const isForward = act.untilOffset > act.fromOffset
+  if (act.cause === 'retention' && !isForward) unaccounted('skips nothing, and its cause is retention')
+  if (act.cause === 'truncated' && isForward) unaccounted('skips offsets, and its cause is a truncated log')
 }
 
 function checkLink(previous: LedgerRow, row: LedgerRow, report: Report): void {
@@ -245,8 +268,11 @@ function checkPositionClaim(position: PositionRow, last: LedgerRow, report: Repo
 /** `seq` counts commits since the start: two batches hidden as one row, or a row too many, contradict it. */
 function checkBatchCount(chain: PartitionChain, position: PositionRow, report: Report): void {
   const batches = chain.rows.filter((row) => row.kind === 'batch').length
-  // An operator's act may have begun another count.
-  if (chain.prunedBefore !== null || chain.rows.length !== batches + 1) return
+  // A reset or a rebuild has begun another count; accepting a loss goes on with it.
+  const counts = chain.rows.every(
+    ({ kind }) => kind === 'start' || kind === 'batch' || kind === 'accept_loss',
+  )
+  if (chain.prunedBefore !== null || !counts) return
   if (BigInt(batches) === position.seq) return
   const message = `${topicPartitionKey(chain)} counts ${position.seq} commits, and the ledger has ${batches} batches`
   report('batch-count', message, { partition: chain })

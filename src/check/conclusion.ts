@@ -78,6 +78,22 @@ export function concludeReport(findings: VerifyFindings): VerifyReport {
   }
 }
 
+/**
+ * What somebody has accepted to be lost, one sentence each. It is no violation, and no reason for doubt by itself: the
+ * tables are compared with what the job was told to count.
+ */
+export function acceptedLossTexts({ acceptedLosses }: ChainReport): string[] {
+  return acceptedLosses.map((act) => {
+    const { topic, partition, fromOffset, untilOffset, actor, reason, committedAt } = act
+    const what = {
+      retention: `records [${fromOffset}, ${untilOffset}) of ${topic}/${partition} were gone before they were read`,
+      truncated: `${topic}/${partition} was truncated at ${untilOffset}, after it was read up to ${fromOffset}`,
+      recreated: `topic "${topic}" was created again: the old ${topic}/${partition} was read up to ${fromOffset}, the new one from ${untilOffset}`,
+    }[act.cause ?? 'retention']
+    return `${what}; accepted by ${actor} at ${committedAt.toISOString()}: ${reason}`
+  })
+}
+
 /** Where retention has shortened the chain. Harmless as long as the tables are compared with the whole log. */
 export function prunedTexts(chain: ChainReport): string[] {
   return chain.partitions

@@ -34,6 +34,11 @@ export function planReplay(chains: readonly PartitionChain[], watermarks: readon
       )
       continue
     }
+    const gone = goneWithItsLog(chain)
+    if (gone !== null) {
+      obstacles.push(gone)
+      continue
+    }
     for (const range of rangesOf(chain)) {
       const obstacle = obstacleTo(range, bound)
       if (obstacle) obstacles.push(obstacle)
@@ -41,6 +46,18 @@ export function planReplay(chains: readonly PartitionChain[], watermarks: readon
     }
   }
   return { ranges, obstacles }
+}
+
+/** The newest act after which the log that the table was filled from before is another one; null where none is. */
+function goneWithItsLog({ rows }: PartitionChain): string | null {
+  const rebuilt = rows.findLastIndex(({ kind }) => kind === 'rebuild')
+  const act = rows.slice(rebuilt + 1).findLast(({ cause }) => cause === 'truncated' || cause === 'recreated')
+  const [start] = rows
+  if (!act || !start || (start.kind === 'start' && start.untilOffset === act.fromOffset)) return null
+  const name = topicPartitionKey(act)
+  return act.cause === 'recreated'
+    ? `what ${name} held up to ${act.fromOffset} is gone: its topic was created again, which ${act.actor} has accepted`
+    : `what ${name} held in [${act.untilOffset}, ${act.fromOffset}) is gone: the log was truncated, which ${act.actor} has accepted`
 }
 
 function rangesOf({ topic, partition, rows, position }: PartitionChain): ReplayRange[] {

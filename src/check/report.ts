@@ -1,7 +1,7 @@
 import { formatRange } from '../model/offset-range.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import type { ChainReport } from './chain.ts'
-import { prunedTexts, type VerifyReport } from './conclusion.ts'
+import { acceptedLossTexts, prunedTexts, type VerifyReport } from './conclusion.ts'
 import type { RowDifference } from './table-report.ts'
 import type { Violation } from './violation.ts'
 
@@ -20,6 +20,7 @@ export function formatReport(report: VerifyReport): string {
     report.duplicated === null ? 'unknown: no column counts records' : String(report.duplicated),
   )
   add('ledger chain', chainText(chain))
+  for (const text of acceptedLossTexts(chain)) add('accepted', text)
   if (recordCounts) {
     const wrong = recordCounts.violations.total
     add(
@@ -106,6 +107,7 @@ export function reportAsJson(report: VerifyReport): Record<string, unknown> {
     recordsReplayed: report.recordsReplayed,
     durationMs: Math.round(report.durationMs),
     inconclusive: report.inconclusive,
+    acceptedLosses: acceptedLossTexts(chain),
     chain: {
       unbroken: chain.violations.total === 0,
       batches: chain.batches,

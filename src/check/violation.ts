@@ -14,6 +14,8 @@ export type ViolationClass =
   | 'empty-batch'
   /** A start, or the row of an operator act, where none belongs, or none where one belongs. */
   | 'start-misplaced'
+  /** An operator's act that does not say who has accepted what and why, or that has fenced nobody. */
+  | 'act-unaccounted'
   /** The position lies beyond the last row of the ledger. */
   | 'position-past-ledger'
   /** The position lies before the end of the last row of the ledger. */

@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from 'commander'
 import type { Logger } from 'pino'
 import { asError, ExitCode, OncesinkError } from '../errors.ts'
 import { createLogger, type LogFormat, type LogLevel, logLevels } from '../telemetry/logger.ts'
+import type { AcceptLossOptions } from './accept-loss.ts'
 import type { OutputFormat } from './output.ts'
 import { version } from './version.ts'
 
@@ -85,6 +86,20 @@ command('migrate', "Create oncesink's tables where they are missing; nothing els
     await finish(options.printSql ? printSql(file) : migrate(file, globals().format))
   })
 
+command(
+  'accept-loss',
+  'Show which stored positions the log no longer continues; with --execute go on without what is lost.',
+)
+  .option('--topic <topic[:partitions]>', 'only these, as orders or orders:0,2; may be repeated', collect, [])
+  .option('--reason <text>', 'why it is accepted; recorded in the ledger')
+  .option('--actor <who>', 'who accepts; recorded in the ledger (default: user@host)')
+  .option('--execute', 'do it; without it the plan is shown', false)
+  .option('--fence-owner', 'go on although the owner seems to be alive; it is stopped', false)
+  .action(async (file: string, options: AcceptLossOptions) => {
+    const { acceptLossCommand } = await import('./accept-loss.ts')
+    await finish(acceptLossCommand(file, options, globals().format))
+  })
+
 await program.parseAsync().catch(fail)
 
 function command(name: string, description: string): Command {
@@ -106,6 +121,10 @@ function logger(): Logger {
     logLevel,
     color && terminal && !process.env.NO_COLOR,
   )
+}
+
+function collect(value: string, values: readonly string[]): string[] {
+  return [...values, value]
 }
 
 function positive(option: string, text: string): number {

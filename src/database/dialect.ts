@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import type { MergeRule } from '../aggregation/aggregate-function.ts'
 import type { RecordCoordinates } from '../errors.ts'
 import type { DeadLetter } from '../model/dead-letter.ts'
+import type { LossCause } from '../model/loss-cause.ts'
 import type { OffsetRange } from '../model/offset-range.ts'
 import type { TopicPartition } from '../model/topic-partition.ts'
 import type { ColumnValue } from '../model/values.ts'
@@ -149,6 +150,13 @@ export interface Transaction {
   lockPositions(job: string, partitions: readonly TopicPartition[]): Promise<PositionRow[]>
   /** Raises the epoch by one and writes claim id and owner; rows must have been locked. Returns the new rows. */
   claimPositions(job: string, claims: readonly ClaimWrite[]): Promise<PositionRow[]>
+  /**
+   * An operator's act: moves positions forwards or backwards, raises their epoch and incarnation by one, writes claim id
+   * and owner as a claim does, forgets the leader epoch, and records each act in the ledger. Rows must have been locked.
+   */
+  movePositions(job: string, moves: readonly PositionMove[]): Promise<void>
+  /** The topic was created again, and somebody has accepted it: its positions belong to the new one from now on. */
+  replaceTopicId(job: string, topic: string, topicId: string): Promise<void>
   /** All position rows of the job in partition order, without locks. */
   readPositions(job: string): Promise<PositionRow[]>
 
@@ -257,6 +265,20 @@ export interface ClaimWrite extends TopicPartition {
   readonly owner: string
 }
 
+export interface PositionMove extends TopicPartition {
+  readonly kind: 'accept_loss'
+  readonly from: bigint
+  readonly until: bigint
+  readonly claimId: string
+  /** Written as the owner of the position, and as the actor into the ledger. */
+  readonly actor: string
+  /** Why, in the operator's own words. */
+  readonly reason: string
+  readonly cause: LossCause
+  /** Kafka's id of the topic that `until` belongs to. */
+  readonly topicId: string
+}
+
 export interface RangeAdvance {
   readonly range: OffsetRange
   readonly epoch: bigint
@@ -289,7 +311,14 @@ export interface LedgerRow extends TopicPartition {
   readonly batchId: string | null
   readonly records: number
   readonly deadLetters: number
+  /** What a start was resolved from, or why an operator has acted. */
   readonly reason: string | null
+  /** Who has acted; null for starts and batches. */
+  readonly actor: string | null
+  /** Of `accept_loss`: why the log no longer continued the position. */
+  readonly cause: LossCause | null
+  /** Of `accept_loss`: the topic id that `untilOffset` belongs to. */
+  readonly topicId: string | null
   readonly committedAt: Date
 }
 

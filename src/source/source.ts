@@ -1,3 +1,4 @@
+import type { OncesinkError } from '../errors.ts'
 import type { OffsetRange } from '../model/offset-range.ts'
 import type { TopicPartition } from '../model/topic-partition.ts'
 import type { SegmentSlice } from './record-segment.ts'
@@ -39,6 +40,14 @@ export interface Source {
    * @throws OncesinkError TOPIC_RECREATED, LOG_TRUNCATED, OFFSET_OUT_OF_RANGE, SOURCE_UNAVAILABLE
    */
   seek(positions: readonly SeekPosition[]): Promise<void>
+
+  /**
+   * Compares positions with the log as {@link seek} does, and moves nothing.
+   * @returns in the order given: null where the position holds, else why it does not (a `PositionLost`), or why
+   *   that could not be found out
+   * @throws OncesinkError SOURCE_REFUSED
+   */
+  examine(positions: readonly SeekPosition[]): Promise<(OncesinkError | null)[]>
 
   /** Stops reading partitions, and drops what is buffered for them. */
   drop(partitions: readonly TopicPartition[]): void

@@ -13,6 +13,7 @@ import type {
   LedgerRow,
   LedgerWrite,
   MergeWrite,
+  PositionMove,
   PositionRow,
   RangeAdvance,
   StartRow,
@@ -312,6 +313,48 @@ class SimulatedTransaction implements Transaction {
     })
   }
 
+  async movePositions(_job: string, moves: readonly PositionMove[]): Promise<void> {
+    await this.#statement('movePositions')
+    for (const { kind, from, until, claimId, actor, reason, cause, topicId, topic, partition } of moves) {
+      const row = this.#position(topicPartitionKey({ topic, partition }))
+      if (row?.nextOffset !== from) throw new Error(`the position of ${topic}/${partition} is not ${from}`)
+      const [epoch, incarnation] = [row.epoch + 1n, row.incarnation + 1]
+      this.#writePosition({
+        ...row,
+        nextOffset: until,
+        epoch,
+        incarnation,
+        claimId,
+        owner: actor,
+        leaderEpoch: -1,
+      })
+      const range = { topic, partition, fromOffset: from, untilOffset: until }
+      const act = {
+        kind,
+        incarnation,
+        epoch,
+        claimId,
+        batchId: null,
+        records: 0,
+        deadLetters: 0,
+        reason,
+        actor,
+        cause,
+        topicId,
+      }
+      const committedAt = new Date(this.#database.world.now)
+      this.#changes.push((state) => state.ledger.push({ ...range, ...act, committedAt }))
+    }
+  }
+
+  async replaceTopicId(_job: string, topic: string, topicId: string): Promise<void> {
+    await this.#statement('replaceTopicId')
+    this.#changes.push((state) => {
+      const row = state.topics.get(topic)
+      if (row) state.topics.set(topic, { ...row, topicId })
+    })
+  }
+
   async readPositions(): Promise<PositionRow[]> {
     return [...this.#database.state.positions.values()]
   }
@@ -408,6 +451,9 @@ class SimulatedTransaction implements Transaction {
           fromOffset: range.from,
           untilOffset: range.until,
           reason: null,
+          actor: null,
+          cause: null,
+          topicId: null,
           committedAt: new Date(this.#database.world.now),
         })
       }

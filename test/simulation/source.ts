@@ -56,6 +56,7 @@ export function simulatedSource(host: Host, log: SimulatedLog): Source {
       await host.wait(dice.fraction() * 2)
       for (const target of targets) positions.set(topicPartitionKey(target), Number(target.nextOffset))
     },
+    examine: async (targets) => targets.map(() => null),
     drop: (partitions) => {
       for (const tp of partitions) positions.delete(topicPartitionKey(tp))
     },

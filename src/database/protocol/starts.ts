@@ -1,5 +1,6 @@
 import { OncesinkError } from '../../errors.ts'
 import { topicPartitionKey } from '../../model/topic-partition.ts'
+import { whenLost } from '../../source/position-lost.ts'
 import type { Source, StartFrom, TopicDescription } from '../../source/source.ts'
 import type { JobEventBus } from '../../telemetry/events.ts'
 import type { PositionRow, StartReason, StartRow, TopicRow, Transaction } from '../dialect.ts'
@@ -71,7 +72,7 @@ export async function renewExpiredStarts(
   rows: readonly PositionRow[],
   events: JobEventBus,
 ): Promise<PositionRow[]> {
-  const untouched = rows.filter((row) => row.seq === 0n && row.startReason === 'earliest')
+  const untouched = rows.filter((row) => isRenewable(row))
   const bounds = untouched.length === 0 ? [] : await source.watermarks(untouched)
   const renewed = new Map<string, bigint>()
   for (const [i, row] of untouched.entries()) {
@@ -92,6 +93,11 @@ export async function renewExpiredStarts(
   return rows.map((row) => ({ ...row, nextOffset: renewed.get(topicPartitionKey(row)) ?? row.nextOffset }))
 }
 
+/** Once an operator has moved the position, the start that was recorded is no longer what it rests on. */
+export function isRenewable({ seq, startReason, incarnation }: PositionRow): boolean {
+  return seq === 0n && startReason === 'earliest' && incarnation === 0
+}
+
 function refuseVanished(
   stored: readonly string[],
   source: Source,
@@ -107,8 +113,8 @@ function refuseRecreated(job: string, row: TopicRow, topic: TopicDescription): v
   throw new OncesinkError(
     'TOPIC_RECREATED',
     `topic '${topic.topic}' was deleted and created again: job '${job}' has positions in topic id ${row.topicId}, the ` +
-      `brokers now have ${topic.topicId}. Its stored offsets mean nothing in the new topic. To read the new topic, run ` +
-      'the job under a new name with a table of its own, or restore the old topic.',
+      `brokers now have ${topic.topicId}. Its stored offsets mean nothing in the new topic. ` +
+      whenLost,
   )
 }
 

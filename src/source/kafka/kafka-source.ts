@@ -165,6 +165,11 @@ class KafkaSource implements Source {
     this.#reader.partitions.set(key, partition)
   }
 
+  async examine(positions: readonly SeekPosition[]): Promise<(OncesinkError | null)[]> {
+    const outcomes = await this.#reader.check.check(positions)
+    return outcomes.map((outcome) => (outcome instanceof OncesinkError ? outcome : null))
+  }
+
   drop(partitions: readonly TopicPartition[]): void {
     for (const partition of partitions) {
       const key = topicPartitionKey(partition)

@@ -2,6 +2,7 @@ import { OncesinkError } from '../../errors.ts'
 import { type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
 import { Backoff } from '../../runtime/backoff.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
+import { PositionLost, whenLost } from '../position-lost.ts'
 import type { SeekPosition } from '../source.ts'
 import { askLeaders, NoAnswer } from './ask-leaders.ts'
 import type { Brokers } from './brokers.ts'
@@ -147,9 +148,9 @@ function checkLog(position: SeekPosition, log: LogAnswers): OncesinkError | Unde
   const { nextOffset } = position
   const { epochEnd, low, high } = log
   if (low > nextOffset) return recordsGone(position, low)
-  if (epochEnd !== null && epochEnd >= 0n && epochEnd < nextOffset) return truncated(position, epochEnd)
+  if (epochEnd !== null && epochEnd >= 0n && epochEnd < nextOffset) return truncated(position, epochEnd, log)
   // An unknown epoch is larger than any of this leader's: it lost that epoch's records, or has yet to hear of it.
-  if (epochEnd === -1n) return { undecided: truncated(position, null) }
+  if (epochEnd === -1n) return { undecided: truncated(position, null, log) }
   if (nextOffset <= high) return null
   if (epochEnd === null) return { undecided: pastEnd(position, high) }
   return {
@@ -157,57 +158,59 @@ function checkLog(position: SeekPosition, log: LogAnswers): OncesinkError | Unde
   }
 }
 
-/** What can be done where the log no longer continues the position. Nothing is skipped without a person's word. */
-const beginAnew =
-  'The table stays as it is, up to the stored position; the job does not skip records by itself. To read what the topic ' +
-  'has now, run it under a new name, into a table of its own'
-
-export function topicRecreated({ topic, partition, topicId }: SeekPosition, now: string): OncesinkError {
-  return new OncesinkError(
+export function topicRecreated(position: SeekPosition, now: string): PositionLost {
+  const { topic, partition, topicId } = position
+  return new PositionLost(
     'TOPIC_RECREATED',
     `topic "${topic}" was deleted and created again: the position of ${topic}/${partition} belongs to topic id ` +
       `${topicId}, the topic now has id ${now}; its records are not those that were read. ` +
-      beginAnew,
-    { partition: { topic, partition } },
+      whenLost,
+    position,
+    { cause: 'recreated', resumeAt: 'earliest', topicId: now },
   )
 }
 
-function recordsGone(position: SeekPosition, low: bigint): OncesinkError {
-  const { topic, partition, nextOffset } = position
-  return new OncesinkError(
+function recordsGone(position: SeekPosition, low: bigint): PositionLost {
+  const { topic, partition, nextOffset, topicId } = position
+  return new PositionLost(
     'OFFSET_OUT_OF_RANGE',
     `records [${nextOffset}, ${low}) of ${topic}/${partition} are no longer in the log (retention or a deletion ` +
       'removed them before they were read). Give the topic a longer retention. ' +
-      beginAnew,
-    { partition: { topic, partition } },
+      whenLost,
+    position,
+    { cause: 'retention', resumeAt: low, topicId },
   )
 }
 
-function pastEnd(position: SeekPosition, high: bigint): OncesinkError {
-  const { topic, partition, nextOffset } = position
-  return new OncesinkError(
+function pastEnd(position: SeekPosition, high: bigint): PositionLost {
+  const { topic, partition, nextOffset, topicId } = position
+  return new PositionLost(
     'OFFSET_OUT_OF_RANGE',
     `records [${high}, ${nextOffset}) of ${topic}/${partition} are no longer in the log, or not yet: it ends at ` +
       `${high}, before position ${nextOffset}. Check that the brokers have all their data. ` +
-      beginAnew,
-    { partition: { topic, partition } },
+      whenLost,
+    position,
+    { cause: 'truncated', resumeAt: high, topicId },
   )
 }
 
-function truncated(position: SeekPosition, end: bigint | null): OncesinkError {
-  const { topic, partition, nextOffset, leaderEpoch } = position
+/** @param end where the records that were read end in the log; null when its leader cannot tell */
+function truncated(position: SeekPosition, end: bigint | null, { low, high }: LogBoundsNow): PositionLost {
+  const { topic, partition, nextOffset, leaderEpoch, topicId } = position
   const lost =
     end === null
       ? `the leader of ${topic}/${partition} knows no leader epoch ${leaderEpoch}, in which the records below ` +
         `${nextOffset} were read`
       : `records [${end}, ${nextOffset}) of ${topic}/${partition} were read in leader epoch ${leaderEpoch} and are ` +
         'no longer in the log'
-  return new OncesinkError(
+  const divergence = end ?? (high < nextOffset ? high : nextOffset)
+  return new PositionLost(
     'LOG_TRUNCATED',
     `${lost}: the log was truncated (an unclean leader election, or a restored broker), and other records may ` +
       'stand at these offsets now. Compare the results with the topic. ' +
-      beginAnew,
-    { partition: { topic, partition } },
+      whenLost,
+    position,
+    { cause: 'truncated', resumeAt: divergence > low ? divergence : low, topicId },
   )
 }
 

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { checkChain } from '../../../src/check/chain.ts'
 import type { LedgerRow } from '../../../src/database/dialect.ts'
-import { type History, honestHistory, ledgerRow, positionRow, startRow } from './histories.ts'
+import { actRow, type History, honestHistory, ledgerRow, positionRow, startRow } from './histories.ts'
 
 /** Start at 5, batches [5, 15) and [15, 30) under one claim, position 30. */
 function history(): History {
@@ -52,10 +52,9 @@ describe('an honest history', () => {
   })
 
   test('keeps its operator acts when retention deletes the batches around them', () => {
-    const act = { kind: 'accept_loss', incarnation: 1, epoch: 2n, claimId: null, batchId: null } as const
     const ledger = [
       startRow(5n),
-      ledgerRow({ ...act, fromOffset: 30n, untilOffset: 50n, records: 0 }),
+      actRow({ fromOffset: 30n, untilOffset: 50n }),
       ledgerRow({
         incarnation: 1,
         epoch: 3n,
@@ -70,22 +69,21 @@ describe('an honest history', () => {
   })
 
   test('may be moved by an operator, who opens a new incarnation', () => {
-    const { ledger } = history()
-    const act = { kind: 'accept_loss', incarnation: 1, epoch: 2n, claimId: null, batchId: null } as const
-    const moved = [
-      ...ledger,
-      ledgerRow({ ...act, fromOffset: 30n, untilOffset: 50n, records: 0 }),
-      ledgerRow({
-        incarnation: 1,
-        epoch: 3n,
-        claimId: 'claim-3',
-        fromOffset: 50n,
-        untilOffset: 51n,
-        records: 1,
-      }),
-    ]
-    const position = { incarnation: 1, epoch: 3n, claimId: 'claim-3', nextOffset: 51n, seq: 3n }
-    expect(classesOf({ ledger: moved, positions: [positionRow(position)] })).toEqual([])
+    expect(classesOf(withAct({}))).toEqual([])
+    const [act] = checkChain(...rowsOf(withAct({}))).acceptedLosses
+    expect(act).toMatchObject({
+      fromOffset: 30n,
+      untilOffset: 50n,
+      actor: 'ann@host',
+      reason: 'disk was full',
+    })
+  })
+
+  test.each([
+    ['a truncated log goes on where it was cut', { cause: 'truncated', untilOffset: 22n }],
+    ['a topic that was created again goes on at its beginning', { cause: 'recreated', untilOffset: 0n }],
+  ] as const)('by an operator: %s, and offsets come again', (_, change) => {
+    expect(classesOf(withAct(change))).toEqual([])
   })
 
   test('may have been claimed without a commit since', () => {
@@ -303,6 +301,62 @@ function changed(
   const victim = batchAt(ledger, pick)
   return { ledger: ledger.map((row) => (row === victim ? { ...row, ...change(row) } : row)), positions }
 }
+
+/** The history, then an operator's act at 30 and a batch of the claim after it. */
+function withAct(change: Partial<LedgerRow>, seq = 3n): History {
+  const act = actRow({ fromOffset: 30n, untilOffset: 50n, ...change })
+  const { untilOffset } = act
+  const after = { incarnation: act.incarnation, epoch: 3n, claimId: 'claim-3' }
+  const batch = {
+    ...after,
+    fromOffset: untilOffset,
+    untilOffset: untilOffset + 1n,
+    records: 1,
+    batchId: 'b3',
+  }
+  return {
+    ledger: [...history().ledger, act, ledgerRow(batch)],
+    positions: [positionRow({ ...after, nextOffset: untilOffset + 1n, seq })],
+  }
+}
+
+describe("negative controls: an operator's act covers what it says, and nothing else", () => {
+  test.each<[string, Partial<LedgerRow>, string[]]>([
+    ['begins past the end of the chain', { fromOffset: 31n }, ['gap']],
+    ['begins inside the last batch', { fromOffset: 29n }, ['overlap']],
+    ['names nobody', { actor: null }, ['act-unaccounted']],
+    ['gives no reason', { reason: '' }, ['act-unaccounted']],
+    ['gives no cause', { cause: null }, ['act-unaccounted']],
+    ['says no topic id', { topicId: null }, ['act-unaccounted']],
+    ['has not raised the epoch', { epoch: 1n, claimId: 'claim-1' }, ['act-unaccounted']],
+    ['has no claim id', { claimId: null }, ['act-unaccounted']],
+    ['leaves an incarnation out', { incarnation: 2 }, ['act-unaccounted']],
+    ['claims records', { records: 5 }, ['act-unaccounted']],
+    ['goes back, and blames retention', { untilOffset: 20n }, ['act-unaccounted']],
+    ['skips, and blames a truncated log', { cause: 'truncated' }, ['act-unaccounted']],
+    ['stays in the incarnation before it', { incarnation: 0 }, ['start-misplaced', 'start-misplaced', 'gap']],
+  ])('one that %s', (_, change, classes) => {
+    expect(classesOf(withAct(change)).sort()).toEqual(expect.arrayContaining(classes))
+    expect(classesOf(withAct(change)).length).toBeGreaterThan(0)
+  })
+
+  test('a batch that does not begin where the act ends', () => {
+    const { ledger, positions } = withAct({})
+    const torn = ledger.map((row) => (row.batchId === 'b3' ? { ...row, fromOffset: 49n, records: 1 } : row))
+    expect(classesOf({ ledger: torn, positions })).toEqual(['overlap'])
+  })
+
+  test('a commit that the count of commits does not know', () => {
+    expect(classesOf(withAct({}, 2n))).toEqual(['batch-count'])
+  })
+
+  test('a zombie that commits after the act, under its old epoch', () => {
+    const { ledger, positions } = withAct({ untilOffset: 30n, cause: 'truncated' })
+    const zombie = ledgerRow({ incarnation: 1, fromOffset: 31n, untilOffset: 32n, records: 1, batchId: 'z' })
+    const moved = positions.map((row) => ({ ...row, nextOffset: 32n, seq: 4n }))
+    expect(classesOf({ ledger: [...ledger, zombie], positions: moved })).toContain('epoch-fell')
+  })
+})
 
 describe('random histories', () => {
   test('without a violation pass', () => {

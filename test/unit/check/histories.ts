@@ -15,6 +15,9 @@ export function ledgerRow(row: Partial<LedgerRow>): LedgerRow {
     records: 10,
     deadLetters: 0,
     reason: null,
+    actor: null,
+    cause: null,
+    topicId: null,
     committedAt: new Date(0),
     ...row,
   }
@@ -29,6 +32,23 @@ export function startRow(offset: bigint, row: Partial<LedgerRow> = {}): LedgerRo
     records: 0,
     fromOffset: offset,
     untilOffset: offset,
+    ...row,
+  })
+}
+
+/** Somebody has accepted that retention took records; begins incarnation 1. */
+export function actRow(row: Partial<LedgerRow>): LedgerRow {
+  return ledgerRow({
+    kind: 'accept_loss',
+    incarnation: 1,
+    epoch: 2n,
+    claimId: 'claim-act',
+    batchId: null,
+    records: 0,
+    reason: 'disk was full',
+    actor: 'ann@host',
+    cause: 'retention',
+    topicId: 'topic-id',
     ...row,
   })
 }

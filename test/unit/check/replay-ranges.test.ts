@@ -3,7 +3,7 @@ import { checkChain } from '../../../src/check/chain.ts'
 import { planReplay } from '../../../src/check/replay-ranges.ts'
 import type { LedgerRow, PositionRow } from '../../../src/database/dialect.ts'
 import { formatRange } from '../../../src/model/offset-range.ts'
-import { ledgerRow, positionRow, startRow } from './histories.ts'
+import { actRow, ledgerRow, positionRow, startRow } from './histories.ts'
 
 function plan(ledger: LedgerRow[], positions: PositionRow[], bounds = { low: 0n, high: 1000n }) {
   const watermarks = [{ topic: 'orders', partition: 0, lastStable: bounds.high, ...bounds }]
@@ -27,7 +27,7 @@ describe('what is read again', () => {
     const ledger = [
       startRow(0n),
       ledgerRow({ fromOffset: 0n, untilOffset: 10n }),
-      ledgerRow({ ...act, kind: 'accept_loss', fromOffset: 10n, untilOffset: 50n }),
+      actRow({ fromOffset: 10n, untilOffset: 50n }),
     ]
     const position = positionRow({ nextOffset: 60n, incarnation: 1 })
     expect(plan(ledger, [position]).ranges).toEqual(['orders/0 [0, 10)', 'orders/0 [50, 60)'])
@@ -46,6 +46,30 @@ describe('what is read again', () => {
 })
 
 describe('what cannot be read again is named', () => {
+  test.each([
+    [
+      'recreated',
+      0n,
+      'what orders/0 held up to 15 is gone: its topic was created again, which ann@host has accepted',
+    ],
+    [
+      'truncated',
+      9n,
+      'what orders/0 held in [9, 15) is gone: the log was truncated, which ann@host has accepted',
+    ],
+  ] as const)('when the log was %s after it had been read', (cause, untilOffset, obstacle) => {
+    const moved = [...ledger, actRow({ cause, fromOffset: 15n, untilOffset })]
+    expect(plan(moved, [positionRow({ nextOffset: 40n, incarnation: 1 })])).toEqual({
+      ranges: [],
+      obstacles: [obstacle],
+    })
+    // Nothing of the other log is in the table.
+    const untouched = [startRow(15n), actRow({ cause, fromOffset: 15n, untilOffset })]
+    expect(plan(untouched, [positionRow({ nextOffset: 40n, incarnation: 1 })]).ranges).toEqual([
+      `orders/0 [${untilOffset}, 40)`,
+    ])
+  })
+
   const ledger = [startRow(5n), ledgerRow({ fromOffset: 5n, untilOffset: 15n })]
   const positions = [positionRow({ nextOffset: 15n })]
 
