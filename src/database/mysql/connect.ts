@@ -1,8 +1,11 @@
 import { Socket } from 'node:net'
 import { type Connection, type ConnectionOptions, createConnection } from 'mysql2'
 import { OncesinkError } from '../../errors.ts'
+import type { Clock } from '../../runtime/clock.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type { BackendId, SessionName } from '../dialect.ts'
+import { askPassword, asRefusedPassword } from '../password.ts'
+import { asServerError } from './errors.ts'
 import type { MysqlPlan, MysqlTarget } from './options.ts'
 import { type Flavour, readVersion } from './server-version.ts'
 import { Session } from './session.ts'
@@ -18,7 +21,7 @@ export interface ServerFacts {
   readonly flavour: Flavour
   /** Product and version, for example `MySQL 9.7.4` or `MariaDB 11.4.5`. */
   readonly version: string
-  /** Collation that compares text byte by byte, trailing spaces included. */
+  /** See {@link Session.exactCollation}. */
   readonly exactCollation: string
 }
 
@@ -31,7 +34,7 @@ export async function openSession(
   name: SessionName,
   runtime: Runtime,
 ): Promise<{ session: Session; facts: ServerFacts }> {
-  const { client, socket } = await createClient(plan, name)
+  const { client, socket } = await createClient(plan, name, runtime.clock)
   let id: number | null = null
   const session = new Session({
     client,
@@ -40,7 +43,7 @@ export async function openSession(
     target: describeTarget(plan.target),
     schema: plan.schema,
     statementTimeoutMs: plan.statementTimeoutMs,
-    interrupt: () => interruptStatement(plan, name, id),
+    interrupt: () => interruptStatement(plan, name, id, runtime.clock),
   })
   try {
     await session.guard({ scope: 'connect', doing: 'connect' }, () => connected(client))
@@ -49,7 +52,7 @@ export async function openSession(
     return { session, facts }
   } catch (error) {
     session.destroy()
-    throw error
+    throw asRefusedPassword(error, plan.target.password, isRefusedPassword)
   }
 }
 
@@ -57,29 +60,39 @@ export async function openSession(
 async function createClient(
   plan: MysqlPlan,
   name: SessionName,
+  clock: Clock,
 ): Promise<{ client: Connection; socket: Socket }> {
-  const options = await clientOptions(plan, name)
+  const { target, connectTimeoutMs } = plan
+  const password = await askPassword(
+    target.password,
+    'mysql',
+    describeTarget(target),
+    clock,
+    connectTimeoutMs,
+  )
+  const options = clientOptions(plan, name, password)
   // A socket of our own: the driver's may be wrapped in TLS, and cutting must not wait for a good-bye.
   const socket = new Socket()
   socket.setNoDelay(true)
   socket.setKeepAlive(true, KEEPALIVE_AFTER_MS)
-  const { host, port } = plan.target
+  const { host, port } = target
   if (host.startsWith('/')) socket.connect(host)
   else socket.connect(port, host)
   return { client: createConnection({ ...options, stream: () => socket }), socket }
 }
 
-async function clientOptions(
+function clientOptions(
   { target, connectTimeoutMs }: MysqlPlan,
   name: SessionName,
-): Promise<ConnectionOptions> {
-  const { host, port, user, password, database, ssl } = target
+  password: string | undefined,
+): ConnectionOptions {
+  const { host, port, user, database, ssl } = target
   return {
     host,
     port,
     ...(user !== undefined && { user }),
-    ...(password !== undefined && { password: await askPassword(password, target) }),
-    ...(database !== undefined && { database }),
+    ...(password !== undefined && { password }),
+    database,
     // A copy: the driver writes into it.
     ...(ssl && { ssl: { ...ssl } as NonNullable<ConnectionOptions['ssl']> }),
     charset: 'utf8mb4',
@@ -92,28 +105,8 @@ async function clientOptions(
   }
 }
 
-async function askPassword(
-  password: NonNullable<MysqlTarget['password']>,
-  target: MysqlTarget,
-): Promise<string> {
-  if (typeof password === 'string') return password
-  let answer: unknown
-  try {
-    answer = await password()
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    // A token service that does not answer does so later.
-    throw new OncesinkError(
-      'DATABASE_UNAVAILABLE',
-      `could not connect to ${describeTarget(target)}: the function that gives the password failed: ${reason}`,
-      { cause: error },
-    )
-  }
-  if (typeof answer === 'string') return answer
-  throw new OncesinkError(
-    'DATABASE_REFUSED',
-    `could not connect to ${describeTarget(target)}: the function that gives the password must return a string or a promise of one, not ${answer === null ? 'null' : typeof answer}`,
-  )
+function isRefusedPassword(cause: unknown): boolean {
+  return asServerError(cause)?.errno === 1_045
 }
 
 function connected(client: Connection): Promise<void> {
@@ -122,7 +115,7 @@ function connected(client: Connection): Promise<void> {
 
 function describeTarget({ host, port, user, database }: MysqlTarget): string {
   const where = host.startsWith('/') ? host : host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-  return `${where}/${database ?? ''} as ${user ?? 'nobody'}`
+  return `${where}/${database} as ${user ?? 'nobody'}`
 }
 
 async function prepareSession(session: Session, plan: MysqlPlan, name: SessionName): Promise<ServerFacts> {
@@ -142,12 +135,13 @@ async function prepareSession(session: Session, plan: MysqlPlan, name: SessionNa
   const unfit = unfitReason(variables)
   if (unfit) throw new OncesinkError('DATABASE_REFUSED', `${session.target} cannot be used: ${unfit}`)
   session.maxAllowedPacket = Number(variables.get('max_allowed_packet'))
+  session.exactCollation = flavour === 'mariadb' ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin'
   const id = Number(rows[0]?.id)
   return {
     backend: { id, startedAt: await nameSession(session, name.job, id) },
     flavour,
     version,
-    exactCollation: flavour === 'mariadb' ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin',
+    exactCollation: session.exactCollation,
   }
 }
 
@@ -162,8 +156,13 @@ async function readVariables(session: Session): Promise<Map<string, string>> {
 }
 
 /** The bare connection, without a session's settings and name: one statement, and away. */
-async function interruptStatement(plan: MysqlPlan, name: SessionName, id: number | null): Promise<void> {
-  const { client, socket } = await createClient(plan, name)
+async function interruptStatement(
+  plan: MysqlPlan,
+  name: SessionName,
+  id: number | null,
+  clock: Clock,
+): Promise<void> {
+  const { client, socket } = await createClient(plan, name, clock)
   try {
     await new Promise<void>((resolve, reject) => {
       // Once it has been in use a connection tells its loss by this event only.

@@ -4,9 +4,7 @@ import { OncesinkError } from '../../errors.ts'
 import type { DatabasePlan } from '../../job/job.ts'
 import { describeValue } from '../../model/excerpt.ts'
 import { isPlainObject } from '../../model/plain-object.ts'
-
-/** A password, or what gives it: asked anew for each connection, for tokens that expire. */
-export type MysqlPassword = string | (() => string | Promise<string>)
+import type { Password } from '../password.ts'
 
 /** What of Node's tls.connect can be set for a connection to MySQL or MariaDB. */
 export interface MysqlTlsOptions {
@@ -35,8 +33,13 @@ export interface MysqlOptions {
   /** @default 3306 */
   readonly port?: number | undefined
   readonly user?: string | undefined
-  /** Text, or a function that returns it or a promise of it; the function is asked at each connect. */
-  readonly password?: MysqlPassword | undefined
+  /**
+   * Text, or a function that gives it, asked before each connection, for tokens that expire; it has `connectTimeoutMs`
+   * for its answer. While it fails or what it gives is refused, the job tries again as it does for any database that
+   * is away.
+   */
+  readonly password?: string | (() => string | Promise<string>) | undefined
+  /** Required, here or in `connectionString`: tables named without a database are looked for in it. */
   readonly database?: string | undefined
   /** `true` verifies the server's certificate and host name. @default false */
   readonly ssl?: boolean | MysqlTlsOptions | undefined
@@ -73,8 +76,8 @@ export interface MysqlTarget {
   readonly host: string
   readonly port: number
   readonly user: string | undefined
-  readonly password: MysqlPassword | undefined
-  readonly database: string | undefined
+  readonly password: Password | undefined
+  readonly database: string
   readonly ssl: MysqlTlsOptions | undefined
 }
 
@@ -128,7 +131,7 @@ export function mysql(options: MysqlOptions): MysqlPlan {
   return Object.freeze({
     engine: 'mysql',
     target,
-    schema: resolveSchema(options.schema ?? target.database),
+    schema: checkName('schema', options.schema ?? target.database),
     statementTimeoutMs,
     lockTimeoutSeconds: lockTimeoutSeconds(options, statementTimeoutMs),
     idleInTransactionTimeoutSeconds: Math.ceil(
@@ -172,7 +175,7 @@ function resolveTarget(options: MysqlOptions): MysqlTarget {
     port: given.port ?? 3_306,
     user: given.user,
     password,
-    database: given.database,
+    database: resolveDatabase(given.database),
     ssl: resolveTls(options, given.ssl, host),
   }
   for (const secret of ['password', 'ssl'] as const) {
@@ -262,7 +265,7 @@ function tlsOfQuery(query: URLSearchParams): MysqlTlsOptions | undefined {
   return tls
 }
 
-function resolvePassword(options: MysqlOptions, inUrl: string | undefined): MysqlPassword | undefined {
+function resolvePassword(options: MysqlOptions, inUrl: string | undefined): Password | undefined {
   const value: unknown = options.password
   if (value === undefined) return inUrl
   if (typeof value !== 'string' && typeof value !== 'function') {
@@ -306,19 +309,19 @@ function resolveTls(
   return Object.freeze({ ...wanted, rejectUnauthorized, verifyIdentity })
 }
 
-function resolveSchema(schema: unknown): string {
-  if (schema === undefined) {
-    throw invalid(
-      'mysql: in which database shall the tables be? Name it in connectionString, database, or schema',
-    )
+function resolveDatabase(database: string | undefined): string {
+  if (database !== undefined) return checkName('database', database)
+  throw invalid('mysql: in which database are the tables? Name it in connectionString, or as database')
+}
+
+function checkName(option: 'database' | 'schema', name: unknown): string {
+  if (typeof name !== 'string' || name === '' || name.includes('\0') || name.endsWith(' ')) {
+    throw invalid(`mysql: ${option} must be the name of a database, for example 'oncesink'`)
   }
-  if (typeof schema !== 'string' || schema === '' || schema.includes('\0') || schema.endsWith(' ')) {
-    throw invalid("mysql: schema must be the name of a database, for example 'oncesink'")
+  if ([...name].length > MAX_NAME_CHARACTERS) {
+    throw invalid(`mysql: ${option} '${name}' is longer than ${MAX_NAME_CHARACTERS} characters`)
   }
-  if ([...schema].length > MAX_NAME_CHARACTERS) {
-    throw invalid(`mysql: schema '${schema}' is longer than ${MAX_NAME_CHARACTERS} characters`)
-  }
-  return schema
+  return name
 }
 
 type TimeoutName = 'statementTimeoutMs' | 'lockTimeoutMs' | 'idleInTransactionTimeoutMs' | 'connectTimeoutMs'

@@ -1,9 +1,8 @@
 import { quoteIdentifier } from './identifiers.ts'
-import type { Session } from './session.ts'
 
-type OwnTable = 'migrations' | 'jobs' | 'topics' | 'offsets' | 'batches'
+type OwnTable = 'migrations' | 'jobs' | 'topics' | 'offsets' | 'batches' | 'dead_letters'
 
 /** One of oncesink's own tables as quoted SQL. */
-export function ownTable(session: Session, table: OwnTable): string {
-  return `${quoteIdentifier(session.schema)}.oncesink_${table}`
+export function ownTable({ schema }: { readonly schema: string }, table: OwnTable): string {
+  return `${quoteIdentifier(schema)}.oncesink_${table}`
 }

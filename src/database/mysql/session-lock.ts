@@ -1,4 +1,5 @@
 import { OncesinkError } from '../../errors.ts'
+import type { BackendId } from '../dialect.ts'
 import type { Session } from './session.ts'
 import { sessionPrefix } from './session-name.ts'
 
@@ -37,4 +38,38 @@ export async function nameSession(session: Session, job: string, id: number): Pr
     `could not name the session at ${session.target}: the lock ${sessionLock(session.schema, job, id)} is held by ` +
       'another session, or the server gives no user-level locks (GET_LOCK)',
   )
+}
+
+/** Which of `ids` are sessions of `job`, now. */
+export async function sessionsAmong(
+  session: Session,
+  job: string,
+  ids: readonly number[],
+): Promise<ReadonlySet<number>> {
+  if (ids.length === 0) return new Set()
+  const { rows } = await session.query<{ id: string }>(
+    `SELECT v.id FROM JSON_TABLE(?, '$[*]' COLUMNS (id bigint PATH '$')) v
+     WHERE is_used_lock(concat(?, v.id)) = v.id`,
+    [JSON.stringify(ids), sessionPrefix(session.schema, job)],
+    { scope: 'own', doing: `look for sessions of job '${job}'` },
+  )
+  return new Set(rows.map(({ id }) => Number(id)))
+}
+
+/** Whether the session with this id is still the one that began then. */
+export async function isSession(session: Session, { id, startedAt }: BackendId): Promise<boolean> {
+  const { rows } = await session.query<{ holder: string | null }>(
+    'SELECT is_used_lock(?) AS holder',
+    [startLock(id, startedAt)],
+    { scope: 'own', doing: 'look for a session' },
+  )
+  return rows[0]?.holder === String(id)
+}
+
+/** Takes this session out of the sessions of `job`. */
+export async function leaveSessionsOf(session: Session, job: string, id: number): Promise<void> {
+  await session.query('DO release_lock(?)', [sessionLock(session.schema, job, id)], {
+    scope: 'own',
+    doing: 'leave the sessions of the job',
+  })
 }

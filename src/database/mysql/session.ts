@@ -77,6 +77,8 @@ export class Session {
   readonly target: string
   /** The server's `max_allowed_packet`, in bytes; known once the session is set up. */
   maxAllowedPacket = Number.POSITIVE_INFINITY
+  /** Collation that compares text byte by byte, trailing spaces included; known once the session is set up. */
+  exactCollation = ''
   readonly #socket: Socket
   readonly #clock: Clock
   readonly #statementTimeoutMs: number

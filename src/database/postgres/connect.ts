@@ -3,8 +3,9 @@ import pg from 'pg'
 import { OncesinkError } from '../../errors.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type { BackendId, SessionName } from '../dialect.ts'
+import { askPassword, asRefusedPassword } from '../password.ts'
+import { asServerError } from './errors.ts'
 import type { PostgresPlan, PostgresTarget } from './options.ts'
-import { askPassword, asRefusedPassword } from './password.ts'
 import { Session } from './session.ts'
 import { applicationName } from './session-name.ts'
 import { tlsOptions, withoutTls } from './tls.ts'
@@ -40,7 +41,13 @@ export async function openSession(
   runtime: Runtime,
 ): Promise<{ session: Session; facts: ServerFacts }> {
   const { target, connectTimeoutMs } = plan
-  const password = await askPassword(target.password, whereIs(target), runtime.clock, connectTimeoutMs)
+  const password = await askPassword(
+    target.password,
+    'postgres',
+    whereIs(target),
+    runtime.clock,
+    connectTimeoutMs,
+  )
   const ssl = await tlsOptions(target.ssl, target.urlTls)
   const socket = new Socket()
   const client = new pg.Client({
@@ -65,8 +72,12 @@ export async function openSession(
     return { session, facts: await prepareSession(session) }
   } catch (error) {
     session.destroy()
-    throw asRefusedPassword(error, target.password)
+    throw asRefusedPassword(error, target.password, isRefusedPassword)
   }
+}
+
+function isRefusedPassword(cause: unknown): boolean {
+  return ['28P01', '28000'].includes(asServerError(cause)?.code ?? '')
 }
 
 /** Field by field: a spread would leave out the secret ones, which are not enumerable. */

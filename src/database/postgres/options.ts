@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import { OncesinkError } from '../../errors.ts'
 import type { DatabasePlan } from '../../job/job.ts'
-import type { Password } from './password.ts'
+import type { Password } from '../password.ts'
 import { contradicts, environmentTls, type UrlTls, urlTls } from './tls.ts'
 
 export interface PostgresOptions {

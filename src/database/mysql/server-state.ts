@@ -1,0 +1,51 @@
+import type { JobSessionAtServer } from '../dialect.ts'
+import type { Session } from './session.ts'
+import { listSessions } from './session-list.ts'
+import { sessionsAmong } from './session-lock.ts'
+
+/** Whether the server takes writes: it is no replica, and not set to read-only. (Some users may write all the same.) */
+export async function isWritable(session: Session): Promise<boolean> {
+  const { rows } = await session.query<{ Variable_name: string; Value: string }>(
+    `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'super_read_only', 'innodb_read_only')`,
+    [],
+    { scope: 'own', doing: 'ask whether the server accepts writes' },
+  )
+  return rows.every(({ Value: value }) => value.toUpperCase() === 'OFF')
+}
+
+/** The server's clock, in milliseconds since 1970. */
+export async function clockMs(session: Session): Promise<number> {
+  const { rows } = await session.query<{ ms: string }>('SELECT unix_timestamp(sysdate(6)) * 1000 AS ms', [], {
+    scope: 'own',
+    doing: "ask for the server's clock",
+  })
+  return Number(rows[0]?.ms ?? Number.NaN)
+}
+
+/** The job's sessions of this account (of every account with the privilege PROCESS), without this one. */
+export async function sessionsOf(session: Session, job: string, own: number): Promise<JobSessionAtServer[]> {
+  const listed = await listSessions(session)
+  const ours = await sessionsAmong(
+    session,
+    job,
+    [...listed.keys()].filter((id) => id !== own),
+  )
+  const owners = ours.size > 0 ? await ownersOf(session) : new Map<number, string>()
+  return [...ours]
+    .sort((a, b) => a - b)
+    .map((id) => ({
+      backend: { id, startedAt: '' },
+      owner: owners.get(id) ?? listed.get(id)?.host ?? '',
+    }))
+}
+
+/** What sessions have told of themselves when they connected. Kept by performance_schema only, if that is on. */
+async function ownersOf(session: Session): Promise<Map<number, string>> {
+  const { rows } = await session.query<{ id: string; owner: string }>(
+    `SELECT processlist_id AS id, attr_value AS owner FROM performance_schema.session_account_connect_attrs
+     WHERE attr_name = 'oncesink_owner'`,
+    [],
+    { scope: 'own', doing: 'read whose the sessions are' },
+  )
+  return new Map(rows.map(({ id, owner }) => [Number(id), owner]))
+}

@@ -1,0 +1,26 @@
+import type { Session } from './session.ts'
+
+/** A session as the server lists it. Without the privilege PROCESS only those of the same account are listed. */
+export interface ListedSession {
+  readonly id: number
+  readonly user: string
+  /** Address and port of its client. */
+  readonly host: string
+  /** What it is about: `Sleep`, `Query` ... */
+  readonly command: string
+  readonly state: string
+}
+
+export async function listSessions(session: Session): Promise<Map<number, ListedSession>> {
+  const { rows } = await session.query<Record<string, string | null>>('SHOW PROCESSLIST', [], {
+    scope: 'own',
+    doing: 'list the sessions of the server',
+  })
+  return new Map(
+    rows.map((row) => {
+      const id = Number(row.Id)
+      const { User: user, Host: host, Command: command, State: state } = row
+      return [id, { id, user: user ?? '', host: host ?? '', command: command ?? '', state: state ?? '' }]
+    }),
+  )
+}
