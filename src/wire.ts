@@ -1,6 +1,8 @@
 import { hostname } from 'node:os'
 import { pid } from 'node:process'
 import type { Dialect } from './database/dialect.ts'
+import { createMysqlDialect } from './database/mysql/dialect.ts'
+import type { MysqlPlan } from './database/mysql/options.ts'
 import { createPostgresDialect } from './database/postgres/dialect.ts'
 import type { PostgresPlan } from './database/postgres/options.ts'
 import { Claimer } from './database/protocol/claim.ts'
@@ -65,11 +67,17 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
 
 /** The job's database, for commands that look but do not run the job. */
 export function createDialect(job: Job, runtime: Runtime): Dialect {
-  if (job.database.engine === 'postgres') return createPostgresDialect(job.database as PostgresPlan, runtime)
-  throw new OncesinkError(
-    'CONFIGURATION_INVALID',
-    `database engine '${job.database.engine}' is not supported: use postgres({ connectionString }) from 'oncesink'`,
-  )
+  switch (job.database.engine) {
+    case 'postgres':
+      return createPostgresDialect(job.database as PostgresPlan, runtime)
+    case 'mysql':
+      return createMysqlDialect(job.database as MysqlPlan, runtime)
+    default:
+      throw new OncesinkError(
+        'CONFIGURATION_INVALID',
+        `database engine '${String(job.database.engine)}' is not supported: use postgres(...) or mysql(...) from 'oncesink'`,
+      )
+  }
 }
 
 /** The job's source, for commands that look but do not run the job. */

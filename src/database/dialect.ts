@@ -22,7 +22,8 @@ import type { ColumnHolds, CureWords } from './column-class.ts'
  */
 
 export interface Dialect {
-  readonly engine: 'postgres' | 'mysql' | 'mariadb'
+  /** `mysql` stands for MariaDB too: which of them it is only a connection knows, see {@link Connection.serverVersion}. */
+  readonly engine: 'postgres' | 'mysql'
   /**
    * Opens one connection of its own.
    * @param application how the session is named at the server, so that a claim can find the sessions of its job
@@ -45,12 +46,15 @@ export interface SessionName {
 
 export interface Connection {
   readonly backend: BackendId
-  /** Product and version, for example `PostgreSQL 18.4`. */
+  /** Product and version: `PostgreSQL 18.4`, `MySQL 9.7.4`, `MariaDB 11.4.5`. */
   readonly serverVersion: string
   /** True once the connection was lost or an operation's outcome is in doubt; it must then be destroyed. */
   readonly broken: boolean
 
-  /** Applies the numbered migrations of `sql/<engine>` that are missing, in one transaction each; returns names. */
+  /**
+   * Applies the numbered migrations of `sql/<engine>` that are missing, each in one transaction where the engine has
+   * transactions for DDL; returns names.
+   */
   migrate(): Promise<string[]>
   /**
    * Names of the migrations that {@link migrate} would apply, in their order. Changes nothing.
@@ -93,7 +97,7 @@ export interface Connection {
 
 export interface BackendId {
   readonly id: number
-  /** Server's own start time of the session, as text. */
+  /** Server's own start time of the session, as text; empty where the server does not tell it of other sessions. */
   readonly startedAt: string
 }
 

@@ -11,7 +11,7 @@ import { tableOf } from './shape.ts'
 export interface JobOptions {
   /** 1 to 200 printable characters. It keys the job's positions: another name is another job, which starts anew. */
   readonly name: string
-  /** Where results and positions are written: `postgres({ ... })`. */
+  /** Where results and positions are written: `postgres({ ... })` or `mysql({ ... })`. */
   readonly database: DatabasePlan
   /**
    * What the job does. Several pipelines must begin with one `const values = from(...).decode(...)`; they are
@@ -116,7 +116,9 @@ function readDatabase(read: JobOptionReader): DatabasePlan {
   const database = read.raw('database')
   const engine = isPlainObject(database) ? database.engine : undefined
   if (typeof engine !== 'string') {
-    read.problem(`database must be a database such as postgres({ ... }), but is ${describeValue(database)}`)
+    read.problem(
+      `database must be a database such as postgres({ ... }) or mysql({ ... }), but is ${describeValue(database)}`,
+    )
   }
   return database as DatabasePlan
 }

@@ -1,9 +1,10 @@
 import type { PoisonPolicy } from '../model/dead-letter.ts'
 import type { PipelinePlan, RootPlan } from '../pipeline/plan.ts'
 
-/** Configuration of a database, made by `postgres(...)`; opaque to everything but the code that wires it. */
+/** Configuration of a database, made by `postgres(...)` or `mysql(...)`; opaque to everything but the code that wires it. */
 export interface DatabasePlan {
-  readonly engine: 'postgres' | 'mysql' | 'mariadb'
+  /** `mysql` stands for MariaDB too: which of them it is the server says, see Connection.serverVersion. */
+  readonly engine: 'postgres' | 'mysql'
 }
 
 /** A job with every option resolved, validated and frozen. Made by `defineJob`. */

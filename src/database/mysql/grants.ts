@@ -1,6 +1,5 @@
-import { asServerError } from './errors.ts'
 import { quoteIdentifier } from './identifiers.ts'
-import { ownTable } from './own-tables.ts'
+import { missingPrivileges } from './missing-privileges.ts'
 import type { Session } from './session.ts'
 
 /** A running job reads, adds and changes rows of its own tables, and deletes old ones; it never makes tables. */
@@ -9,8 +8,6 @@ const ROWS = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const
 const LOOK_AND_LOCK = ['SELECT', 'UPDATE'] as const
 /** REFERENCES, because tables refer to each other. */
 const TABLES = ['CREATE', 'ALTER', 'INDEX', 'REFERENCES', ...ROWS] as const
-
-type RowPrivilege = (typeof ROWS)[number]
 
 const purpose = { scope: 'own', doing: 'ask for the privileges of this user' } as const
 
@@ -34,42 +31,12 @@ async function missingToUse(session: Session): Promise<string[]> {
   const account = await accountOf(session)
   for (const { name, first_column: column } of rows) {
     const table = `${quoteIdentifier(session.schema)}.${quoteIdentifier(name)}`
-    const wanted: readonly RowPrivilege[] =
-      table === ownTable(session, 'migrations').replace('oncesink_migrations', '`oncesink_migrations`')
-        ? LOOK_AND_LOCK
-        : ROWS
-    const lacking = await lackingOf(session, table, column, wanted)
+    const wanted: readonly string[] = name === 'oncesink_migrations' ? LOOK_AND_LOCK : ROWS
+    const missing = await missingPrivileges(session, table, [column])
+    const lacking = missing.filter((privilege) => wanted.includes(privilege))
     if (lacking.length > 0) grants.push(`GRANT ${lacking.join(', ')} ON ${table} TO ${account}`)
   }
   return grants
-}
-
-/** Asks the server to explain a statement of each kind: for that it wants the privileges that running it would take. */
-async function lackingOf(
-  session: Session,
-  table: string,
-  column: string,
-  wanted: readonly RowPrivilege[],
-): Promise<RowPrivilege[]> {
-  const name = quoteIdentifier(column)
-  const probes: Record<RowPrivilege, string> = {
-    SELECT: `SELECT ${name} FROM ${table}`,
-    INSERT: `INSERT INTO ${table} (${name}) VALUES (NULL)`,
-    UPDATE: `UPDATE ${table} SET ${name} = NULL`,
-    DELETE: `DELETE FROM ${table}`,
-  }
-  const lacking: RowPrivilege[] = []
-  for (const privilege of wanted) {
-    try {
-      await session.send(`EXPLAIN ${probes[privilege]}`, [])
-    } catch (error) {
-      const errno = asServerError(error)?.errno ?? 0
-      if (errno === 1_142 || errno === 1_143 || errno === 1_044) lacking.push(privilege)
-      // Whatever else is wrong with the statement (NULL for a key), the privilege is there.
-      else if (asServerError(error) === null || session.broken) throw session.classify(error, purpose)
-    }
-  }
-  return lacking
 }
 
 async function missingToCreate(session: Session): Promise<string[]> {

@@ -1,0 +1,215 @@
+import type { Knex } from 'knex'
+import { invariant, OncesinkError, type RecordCoordinates } from '../../errors.ts'
+import type { TopicPartition } from '../../model/topic-partition.ts'
+import type { Runtime } from '../../runtime/runtime.ts'
+import type {
+  AppendWrite,
+  ClaimWrite,
+  CommitResult,
+  DeadLetterContent,
+  DeadLetterQuery,
+  DeadLetterRow,
+  DeadLetterWrite,
+  JobRow,
+  LedgerRow,
+  LedgerWrite,
+  MergeWrite,
+  PositionRow,
+  RangeAdvance,
+  StartRow,
+  TopicRow,
+  Transaction,
+} from '../dialect.ts'
+import { advanceRanges } from './advance-ranges.ts'
+import { appendRows } from './append-rows.ts'
+import type { Canary } from './canary.ts'
+import { claimPositions, lockPositions, readPositions } from './claim-statements.ts'
+import { commit, rollback } from './commit.ts'
+import { countDeadLetters, listDeadLetters, readDeadLetters, writeDeadLetters } from './dead-letters.ts'
+import { findJobsWritingTo, insertJob, lockJob, readJob, updateJob } from './job-statements.ts'
+import { readLedger, writeLedger } from './ledger.ts'
+import { mergeRows } from './merge-rows.ts'
+import { readTable } from './read-table.ts'
+import type { Session } from './session.ts'
+import { insertStarts, lockTopics, replaceStart, upsertTopic } from './start-statements.ts'
+import type { TableCatalog } from './table-catalog.ts'
+import { runUserCode } from './user-handle.ts'
+
+export interface MysqlTransactionDeps {
+  readonly session: Session
+  readonly runtime: Runtime
+  readonly tables: TableCatalog
+  /** Set in this transaction; null in one that only reads. */
+  readonly canary: Canary | null
+  /** Called once, when the connection is free again. */
+  readonly onEnd: () => void
+}
+
+/**
+ * States: `open` -> (an operation fails) -> `failed` -> rollback() -> `ended`;
+ *         `open` -> commit() | rollback() -> `ended`.
+ * Only `open` accepts operations, one at a time: an operation that failed may have left part of itself behind (a lock
+ * timeout undoes one statement only), or nothing at all (a deadlock ends the transaction).
+ */
+export class MysqlTransaction implements Transaction {
+  readonly #session: Session
+  readonly #deps: MysqlTransactionDeps
+  #state: 'open' | 'failed' | 'ended' = 'open'
+  #busy = false
+
+  constructor(deps: MysqlTransactionDeps) {
+    this.#deps = deps
+    this.#session = deps.session
+  }
+
+  lockJob(job: string): Promise<JobRow | null> {
+    return this.#run(() => lockJob(this.#session, job))
+  }
+
+  insertJob(row: JobRow): Promise<void> {
+    return this.#run(() => insertJob(this.#session, row))
+  }
+
+  updateJob(row: JobRow): Promise<void> {
+    return this.#run(() => updateJob(this.#session, row))
+  }
+
+  findJobsWritingTo(tables: readonly string[], job: string): Promise<{ job: string; table: string }[]> {
+    return this.#run(() => findJobsWritingTo(this.#session, tables, job))
+  }
+
+  lockTopics(job: string): Promise<TopicRow[]> {
+    return this.#run(() => lockTopics(this.#session, job))
+  }
+
+  upsertTopic(job: string, row: TopicRow): Promise<void> {
+    return this.#run(() => upsertTopic(this.#session, job, row))
+  }
+
+  insertStarts(job: string, starts: readonly StartRow[]): Promise<void> {
+    return this.#run(() => insertStarts(this.#session, job, starts))
+  }
+
+  replaceStart(job: string, start: StartRow): Promise<void> {
+    return this.#run(() => replaceStart(this.#session, job, start))
+  }
+
+  lockPositions(job: string, partitions: readonly TopicPartition[]): Promise<PositionRow[]> {
+    return this.#run(() => lockPositions(this.#session, job, partitions))
+  }
+
+  claimPositions(job: string, claims: readonly ClaimWrite[]): Promise<PositionRow[]> {
+    return this.#run(() => claimPositions(this.#session, job, claims))
+  }
+
+  readPositions(job: string): Promise<PositionRow[]> {
+    return this.#run(() => readPositions(this.#session, job))
+  }
+
+  advanceRanges(job: string, advances: readonly RangeAdvance[]): Promise<number> {
+    return this.#run(() => advanceRanges(this.#session, job, advances))
+  }
+
+  mergeRows(write: MergeWrite): Promise<number> {
+    return this.#run(() => mergeRows(this.#session, this.#deps.tables, write))
+  }
+
+  appendRows(write: AppendWrite): Promise<number> {
+    return this.#run(() =>
+      appendRows(this.#session, this.#deps.tables, this.#deps.runtime.faultPoints, write),
+    )
+  }
+
+  /** Only here a COMMIT can be hidden: so it is looked for at once, before the ledger would be written in its wake. */
+  runUserCode(work: (trx: Knex) => Promise<unknown>): Promise<void> {
+    return this.#run(async () => {
+      await runUserCode(this.#session, work)
+      await this.#deps.canary?.release()
+      await this.#deps.canary?.set()
+    })
+  }
+
+  writeDeadLetters(job: string, letters: readonly DeadLetterWrite[]): Promise<void> {
+    return this.#run(() => writeDeadLetters(this.#session, job, letters))
+  }
+
+  countDeadLetters(job: string, withinMs: number): Promise<number> {
+    return this.#run(() => countDeadLetters(this.#session, job, withinMs))
+  }
+
+  writeLedger(job: string, rows: readonly LedgerWrite[]): Promise<void> {
+    return this.#run(() => writeLedger(this.#session, job, rows))
+  }
+
+  readJob(job: string): Promise<JobRow | null> {
+    return this.#run(() => readJob(this.#session, job))
+  }
+
+  readLedger(job: string): Promise<LedgerRow[]> {
+    return this.#run(() => readLedger(this.#session, job))
+  }
+
+  listDeadLetters(job: string, query: DeadLetterQuery): Promise<DeadLetterRow[]> {
+    return this.#run(() => listDeadLetters(this.#session, job, query))
+  }
+
+  readDeadLetters(job: string, record: RecordCoordinates): Promise<DeadLetterContent[]> {
+    return this.#run(() => readDeadLetters(this.#session, job, record))
+  }
+
+  async *readTable(table: string, columns: readonly string[]): AsyncIterable<(string | null)[]> {
+    const pages = readTable(this.#session, this.#deps.tables, table, columns)
+    try {
+      for (;;) {
+        const page = await this.#run(() => pages.next())
+        if (page.done) return
+        yield* page.value
+      }
+    } finally {
+      await pages.return()
+    }
+  }
+
+  async commit(): Promise<CommitResult> {
+    if (this.#state !== 'open' || this.#busy) {
+      const was = this.#busy ? 'busy' : this.#state
+      await this.rollback()
+      return {
+        kind: 'aborted',
+        error: new OncesinkError('INVARIANT_VIOLATED', `COMMIT was not sent: the transaction was ${was}`),
+      }
+    }
+    this.#state = 'ended'
+    try {
+      return await commit(this.#session, this.#deps.canary)
+    } finally {
+      this.#deps.onEnd()
+    }
+  }
+
+  async rollback(): Promise<void> {
+    if (this.#state === 'ended') return
+    this.#state = 'ended'
+    // Whatever is still running would be waited for; a caller who rolls back meanwhile wants out.
+    if (this.#busy) this.#session.destroy()
+    try {
+      await rollback(this.#session)
+    } finally {
+      this.#deps.onEnd()
+    }
+  }
+
+  async #run<T>(operation: () => Promise<T>): Promise<T> {
+    invariant(this.#state === 'open', `an operation was started in a transaction that is ${this.#state}`)
+    invariant(!this.#busy, 'two operations were started at once in one transaction')
+    this.#busy = true
+    try {
+      return await operation()
+    } catch (error) {
+      if (this.#state === 'open') this.#state = 'failed'
+      throw error
+    } finally {
+      this.#busy = false
+    }
+  }
+}
