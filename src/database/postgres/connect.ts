@@ -8,6 +8,7 @@ import { asServerError } from './errors.ts'
 import type { PostgresPlan, PostgresTarget } from './options.ts'
 import { Session } from './session.ts'
 import { applicationName } from './session-name.ts'
+import { startedAt } from './session-settings.ts'
 import { tlsOptions, withoutTls } from './tls.ts'
 import { utcTypes } from './utc-types.ts'
 
@@ -17,14 +18,9 @@ const KEEPALIVE_AFTER_MS = 10_000
 const OLDEST_SERVER = 120_000
 /** From here on a server can notice that its client is gone while a statement runs. */
 const FIRST_WITH_CONNECTION_CHECK = 140_000
-/**
- * How often the server looks whether its client is still there while it runs a statement. Without it a claim waits
- * for the running statement of an owner that was killed.
- */
-export const CONNECTION_CHECK_INTERVAL_MS = 500
-
 /** What is known of a session once it is open. */
 export interface ServerFacts {
+  /** Behind a pooler in transaction mode: of whichever backend was asked. */
   readonly backend: BackendId
   readonly version: string
   /** Whether `client_connection_check_interval` can be set. */
@@ -32,7 +28,7 @@ export interface ServerFacts {
 }
 
 /**
- * Opens one session, UTC and ISO throughout, named so that claims of the same job find it.
+ * Opens one session, named so that claims of the same job find it.
  * @throws OncesinkError DATABASE_UNAVAILABLE, DATABASE_REFUSED
  */
 export async function openSession(
@@ -101,11 +97,16 @@ function whereIs({ connectionString, host, port }: PostgresTarget): string {
   return `${host ?? process.env.PGHOST ?? 'localhost'}:${port ?? process.env.PGPORT ?? 5432}`
 }
 
+/**
+ * What the server is, and whether it can do what is asked of it. In a transaction: a pooler that cannot keep one
+ * together is found here. Nothing is set that outlives it.
+ */
 async function prepareSession(session: Session): Promise<ServerFacts> {
-  const purpose = { scope: 'own', doing: 'set up the session' } as const
+  const purpose = { scope: 'own', doing: 'begin a transaction' } as const
+  await session.query('BEGIN READ ONLY', null, purpose)
   const { rows } = await session.query<{ number: number; version: string; pid: number; started: string }>(
     `SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS version,
-       pid, backend_start::text AS started
+       pid, ${startedAt} AS started
      FROM pg_stat_activity WHERE pid = pg_backend_pid()`,
     [],
     purpose,
@@ -114,31 +115,26 @@ async function prepareSession(session: Session): Promise<ServerFacts> {
   if (!row || row.number < OLDEST_SERVER) {
     throw new OncesinkError(
       'DATABASE_REFUSED',
-      `${session.target} is PostgreSQL ${row?.version ?? 'of an unknown version'}: oncesink needs version 12 or newer`,
+      `${session.target} is PostgreSQL ${row?.version ?? 'of an unknown version'}: oncesink needs version 12 or newer. ` +
+        'Upgrade the server, or name another one',
     )
   }
-  await session.query(
-    `SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO, MDY', false),
-       set_config('IntervalStyle', 'postgres', false), set_config('bytea_output', 'hex', false),
-       set_config('extra_float_digits', '1', false), set_config('standard_conforming_strings', 'on', false)`,
-    [],
-    purpose,
-  )
+  const checksConnections = row.number >= FIRST_WITH_CONNECTION_CHECK && (await checkConnections(session))
+  await session.query('ROLLBACK', null, purpose)
   return {
     backend: { id: row.pid, startedAt: row.started },
     version: `PostgreSQL ${row.version}`,
-    checksConnections: row.number >= FIRST_WITH_CONNECTION_CHECK && (await checkConnections(session)),
+    checksConnections,
   }
 }
 
-/** Returns false where the server's platform cannot do it (it says so with class 22). */
+/** Returns false where the server's platform cannot do it (it says so with class 22). Ends with its transaction. */
 async function checkConnections(session: Session): Promise<boolean> {
   try {
-    await session.query(
-      `SELECT set_config('client_connection_check_interval', $1, false)`,
-      [`${CONNECTION_CHECK_INTERVAL_MS}ms`],
-      { scope: 'sink', doing: 'set client_connection_check_interval' },
-    )
+    await session.query(`SELECT set_config('client_connection_check_interval', '1s', true)`, [], {
+      scope: 'sink',
+      doing: 'set client_connection_check_interval',
+    })
     return true
   } catch (error) {
     if (error instanceof OncesinkError && error.code === 'ROWS_REJECTED') return false

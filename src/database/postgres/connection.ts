@@ -9,7 +9,7 @@ import type {
   Transaction,
   TransactionKind,
 } from '../dialect.ts'
-import { beginTransaction } from './begin.ts'
+import { beginClaim, beginTransaction, type InTransaction, inShortTransaction } from './begin.ts'
 import type { ServerFacts } from './connect.ts'
 import { endBlockers } from './end-blockers.ts'
 import { missingGrants } from './grants.ts'
@@ -38,15 +38,18 @@ export class PostgresConnection implements Connection {
   readonly #session: Session
   readonly #tables: TableCatalog
   #transaction: PostgresTransaction | null = null
+  #backend: BackendId
 
   constructor(deps: PostgresConnectionDeps) {
     this.#deps = deps
     this.#session = deps.session
     this.#tables = new TableCatalog(deps.session)
+    this.#backend = deps.facts.backend
   }
 
+  /** While a claim is open: the backend that runs it. */
   get backend(): BackendId {
-    return this.#deps.facts.backend
+    return this.#backend
   }
 
   get serverVersion(): string {
@@ -58,40 +61,42 @@ export class PostgresConnection implements Connection {
   }
 
   migrate(): Promise<string[]> {
-    return this.#idle(() => migrate(this.#session, this.#deps.plan))
+    return this.#idle(() => migrate(this.#session, this.#change))
   }
 
   pendingMigrations(): Promise<string[]> {
-    return this.#idle(() => pendingMigrations(this.#session))
+    return this.#look(() => pendingMigrations(this.#session))
   }
 
   schemaVersion(): Promise<number> {
-    return this.#idle(() => schemaVersion(this.#session))
+    return this.#look(() => schemaVersion(this.#session))
   }
 
   describeTable(table: string): Promise<TableDescription | null> {
-    return this.#idle(() => this.#tables.describe(table))
+    return this.#look(() => this.#tables.describe(table))
   }
 
   isWritable(): Promise<boolean> {
-    return this.#idle(() => isWritable(this.#session))
+    return this.#look(() => isWritable(this.#session))
   }
 
   missingGrants(to: 'use' | 'create'): Promise<string[]> {
-    return this.#idle(() => missingGrants(this.#session, to))
+    return this.#look(() => missingGrants(this.#session, to))
   }
 
   clockMs(): Promise<number> {
-    return this.#idle(() => clockMs(this.#session))
+    return this.#look(() => clockMs(this.#session))
   }
 
   sessionsOf(job: string): Promise<JobSessionAtServer[]> {
-    return this.#idle(() => sessionsOf(this.#session, job))
+    return this.#look(() => sessionsOf(this.#session, job))
   }
 
   begin(kind: TransactionKind): Promise<Transaction> {
     return this.#idle(async () => {
-      await beginTransaction(this.#session, kind, this.#deps.plan, this.#deps.facts)
+      const { plan, facts } = this.#deps
+      if (kind === 'claim') this.#backend = (await beginClaim(this.#session, plan, facts)) ?? this.#backend
+      else await beginTransaction(this.#session, kind, plan, facts)
       this.#transaction = new PostgresTransaction({
         session: this.#session,
         runtime: this.#deps.runtime,
@@ -105,11 +110,11 @@ export class PostgresConnection implements Connection {
   }
 
   endBlockers(waiting: BackendId, job: string): Promise<BlockingSession[]> {
-    return this.#idle(() => endBlockers(this.#session, waiting, job))
+    return this.#look(() => endBlockers(this.#session, waiting, job))
   }
 
   pruneLedger(job: string, retentionMs: number): Promise<number> {
-    return this.#idle(() => pruneLedger(this.#session, job, retentionMs))
+    return this.#idle(() => pruneLedger(this.#session, job, retentionMs, this.#change))
   }
 
   async close(): Promise<void> {
@@ -118,6 +123,16 @@ export class PostgresConnection implements Connection {
 
   destroy(): void {
     this.#session.destroy()
+  }
+
+  readonly #change: InTransaction = (work) => {
+    const { plan, facts } = this.#deps
+    return inShortTransaction(this.#session, 'change', plan, facts, work)
+  }
+
+  #look<T>(work: () => Promise<T>): Promise<T> {
+    const { plan, facts } = this.#deps
+    return this.#idle(() => inShortTransaction(this.#session, 'look', plan, facts, work))
   }
 
   /** Statements beside an open transaction would run inside it. Always a rejection, never a throw. */

@@ -1,10 +1,13 @@
 import type { BackendId, BlockingSession } from '../dialect.ts'
 import type { Session } from './session.ts'
 import { sessionPrefix } from './session-name.ts'
+import { startedAt } from './session-settings.ts'
 
 interface Blocker {
   readonly pid: number
   readonly started: string | null
+  /** Start of its transaction. */
+  readonly transaction: string | null
   readonly application: string | null
   readonly to_end: boolean
 }
@@ -24,20 +27,24 @@ const findBlockers = `
     UNION
     SELECT c.blocker, b.pid FROM chain c, unnest(pg_blocking_pids(c.blocker)) AS b(pid)
   ), blockers AS (
-    SELECT d.pid, a.backend_start, a.application_name,
+    SELECT d.pid, ${startedAt} AS started, a.xact_start, a.application_name,
       coalesce(a.datname = current_database() AND starts_with(a.application_name, $3), false) AS ours
     FROM (SELECT DISTINCT blocker AS pid FROM chain) d LEFT JOIN pg_stat_activity a ON a.pid = d.pid
   )
-  SELECT b.pid, b.backend_start::text AS started, b.application_name AS application,
+  SELECT b.pid, b.started, b.xact_start::text AS transaction, b.application_name AS application,
     b.ours AND b.pid <> pg_backend_pid() AND b.pid <> $1 AND NOT EXISTS (
       SELECT FROM chain c JOIN blockers other ON other.pid = c.blocker WHERE c.pid = b.pid AND other.ours
     ) AS to_end
   FROM blockers b`
 
-/** Matched on pid and start time in the statement that ends it: a pid that was given to another session is left alone. */
+/**
+ * Matched in the statement that ends it: on pid and start time, so that a pid that was given to another session is
+ * left alone, and on the transaction, so that a backend is too that a pooler has given to another client since.
+ */
 const endSession = `
   SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity
-  WHERE pid = $1 AND backend_start = $2::timestamptz AND datname = current_database()`
+  WHERE pid = $1 AND backend_start = $2::timestamptz AND datname = current_database()
+    AND starts_with(application_name, $3) AND xact_start IS NOT DISTINCT FROM $4::timestamptz`
 
 export async function endBlockers(
   session: Session,
@@ -55,7 +62,10 @@ export async function endBlockers(
   for (const row of rows) {
     let ended = false
     if (row.to_end && row.started !== null) {
-      const answer = await session.query<{ ended: boolean }>(endSession, [row.pid, row.started], purpose)
+      // In a transaction the list of sessions stays as it was first seen, unless it is thrown away.
+      await session.query('SELECT pg_stat_clear_snapshot()', null, purpose)
+      const values = [row.pid, row.started, prefix, row.transaction]
+      const answer = await session.query<{ ended: boolean }>(endSession, values, purpose)
       ended = answer.rows[0]?.ended ?? false
     }
     sessions.push({

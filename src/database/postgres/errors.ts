@@ -81,6 +81,10 @@ const cures: Readonly<Record<string, string>> = {
   '57014':
     'Raise the option statementTimeoutMs, make the statement or its triggers faster, or let batches hold fewer records.',
   '25006': 'The server is read-only, perhaps a replica: connect to the primary.',
+  '26000':
+    'A prepared statement belongs to one backend, and a pooler in transaction mode gives each transaction another one: prepare none.',
+  '42P05':
+    'A pooler has handed this backend on with the prepared statements of another client: set server_reset_query_always, or a pooler that tracks them (PgBouncer 1.21, max_prepared_statements).',
   '3F000': 'Create the schema, or correct its name.',
 }
 
@@ -114,6 +118,7 @@ export function classify(error: unknown, context: ErrorContext): OncesinkError {
 }
 
 function classifyServerError(error: ServerError, { scope, ownSchema }: ErrorContext): ErrorCode {
+  if (isStatementPooling(error)) return 'DATABASE_REFUSED'
   if (scope === 'connect') {
     // A server without a free connection slot has one later. Poolers say with 08P01 that theirs is away.
     const passing = error.code === '53300' || error.code === '08P01' || isUnavailable(error.code)
@@ -125,6 +130,11 @@ function classifyServerError(error: ServerError, { scope, ownSchema }: ErrorCont
   if (code) return code
   // Whatever ended the session by force (a dropped database, a crash) is met again when connecting.
   return endsByForce(error) ? 'DATABASE_UNAVAILABLE' : 'DATABASE_REFUSED'
+}
+
+/** What PgBouncer answers to BEGIN where every statement is to have another backend. */
+function isStatementPooling({ code, message }: ServerError): boolean {
+  return code === '08P01' && message.includes('statement pooling')
 }
 
 function endsByForce({ severity }: ServerError): boolean {
@@ -161,7 +171,10 @@ function describe(error: Error, server: ServerError | null, context: ErrorContex
   return `could not ${context.doing} at ${context.target}: ${reason}${detail}${state}${cure ? `. ${cure}` : ''}`
 }
 
-function cureOfServerError({ code, message }: ServerError): string | undefined {
+function cureOfServerError(error: ServerError): string | undefined {
+  const { code, message } = error
+  if (isStatementPooling(error))
+    return 'Results and positions must commit in one transaction: set pool_mode = transaction (or session) in the pooler for this database.'
   if (code === '28000' && message.includes('no encryption'))
     return 'The server wants TLS: set ssl, or sslmode=require in the connectionString.'
   if (code === '28000' && message.includes('client certificate'))

@@ -1,6 +1,7 @@
 import { invariant } from '../../errors.ts'
 import type { LossCause } from '../../model/loss-cause.ts'
 import type { LedgerKind, LedgerRow, LedgerWrite } from '../dialect.ts'
+import type { InTransaction } from './begin.ts'
 import { ownTable } from './own-tables.ts'
 import type { Session } from './session.ts'
 
@@ -104,13 +105,19 @@ export async function readLedger(session: Session, job: string): Promise<LedgerR
  * Starts and operator acts are never deleted. They are few, and the oracle recomputes the table from all of them:
  * from the start (or the newest rebuild), without the ranges given up by accept_loss.
  */
-export async function pruneLedger(session: Session, job: string, retentionMs: number): Promise<number> {
+export async function pruneLedger(
+  session: Session,
+  job: string,
+  retentionMs: number,
+  inTransaction: InTransaction,
+): Promise<number> {
   const batches = ownTable(session, 'batches')
   const ofPartition = `c.job = o.job AND c.topic = o.topic AND c.partition = o.partition AND c.kind = 'batch'`
   let deleted = 0
   for (;;) {
-    const { rowCount } = await session.query(
-      `DELETE FROM ${batches} WHERE ctid = ANY (ARRAY(
+    const { rowCount } = await inTransaction(() =>
+      session.query(
+        `DELETE FROM ${batches} WHERE ctid = ANY (ARRAY(
          SELECT b.ctid FROM ${ownTable(session, 'offsets')} o
          CROSS JOIN LATERAL (
            SELECT least(
@@ -128,8 +135,9 @@ export async function pruneLedger(session: Session, job: string, retentionMs: nu
          ORDER BY b.topic, b.partition, b.incarnation, b.epoch, b.from_offset
          LIMIT ${PRUNE_AT_ONCE}
        ))`,
-      [job, retentionMs],
-      { scope: 'own', doing: `prune the ledger of job '${job}'` },
+        [job, retentionMs],
+        { scope: 'own', doing: `prune the ledger of job '${job}'` },
+      ),
     )
     deleted += rowCount ?? 0
     if ((rowCount ?? 0) < PRUNE_AT_ONCE) return deleted

@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { invariant, OncesinkError } from '../../errors.ts'
+import type { InTransaction } from './begin.ts'
 import { asServerError } from './errors.ts'
 import { quoteIdentifier, quoteLiteral } from './identifiers.ts'
-import type { PostgresPlan } from './options.ts'
 import { ownTable } from './own-tables.ts'
 import type { Session } from './session.ts'
 
@@ -29,16 +29,12 @@ export async function listMigrations(from: URL = directory): Promise<Migration[]
 }
 
 /** Applies what is missing, each in a transaction of its own. Returns the names applied. */
-export async function migrate(
-  session: Session,
-  plan: PostgresPlan,
-  migrations?: readonly Migration[],
-): Promise<string[]> {
-  const files = migrations ?? (await listMigrations())
+export async function migrate(session: Session, inTransaction: InTransaction): Promise<string[]> {
+  const files = await listMigrations()
   const applied: string[] = []
   try {
     for (;;) {
-      const name = await applyNext(session, plan, files)
+      const name = await inTransaction(() => applyNext(session, files))
       if (name === null) return applied
       applied.push(name)
     }
@@ -91,36 +87,21 @@ export async function schemaVersion(session: Session): Promise<number> {
  * One transaction under an advisory lock: processes that start at once apply each migration one after another, and
  * the later ones find it done.
  */
-async function applyNext(
-  session: Session,
-  plan: PostgresPlan,
-  migrations: readonly Migration[],
-): Promise<string | null> {
+async function applyNext(session: Session, migrations: readonly Migration[]): Promise<string | null> {
   const run = (text: string, values: unknown[] | null, doing = "migrate oncesink's tables") =>
     session.query(text, values, { scope: 'own', doing })
-  await run(
-    `BEGIN; SET LOCAL lock_timeout = ${plan.lockTimeoutMs}; SET LOCAL statement_timeout = ${plan.statementTimeoutMs}`,
-    null,
-  )
-  try {
-    await run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [lockName(plan.schema)])
-    const version = await schemaVersion(session)
-    refuseNewer(version, migrations.length, session)
-    const next = migrations[version]
-    if (next) {
-      if (version === 0) await createHome(session)
-      await run(await sqlOf(next.file, plan.schema), null, `apply ${next.name}`)
-      await run(`INSERT INTO ${ownTable(session, 'migrations')} (version, name) VALUES ($1, $2)`, [
-        next.version,
-        next.name,
-      ])
-    }
-    await run('COMMIT', null)
-    return next?.name ?? null
-  } catch (error) {
-    await rollback(session)
-    throw error
-  }
+  await run('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [lockName(session.schema)])
+  const version = await schemaVersion(session)
+  refuseNewer(version, migrations.length, session)
+  const next = migrations[version]
+  if (!next) return null
+  if (version === 0) await createHome(session)
+  await run(await sqlOf(next.file, session.schema), null, `apply ${next.name}`)
+  await run(`INSERT INTO ${ownTable(session, 'migrations')} (version, name) VALUES ($1, $2)`, [
+    next.version,
+    next.name,
+  ])
+  return next.name
 }
 
 /** CREATE SCHEMA wants its privilege even where IF NOT EXISTS has nothing to do. */
@@ -195,13 +176,4 @@ function refuseNewer(version: number, newest: number, session: Session): void {
     `the tables in schema '${session.schema}' at ${session.target} have version ${version}, but this oncesink knows ` +
       `versions up to ${newest}: a newer oncesink has been here. Run that version, or a newer one.`,
   )
-}
-
-async function rollback(session: Session): Promise<void> {
-  try {
-    if (!session.broken) await session.query('ROLLBACK', null, { scope: 'own', doing: 'roll back' })
-  } catch {
-    // The error that matters is the one that led here; without an answer the server rolls back by itself.
-    session.destroy()
-  }
 }

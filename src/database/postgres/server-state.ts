@@ -1,6 +1,7 @@
 import type { JobSessionAtServer } from '../dialect.ts'
 import type { Session } from './session.ts'
 import { sessionPrefix } from './session-name.ts'
+import { startedAt } from './session-settings.ts'
 
 /** Whether the server takes writes from this session: no replica, and not set to read-only. */
 export async function isWritable(session: Session): Promise<boolean> {
@@ -27,7 +28,7 @@ export async function clockMs(session: Session): Promise<number> {
 export async function sessionsOf(session: Session, job: string): Promise<JobSessionAtServer[]> {
   const prefix = sessionPrefix(session.schema, job)
   const { rows } = await session.query<{ pid: number; started: string | null; application: string }>(
-    `SELECT pid, backend_start::text AS started, application_name AS application FROM pg_stat_activity
+    `SELECT pid, ${startedAt} AS started, application_name AS application FROM pg_stat_activity
      WHERE datname = current_database() AND starts_with(application_name, $1) AND pid <> pg_backend_pid()
      ORDER BY backend_start, pid`,
     [prefix],
