@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import { asError, ExitCode, OncesinkError } from '../errors.ts'
 import { createLogger, type LogFormat, type LogLevel, logLevels } from '../telemetry/logger.ts'
 import type { AcceptLossOptions } from './accept-loss.ts'
+import type { ListOptions } from './dlq.ts'
 import type { OutputFormat } from './output.ts'
 import { version } from './version.ts'
 
@@ -100,13 +101,51 @@ command(
     await finish(acceptLossCommand(file, options, globals().format))
   })
 
+const dlq = program
+  .command('dlq')
+  .description('Look at dead letters: records that were left out because they could not be processed.')
+  .addHelpText(
+    'after',
+    `
+A job sets such records aside with poison: deadLetter() in its definition; without it, it stops at the first one.
+A dead letter is written in the transaction that moves the position past its record, so it is counted in the tables
+or a dead letter, never both. Nothing here changes anything.
+
+Examples:
+  oncesink dlq list job.ts --status open --limit 20
+  oncesink dlq show job.ts orders/0/17
+  oncesink --format json dlq list job.ts | jq -r '.[].message' | sort | uniq -c`,
+  )
+
+command('list', 'List dead letters in log order, with what could not take them and why.', dlq)
+  .option('--topic <topic>', 'only of this topic')
+  .addOption(
+    new Option('--status <status>', 'only with this status').choices(['open', 'replayed', 'dropped']),
+  )
+  .option('--limit <count>', 'rows to print at most', '100')
+  .action(
+    async (file: string, { limit, ...filter }: Omit<ListOptions, 'limit'> & { readonly limit: string }) => {
+      const { listDeadLetters } = await import('./dlq.ts')
+      const options = { ...filter, limit: positive('--limit', limit) }
+      await finish(listDeadLetters(file, options, globals().format))
+    },
+  )
+
+command(
+  'show',
+  'Show one dead letter: its key, value and headers as text (or hex), the error, the stack.',
+  dlq,
+)
+  .argument('<record>', 'topic/partition/offset, as dlq list prints it')
+  .action(async (file: string, record: string) => {
+    const { showDeadLetter } = await import('./dlq.ts')
+    await finish(showDeadLetter(file, record, globals().format))
+  })
+
 await program.parseAsync().catch(fail)
 
-function command(name: string, description: string): Command {
-  return program
-    .command(name)
-    .description(description)
-    .argument('<job>', 'job file: TypeScript or JavaScript')
+function command(name: string, description: string, under = program): Command {
+  return under.command(name).description(description).argument('<job>', 'job file: TypeScript or JavaScript')
 }
 
 function globals(): GlobalOptions {
