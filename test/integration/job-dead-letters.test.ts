@@ -91,7 +91,7 @@ describe('a job that sets aside what it cannot process', () => {
     expect(new Set(letters.map((row) => `${row.error_code} ${row.stage}`))).toEqual(
       new Set(["JOB_FUNCTION_FAILED aggregate 'total' (pipeline 1)", 'ROWS_REJECTED sink']),
     )
-    expect(letters.find((row) => row.message.includes('22021'))?.message).toContain('invalid byte sequence')
+    expect(letters.some((row) => row.message.includes('cannot hold the character NUL'))).toBe(true)
 
     const told = heard.deadLettered.flatMap(({ letters: of }) => of)
     expect(told.map(({ partition, offset }) => `${partition}@${offset}`).sort()).toEqual(bad(bench))
