@@ -8,6 +8,7 @@ import type { PostgresPlan } from './database/postgres/options.ts'
 import { Claimer } from './database/protocol/claim.ts'
 import { JobSession } from './database/protocol/session.ts'
 import type { DriverDeps } from './driver/driver.ts'
+import { GroupMirror } from './driver/group-mirror.ts'
 import { Ownership } from './driver/ownership.ts'
 import { OncesinkError } from './errors.ts'
 import { createInlineExecutor } from './executor/inline.ts'
@@ -25,6 +26,8 @@ import type { JobEventBus } from './telemetry/events.ts'
 /** The one place where concrete parts are put behind their ports. */
 export interface Wired extends DriverDeps {
   readonly dialect: Dialect
+  /** Null where the job does without. */
+  readonly mirror: GroupMirror | null
 }
 
 export interface WireOptions {
@@ -50,6 +53,7 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
     events,
   })
   const task = compilePartitionTask(job.root, job.pipelines, runtime.clock)
+  const group = groupOf(job)
   return {
     job,
     runtime,
@@ -62,7 +66,14 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
     executor: createInlineExecutor(source, task, runtime, job.poison),
     strategy: collectThenCommit(session, job.pipelines),
     ownership: new Ownership(),
+    mirror: group === null ? null : new GroupMirror({ group, source, events, runtime }),
   }
+}
+
+/** The consumer group to which the job's positions are mirrored; null where they are not. */
+export function groupOf(job: Job): string | null {
+  const { group, groupMirror } = kafkaPlan(job)
+  return groupMirror ? (group ?? job.name) : null
 }
 
 /** The job's database, for commands that look but do not run the job. */

@@ -56,12 +56,12 @@ command('run', 'Run the job until it is stopped (SIGTERM, SIGINT).')
     await finish(run(file, options, logger()))
   })
 
-command('status', 'Show per partition: stored offset, log end, lag, owner, epoch.').action(
-  async (file: string) => {
+command('status', 'Show per partition: stored offset, log end, lag, mirrored offset, owner, epoch.')
+  .alias('lag')
+  .action(async (file: string) => {
     const { status } = await import('./status.ts')
     await finish(status(file, globals().format))
-  },
-)
+  })
 
 command('peek', 'Compute the next micro-batch and print its rows; nothing is written or claimed.')
   .option('--records <count>', 'records to take at most', '1000')

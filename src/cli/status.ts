@@ -1,7 +1,10 @@
-import { ExitCode as Exit, type ExitCode } from '../errors.ts'
+import { stderr } from 'node:process'
+import { asError, ExitCode as Exit, type ExitCode } from '../errors.ts'
+import type { Job } from '../job/job.ts'
 import { loadJob } from '../job/load-job.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import { partitionsToRead } from '../source/source.ts'
+import { groupOf } from '../wire.ts'
 import { type Inspection, inspect, requireStarted } from './inspect.ts'
 import { type OutputFormat, printTable } from './output.ts'
 
@@ -11,7 +14,8 @@ export async function status(file: string, format: OutputFormat): Promise<ExitCo
   const rows = await inspect(job, async (inspection) => {
     requireStarted(job, inspection)
     const ends = await logEnds(inspection)
-    return inspection.positions.map((position) => {
+    const mirrored = await mirroredOffsets(job, inspection)
+    return inspection.positions.map((position, i) => {
       const end = ends.get(topicPartitionKey(position)) ?? null
       return {
         topic: position.topic,
@@ -19,6 +23,7 @@ export async function status(file: string, format: OutputFormat): Promise<ExitCo
         nextOffset: position.nextOffset,
         logEnd: end,
         lag: end === null ? null : end > position.nextOffset ? end - position.nextOffset : 0n,
+        groupOffset: mirrored[i] ?? null,
         batches: position.seq,
         epoch: position.epoch,
         owner: position.owner,
@@ -43,4 +48,19 @@ async function logEnds({ source, positions }: Inspection): Promise<ReadonlyMap<s
   )
   const bounds = await source.watermarks(positions.filter((tp) => read.has(topicPartitionKey(tp))))
   return new Map(bounds.map((bound) => [topicPartitionKey(bound), bound.lastStable]))
+}
+
+/** What the job's consumer group says, which is for looking only; nulls where it cannot be asked. */
+async function mirroredOffsets(
+  job: Job,
+  { source, positions }: Inspection,
+): Promise<readonly (bigint | null)[]> {
+  const group = groupOf(job)
+  if (group === null) return []
+  try {
+    return await source.groupOffsets(group, positions)
+  } catch (error) {
+    stderr.write(`the offsets of consumer group '${group}' are not known: ${asError(error).message}\n`)
+    return []
+  }
 }

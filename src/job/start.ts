@@ -77,14 +77,20 @@ export async function start(job: Job, options: StartOptions = {}): Promise<Runni
 
 /** The life of a job, from the first connection to the last. */
 async function live(wired: Wired, stop: AbortSignal, once: boolean, onRunning: () => void): Promise<void> {
-  const { job, session, source, membership, executor, events } = wired
+  const { job, session, source, membership, executor, events, mirror } = wired
+  let isOwner = true
   try {
+    mirror?.start()
     const connected = await untilDone(wired, stop, job.limits.startupTimeoutMs, async () => {
       await source.open()
       await preflight(job, await session.connection(), events)
     })
     if (connected) await drive(wired, { stop, once, onRunning })
+  } catch (error) {
+    isOwner = !(error instanceof OncesinkError && error.code === 'OWNERSHIP_LOST')
+    throw error
   } finally {
+    await mirror?.close(isOwner)
     await membership.stop()
     await executor.close()
     await source.close()

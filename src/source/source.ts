@@ -61,11 +61,29 @@ export interface Source {
    */
   take(limits: TakeLimits, signal: AbortSignal): Promise<FetchedRange[]>
 
+  /**
+   * Tells the brokers how far the job is, as the offsets of a consumer group, for their tools and for lag exporters.
+   * Nothing is ever read back from there to decide anything.
+   * @throws OncesinkError SOURCE_UNAVAILABLE; SOURCE_REFUSED, also when somebody else uses the group
+   */
+  mirrorOffsets(group: string, offsets: readonly GroupOffset[]): Promise<void>
+
+  /**
+   * What the brokers have of {@link mirrorOffsets}, in the order given, for people to look at; null where there is none.
+   * @throws OncesinkError SOURCE_UNAVAILABLE, SOURCE_REFUSED
+   */
+  groupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<(bigint | null)[]>
+
   /** What is known, without asking, of every partition being read. */
   progress(): PartitionProgress[]
 
   /** Closes connections. Never throws. */
   close(): Promise<void>
+}
+
+export interface GroupOffset extends TopicPartition {
+  /** Next offset to read. */
+  readonly offset: bigint
 }
 
 export interface SourceDescription {

@@ -28,6 +28,11 @@ export interface JobEvents {
   blockerEnded: { readonly application: string }
   /** An unknown COMMIT outcome was settled by reading the position: it had committed, or had not. */
   outcomeSettled: { readonly batchId: string; readonly committed: boolean }
+  /**
+   * Committed positions were mirrored to the job's consumer group, at most about once a second; or that has failed, which
+   * does not matter to the job.
+   */
+  offsetsMirrored: OffsetsMirroredEvent
   /** Something a person should know that does not stop the job. */
   warning: { readonly message: string }
   stateChanged: { readonly from: JobState; readonly to: JobState }
@@ -54,6 +59,16 @@ export interface BatchEvent {
   }
   /** Log end minus position over all partitions, in offsets, as last seen. */
   readonly lagRecords: bigint
+}
+
+export interface OffsetsMirroredEvent {
+  readonly group: string
+  /** What was sent: next offsets of everything that this process owns. */
+  readonly offsets: readonly (TopicPartition & { readonly offset: bigint })[]
+  /** Null when the brokers have taken them. */
+  readonly error: Error | null
+  /** How often it has failed since it last succeeded. */
+  readonly failures: number
 }
 
 export interface BatchFailedEvent {

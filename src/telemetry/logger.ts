@@ -98,6 +98,12 @@ export function logEvents(events: JobEventBus, log: Logger): void {
   events.on('blockerEnded', ({ application }) =>
     log.warn({ event: 'blockerEnded', application }, 'ended a session of an earlier owner that held a lock'),
   )
+  events.on('offsetsMirrored', ({ group, offsets, error, failures }) =>
+    log.debug(
+      { event: 'offsetsMirrored', group, failures },
+      error ? `offsets were not mirrored: ${error.message}` : `mirrored ${offsets.length} offsets`,
+    ),
+  )
   events.on('warning', ({ message }) => log.warn({ event: 'warning' }, message))
 }
 

@@ -93,10 +93,14 @@ describe('a job that has run', () => {
     const asTable = await world.command('status')
     expect(asTable.code).toBe(0)
     const [head, rule, ...rows] = asTable.stdout.trimEnd().split('\n')
-    expect(head).toMatch(/^topic +partition +nextOffset +logEnd +lag +batches +epoch +owner +updatedAt$/)
+    expect(head).toMatch(
+      /^topic +partition +nextOffset +logEnd +lag +groupOffset +batches +epoch +owner +updatedAt$/,
+    )
     expect(rule).toMatch(/^[- ]+$/)
     expect(rows).toHaveLength(3)
-    expect(rows[1]).toMatch(new RegExp(`^${world.topic} +1 +100 +102 +2 +\\d+ +2 +\\S+:\\d+ +\\S+Z$`))
+    expect(rows[1]).toMatch(
+      new RegExp(`^${world.topic} +1 +100 +102 +2 +(100|-) +\\d+ +2 +\\S+:\\d+ +\\S+Z$`),
+    )
   })
 
   test('peek goes on at the stored positions, takes what it was told, and changes nothing', async () => {

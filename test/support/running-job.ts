@@ -392,6 +392,7 @@ function listen(events: JobEventBus): Heard {
     recovered: [],
     blockerEnded: [],
     outcomeSettled: [],
+    offsetsMirrored: [],
     warning: [],
     stateChanged: [],
   }

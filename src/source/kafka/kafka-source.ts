@@ -5,6 +5,7 @@ import type { Runtime } from '../../runtime/runtime.ts'
 import type { JobEventBus } from '../../telemetry/events.ts'
 import type {
   FetchedRange,
+  GroupOffset,
   PartitionProgress,
   SeekPosition,
   Source,
@@ -16,6 +17,7 @@ import type {
 } from '../source.ts'
 import { Caretaker } from './caretaker.ts'
 import { type ClusterState, missingPatienceMs } from './cluster-view.ts'
+import { GroupOffsets } from './group-offsets.ts'
 import { LeaderLoop } from './leader-loop.ts'
 import { LogBounds } from './log-bounds.ts'
 import type { KafkaSourcePlan } from './options.ts'
@@ -53,6 +55,7 @@ class KafkaSource implements Source {
   readonly #events: JobEventBus
   readonly #reader: Reader
   readonly #bounds: LogBounds
+  readonly #groups: GroupOffsets
   readonly #caretaker: Caretaker
   readonly #loops = new Map<number, LeaderLoop>()
   readonly #coroutines: Promise<void>[] = []
@@ -68,6 +71,7 @@ class KafkaSource implements Source {
     this.#events = events
     this.#reader = new Reader(plan, runtime, events, maxBufferedBytes)
     this.#bounds = new LogBounds(this.#reader.brokers, this.#reader.cluster, runtime)
+    this.#groups = new GroupOffsets(this.#reader.brokers)
     this.#caretaker = new Caretaker(
       this.#reader,
       (nodeId) => this.#loopOf(nodeId),
@@ -220,6 +224,14 @@ class KafkaSource implements Source {
     this.#reader.close()
     // They end by themselves, and report their errors through the reader.
     await Promise.allSettled(this.#coroutines)
+  }
+
+  mirrorOffsets(group: string, offsets: readonly GroupOffset[]): Promise<void> {
+    return this.#groups.commit(group, offsets)
+  }
+
+  groupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<(bigint | null)[]> {
+    return this.#groups.fetch(group, partitions)
   }
 
   /**

@@ -58,6 +58,12 @@ export class OptionReader {
     return value
   }
 
+  boolean(name: string, fallback: boolean): boolean {
+    const value = this.raw(name) ?? fallback
+    if (typeof value !== 'boolean') throw this.invalid(name, 'must be true or false')
+    return value
+  }
+
   oneOf<const T extends string>(name: string, allowed: readonly T[], fallback: NoInfer<T>): T {
     const value = this.raw(name) ?? fallback
     const found = allowed.find((candidate) => candidate === value)

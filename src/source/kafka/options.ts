@@ -41,6 +41,13 @@ export interface KafkaOptions {
   readonly isolation?: 'read_committed' | 'read_uncommitted'
   /** Who owns which partition: `all` means that this process owns every one that it reads. @default 'all' */
   readonly assignment?: 'all'
+  /**
+   * The consumer group to which committed positions are mirrored, for `kafka-consumer-groups --describe` and lag
+   * exporters; nothing is read back from it. It must be the job's own. @default the job's name
+   */
+  readonly group?: string
+  /** Whether positions are mirrored to {@link group}. @default true */
+  readonly groupMirror?: boolean
   /** Name by which brokers log and meter this client. @default 'oncesink' */
   readonly clientId?: string
   /**
@@ -87,6 +94,9 @@ export interface KafkaSourcePlan extends SourcePlan, Subscription {
   readonly startFrom: StartFrom
   readonly isolation: 'read_committed' | 'read_uncommitted'
   readonly assignment: 'all'
+  /** Null for the job's name. */
+  readonly group: string | null
+  readonly groupMirror: boolean
   readonly clientId: string
   /** Secrets in it are not enumerable, so that a printed plan does not show them. */
   readonly ssl: KafkaTls | undefined
@@ -113,6 +123,8 @@ export function kafka(options: KafkaOptions): KafkaSourcePlan {
     startFrom: readStartFrom(read),
     isolation: read.oneOf('isolation', ['read_committed', 'read_uncommitted'], 'read_committed'),
     assignment: read.oneOf('assignment', ['all'], 'all'),
+    group: read.raw('group') === undefined ? null : read.string('group', ''),
+    groupMirror: read.boolean('groupMirror', true),
     clientId: read.string('clientId', 'oncesink'),
     ssl: readSsl(read.raw('ssl')),
     sasl: readSasl(read.raw('sasl')),
@@ -256,6 +268,9 @@ function refuseContradictions(plan: KafkaSourcePlan): void {
         `startFrom.offsets.${topic} names partition ${unread}, which partitions.${topic} leaves out; correct one of them`,
       )
     }
+  }
+  if (plan.group !== null && !plan.groupMirror) {
+    refuse('group names a consumer group, and groupMirror: false mirrors nothing to it; remove one of them')
   }
   if (plan.fetch.maxBytes < plan.fetch.maxBytesPerPartition) {
     refuse('fetch.maxBytes is smaller than fetch.maxBytesPerPartition; raise the former or lower the latter')

@@ -22,7 +22,7 @@ export class WireWriter {
     return this.bytes(bytes)
   }
 
-  int64(value: number): this {
+  int64(value: number | bigint): this {
     const bytes = Buffer.allocUnsafe(8)
     bytes.writeBigInt64BE(BigInt(value))
     return this.bytes(bytes)
