@@ -34,7 +34,7 @@ export async function advanceRanges(
      SET o.next_offset = v.until_offset, o.seq = o.seq + 1, o.leader_epoch = v.new_leader_epoch,
        o.updated_at = utc_timestamp(6)
      WHERE o.next_offset = v.from_offset AND o.epoch = v.wanted_epoch
-       AND o.claim_id = v.wanted_claim COLLATE ascii_bin`,
+       AND o.claim_id = v.wanted_claim COLLATE ${session.exactCollation}`,
     [list, job],
     { scope: 'own', doing: `advance the positions of job '${job}'` },
   )

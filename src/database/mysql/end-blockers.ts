@@ -36,10 +36,16 @@ export async function endBlockers(
   const purpose = { scope: 'own', doing: `end sessions that block the claim of job '${job}'` } as const
   return session.guard(purpose, async () => {
     if (!(await isSession(session, waiting))) return []
-    const waits = await readLockWaits(session, flavour)
+    const waits = await readLockWaits(session, flavour, waiting.id)
     const listed = await listSessions(session)
     const blockers = waits
-      ? await knownBlockers(session, job, own, waiting, waits)
+      ? await knownBlockers(
+          session,
+          job,
+          own,
+          waiting,
+          flavour === 'mariadb' ? amongListed(waits, listed) : waits,
+        )
       : await guessBlockers(session, job, own, waiting, listed)
     const sessions: BlockingSession[] = []
     for (const { id, toEnd, ours } of blockers) {
@@ -72,6 +78,11 @@ async function knownBlockers(
       toEnd: ours.has(id) && id !== own.id && id !== waiting.id && !behindOurs,
     }
   })
+}
+
+/** What MariaDB says of lock waits may be a while old, and name sessions that are gone. */
+function amongListed(waits: readonly LockWait[], listed: ReadonlyMap<number, ListedSession>): LockWait[] {
+  return waits.filter(({ waiting, blocking }) => listed.has(waiting) && listed.has(blocking))
 }
 
 /** Everybody that `id` waits for, directly or through others. */
@@ -127,20 +138,32 @@ const lockWaits: Record<Flavour, string> = {
 }
 
 /** Null where this user may not see them, or the server does not keep them. */
-async function readLockWaits(session: Session, flavour: Flavour): Promise<LockWait[] | null> {
+async function readLockWaits(
+  session: Session,
+  flavour: Flavour,
+  waiting: number,
+): Promise<LockWait[] | null> {
   const purpose = { scope: 'own', doing: 'look who waits for whom' } as const
-  try {
+  const read = async () => {
     const { rows } = await session.query<{ waiting: string; blocking: string }>(
       lockWaits[flavour],
       [],
       purpose,
     )
-    if (rows.length > 0 || flavour === 'mariadb') {
-      return rows.map(({ waiting, blocking }) => ({ waiting: Number(waiting), blocking: Number(blocking) }))
+    return rows.map((row) => ({ waiting: Number(row.waiting), blocking: Number(row.blocking) }))
+  }
+  try {
+    const waits = await read()
+    if (waits.some((wait) => wait.waiting === waiting)) return waits
+    if (flavour === 'mariadb') {
+      // It looks itself only when nobody has asked for 100 ms, and else repeats what it said: so this one asks out of
+      // step with whoever else asks again and again.
+      await session.query('DO sleep(0.11 + 0.2 * rand())', [], purpose)
+      return await read()
     }
     // Without performance_schema MySQL shows no waits at all.
-    const on = await session.query<{ on: string }>('SELECT @@performance_schema AS `on`', [], purpose)
-    return on.rows[0]?.on === '1' ? [] : null
+    const on = await session.query<{ kept: string }>('SELECT @@performance_schema AS kept', [], purpose)
+    return on.rows[0]?.kept === '1' ? waits : null
   } catch (error) {
     if (error instanceof OncesinkError && isDenied(error)) return null
     throw error

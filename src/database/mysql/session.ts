@@ -152,8 +152,10 @@ export class Session {
 
   classify(error: unknown, purpose: Purpose): OncesinkError {
     const context: ErrorContext = { ...purpose, target: this.target }
-    // A session may only learn from its next statement that it has been over for a while.
-    const known = this.#broken && !endsSession(error) && !(error instanceof OncesinkError)
+    // A session may only learn from its next statement that it has been over for a while. (A server that lets nobody in
+    // says why, and hangs up.)
+    const known =
+      this.#broken && purpose.scope !== 'connect' && !endsSession(error) && !(error instanceof OncesinkError)
     const classified = known
       ? new OncesinkError(
           'DATABASE_UNAVAILABLE',
