@@ -14,6 +14,10 @@ import { createDialect } from '../wire.ts'
 import { type Inspection, inspect, requireStarted } from './inspect.ts'
 import { type OutputFormat, printTable } from './output.ts'
 
+/** What every engine has room for, in characters. */
+const MAX_ACTOR = 200
+const MAX_REASON = 2_000
+
 export interface AcceptLossOptions {
   readonly topic: readonly string[]
   readonly reason?: string
@@ -33,8 +37,11 @@ export async function acceptLossCommand(
   if (options.execute && reason === '') {
     throw usage('--execute needs --reason "...": the ledger records why somebody has accepted a loss')
   }
+  if (reason.length > MAX_REASON) throw usage(`--reason has more than ${MAX_REASON} characters`)
   const actor = options.actor?.trim() ?? `${userInfo().username}@${hostname()}`
-  if (actor === '') throw usage('--actor must say who accepts the loss')
+  if (actor === '' || actor.length > MAX_ACTOR) {
+    throw usage(`--actor must say who accepts the loss, in up to ${MAX_ACTOR} characters`)
+  }
   const job = await loadJob(file)
   return await inspect(job, async (inspection) => {
     requireStarted(job, inspection)

@@ -1,4 +1,5 @@
 import { invariant } from '../../errors.ts'
+import type { LossCause } from '../../model/loss-cause.ts'
 import type { LedgerKind, LedgerRow, LedgerWrite } from '../dialect.ts'
 import { ownTable } from './own-tables.ts'
 import type { Session, TextRow } from './session.ts'
@@ -20,6 +21,9 @@ interface StoredRow extends TextRow {
   readonly records: string
   readonly dead_letters: string
   readonly reason: string | null
+  readonly actor: string | null
+  readonly cause: LossCause | null
+  readonly topic_id: string | null
   readonly committed_at: string
 }
 
@@ -59,7 +63,7 @@ export async function writeLedger(
 export async function readLedger(session: Session, job: string): Promise<LedgerRow[]> {
   const { rows } = await session.query<StoredRow>(
     `SELECT topic, \`partition\`, kind, incarnation, epoch, claim_id, from_offset, until_offset, batch_id, records,
-       dead_letters, reason, committed_at
+       dead_letters, reason, actor, cause, topic_id, committed_at
      FROM ${ownTable(session, 'batches')} WHERE job = ?
      ORDER BY topic, \`partition\`, incarnation, kind = 'batch', from_offset, kind`,
     [job],
@@ -78,6 +82,9 @@ export async function readLedger(session: Session, job: string): Promise<LedgerR
     records: Number(row.records),
     deadLetters: Number(row.dead_letters),
     reason: row.reason,
+    actor: row.actor,
+    cause: row.cause,
+    topicId: row.topic_id,
     committedAt: dateOf(row.committed_at),
   }))
 }

@@ -14,6 +14,7 @@ import type {
   LedgerRow,
   LedgerWrite,
   MergeWrite,
+  PositionMove,
   PositionRow,
   RangeAdvance,
   StartRow,
@@ -29,6 +30,7 @@ import { countDeadLetters, listDeadLetters, readDeadLetters, writeDeadLetters } 
 import { findJobsWritingTo, insertJob, lockJob, readJob, updateJob } from './job-statements.ts'
 import { readLedger, writeLedger } from './ledger.ts'
 import { mergeRows } from './merge-rows.ts'
+import { movePositions, replaceTopicId } from './operator-statements.ts'
 import { readTable } from './read-table.ts'
 import type { Session } from './session.ts'
 import { insertStarts, lockTopics, replaceStart, upsertTopic } from './start-statements.ts'
@@ -100,6 +102,14 @@ export class MysqlTransaction implements Transaction {
 
   claimPositions(job: string, claims: readonly ClaimWrite[]): Promise<PositionRow[]> {
     return this.#run(() => claimPositions(this.#session, job, claims))
+  }
+
+  movePositions(job: string, moves: readonly PositionMove[]): Promise<void> {
+    return this.#run(() => movePositions(this.#session, job, moves))
+  }
+
+  replaceTopicId(job: string, topic: string, topicId: string): Promise<void> {
+    return this.#run(() => replaceTopicId(this.#session, job, topic, topicId))
   }
 
   readPositions(job: string): Promise<PositionRow[]> {
