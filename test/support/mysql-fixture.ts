@@ -40,6 +40,16 @@ export class MysqlFixture {
     this.plan = mysql({ connectionString: this.url, ...options })
   }
 
+  /** The collation that keeps every two texts apart. */
+  get exactCollation(): string {
+    return this.flavour === 'mysql' ? 'utf8mb4_0900_bin' : 'utf8mb4_nopad_bin'
+  }
+
+  /** Makes it the collation of tables that say nothing; until then it is the server's, which folds. */
+  async useExactTexts(): Promise<void> {
+    await this.admin.query(`ALTER DATABASE ${this.schema} COLLATE ${this.exactCollation}`)
+  }
+
   /** A plain client beside everything, in autocommit and UTC, whose default database is the fixture's. */
   get admin(): Client {
     if (!this.#admin) throw new Error('the fixture is not open')
@@ -111,8 +121,8 @@ export class MysqlFixture {
   }
 
   /** A table of the test in the database; returns its qualified name. */
-  async table(name: string, columns: string): Promise<string> {
-    await this.admin.query(`CREATE TABLE ${name} (${columns})`)
+  async table(name: string, columns: string, options = ''): Promise<string> {
+    await this.admin.query(`CREATE TABLE ${name} (${columns}) ${options}`)
     return `${this.schema}.${name}`
   }
 

@@ -3,6 +3,7 @@ import { columnHolds, cureWords, shownType, type TypeFacts } from './column-clas
 import type { ServerFacts } from './connect.ts'
 import { quoteIdentifier, splitTable } from './identifiers.ts'
 import { missingPrivileges } from './missing-privileges.ts'
+import type { Flavour } from './server-version.ts'
 import type { Session } from './session.ts'
 import type { ResolvedTable } from './table-catalog.ts'
 import { tableWarnings } from './table-warnings.ts'
@@ -46,7 +47,7 @@ export interface DescribedTable {
 /** Null when the table does not exist, or this user has no privilege on it. */
 export async function describeTable(
   session: Session,
-  facts: Pick<ServerFacts, 'exactCollation'>,
+  facts: Pick<ServerFacts, 'exactCollation' | 'flavour'>,
   table: string,
 ): Promise<DescribedTable | null> {
   const purpose = { scope: 'own', doing: `describe table ${table}` } as const
@@ -58,7 +59,7 @@ export async function describeTable(
   const columns = (await session.query<Column>(columnsOf, place, purpose)).rows
   const indexes = uniqueIndexes((await session.query<IndexPart>(uniqueIndexesOf, place, purpose)).rows)
   const qualifiedName = place.map(quoteIdentifier).join('.')
-  const described = columns.map(toColumn)
+  const described = columns.map((column) => toColumn(column, facts.flavour))
   const writable = described.filter(({ generated }) => !generated).map((column) => column.name)
   const description: TableDescription = {
     qualifiedName,
@@ -74,10 +75,14 @@ export async function describeTable(
       facts.exactCollation,
     ),
   }
-  return { description, resolved: resolvedOf(description, columns) }
+  return { description, resolved: resolvedOf(description, columns, facts.flavour) }
 }
 
-function resolvedOf(description: TableDescription, columns: readonly Column[]): ResolvedTable {
+function resolvedOf(
+  description: TableDescription,
+  columns: readonly Column[],
+  flavour: Flavour,
+): ResolvedTable {
   return {
     qualifiedName: description.qualifiedName,
     columns: new Map(description.columns.map((column) => [column.name, column])),
@@ -85,6 +90,7 @@ function resolvedOf(description: TableDescription, columns: readonly Column[]): 
     updatedByServer: new Set(
       columns.filter(({ extra }) => /on update/i.test(extra)).map((column) => column.name),
     ),
+    selfMade: new Set(columns.filter((column) => isSelfMade(column, flavour)).map((column) => column.name)),
   }
 }
 
@@ -95,17 +101,31 @@ function kindOf({ type, engine }: Relation): string {
   return engine === 'InnoDB' ? 'table' : `${engine ?? 'unreadable'} table`
 }
 
-function toColumn(column: Column): ColumnDescription {
+function toColumn(column: Column, flavour: Flavour): ColumnDescription {
   const facts = typeFacts(column)
   const generated = (column.expression ?? '') !== ''
   return {
     name: column.name,
     type: shownType(facts),
     nullable: column.nullable === 'YES',
-    hasDefault: column.default_value !== null || /auto_increment|default_generated/i.test(column.extra),
+    hasDefault: hasDefault(column, flavour),
     generated,
     ...columnHolds(facts),
   }
+}
+
+/** MariaDB writes defaults as SQL, so that NULL is a word and a text has quotes; MySQL writes them as they are. */
+function hasDefault({ default_value: value, extra }: Column, flavour: Flavour): boolean {
+  if (/auto_increment|default_generated/i.test(extra)) return true
+  return value !== null && !(flavour === 'mariadb' && value === 'NULL')
+}
+
+/** A default that is an expression: MySQL says so, MariaDB quotes whatever is a text. */
+function isSelfMade({ default_value: value, extra, expression }: Column, flavour: Flavour): boolean {
+  if ((expression ?? '') !== '' || /auto_increment/i.test(extra)) return true
+  if (flavour === 'mysql' && !/default_generated/i.test(extra)) return false
+  const words = (value ?? '').replace(/\\?'(?:[^'\\]|''|\\[^'])*\\?'/g, '')
+  return /\(|current_/i.test(words)
 }
 
 function typeFacts(column: Column): TypeFacts {

@@ -18,9 +18,16 @@ export function createHandle(statements: UserStatements<Sent>): Knex {
     }
 
     protected override async _query(_: unknown, query: BoundQuery): Promise<BoundQuery> {
-      const { result, fields } = await statements.execute(query.sql, query.bindings ?? [])
-      query.response = [result, fields]
-      return query
+      try {
+        const { result, fields } = await statements.execute(query.sql, query.bindings ?? [])
+        query.response = [result, fields]
+        return query
+      } catch (error) {
+        // Knex writes the statement with all its values into the message of what it is given.
+        throw error instanceof Error
+          ? Object.assign(new Error(error.message, { cause: error }), error)
+          : error
+      }
     }
 
     protected override _stream(): Promise<unknown> {

@@ -12,6 +12,8 @@ export interface ResolvedTable {
   readonly uniqueIndexes: readonly UniqueIndex[]
   /** Columns that the server sets to the present time whenever their row is updated (ON UPDATE CURRENT_TIMESTAMP). */
   readonly updatedByServer: ReadonlySet<string>
+  /** Columns whose value the server computes for each row, and not the same for all: generated, counted, defaults like now(). */
+  readonly selfMade: ReadonlySet<string>
 }
 
 /** @throws OncesinkError DATABASE_REFUSED when the table has no such column */

@@ -20,6 +20,7 @@ import type {
   StartRow,
   TopicRow,
   Transaction,
+  UpsertWrite,
 } from '../dialect.ts'
 import { advanceRanges } from './advance-ranges.ts'
 import { appendRows } from './append-rows.ts'
@@ -35,6 +36,7 @@ import { readTable } from './read-table.ts'
 import type { Session } from './session.ts'
 import { insertStarts, lockTopics, replaceStart, upsertTopic } from './start-statements.ts'
 import type { TableCatalog } from './table-catalog.ts'
+import { upsertRows } from './upsert-rows.ts'
 import { runUserCode } from './user-handle.ts'
 
 export interface MysqlTransactionDeps {
@@ -122,6 +124,10 @@ export class MysqlTransaction implements Transaction {
 
   mergeRows(write: MergeWrite): Promise<number> {
     return this.#run(() => mergeRows(this.#session, this.#deps.tables, write))
+  }
+
+  upsertRows(write: UpsertWrite): Promise<number> {
+    return this.#run(() => upsertRows(this.#session, this.#deps.tables, write))
   }
 
   appendRows(write: AppendWrite): Promise<number> {
