@@ -80,6 +80,13 @@ command(
   await finish(verify(file, globals().format))
 })
 
+command('doctor', 'Find what keeps the job from running, and say what to do. Writes nothing.').action(
+  async (file: string) => {
+    const { doctor } = await import('./doctor.ts')
+    await finish(doctor(file, globals().format))
+  },
+)
+
 command('migrate', "Create oncesink's tables where they are missing; nothing else is touched.")
   .option('--print-sql', 'print the SQL instead, for all tables, without connecting', false)
   .action(async (file: string, options: { printSql: boolean }) => {

@@ -1,3 +1,5 @@
+import { asError, ExitCode, OncesinkError } from '../errors.ts'
+
 /** What one check has found. */
 export interface Finding {
   /** What was looked at: `sink table orders_by_item`. */
@@ -6,6 +8,8 @@ export interface Finding {
   readonly status: 'ok' | 'warning' | 'problem'
   /** What was found and, where it is not ok, what to do. */
   readonly message: string
+  /** Of a problem that an error told of: the exit code of a job that would end with it. */
+  readonly exitCode?: ExitCode
 }
 
 /** Makes the findings of one check. */
@@ -14,6 +18,11 @@ export function findingsOf(check: string) {
     ok: (message: string): Finding => ({ check, status: 'ok', message }),
     warning: (message: string): Finding => ({ check, status: 'warning', message }),
     problem: (message: string): Finding => ({ check, status: 'problem', message }),
+    failed: (error: unknown): Finding => {
+      const { message } = asError(error)
+      const exitCode = error instanceof OncesinkError ? error.exitCode : ExitCode.failure
+      return { check, status: 'problem', message, exitCode }
+    },
   }
 }
 

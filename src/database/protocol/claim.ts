@@ -3,9 +3,9 @@ import type { Claim } from '../../model/claim.ts'
 import { sortedByPartition, type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
 import type { Source, StartFrom } from '../../source/source.ts'
 import type { JobEventBus } from '../../telemetry/events.ts'
-import type { Connection, PositionRow, Transaction } from '../dialect.ts'
+import type { PositionRow, Transaction } from '../dialect.ts'
 import { endingBlockers } from './end-blockers.ts'
-import { confirmIdentity, type JobIdentity } from './job-identity.ts'
+import { confirmIdentity, type JobIdentity, qualifiedTables } from './job-identity.ts'
 import type { JobSession } from './session.ts'
 import { renewExpiredStarts, TopicsNotDescribed, writeMissingStarts } from './starts.ts'
 
@@ -108,7 +108,7 @@ export class Claimer {
     const { session, source, events } = this.#deps
     const described = await source.describe()
     const connection = await session.connection()
-    const sinkTables = await qualified(connection, this.#deps.identity.sinkTables)
+    const sinkTables = await qualifiedTables(connection, this.#deps.identity.sinkTables)
     const trx = await connection.begin('claim')
     try {
       // Who has been replaced must find out before it waits for locks: it would end its successor's sessions.
@@ -196,13 +196,6 @@ export class Claimer {
     const rows = await trx.lockPositions(this.#deps.session.job, sortedByPartition(held))
     return rows.filter((row) => !this.#isOwn(row))
   }
-}
-
-/** Names as the database knows them, so that `orders` and `public.orders` are one table. */
-async function qualified(connection: Connection, tables: readonly string[]): Promise<string[]> {
-  const names: string[] = []
-  for (const table of tables) names.push((await connection.describeTable(table))?.qualifiedName ?? table)
-  return names
 }
 
 function unacknowledged(job: string, result: { kind: 'aborted' | 'unknown'; error: Error }): OncesinkError {
