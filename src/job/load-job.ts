@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createJiti } from 'jiti'
 import { asError, OncesinkError } from '../errors.ts'
+import { describeValue, printable } from '../model/excerpt.ts'
 import { isJob } from './define-job.ts'
 import type { Job } from './job.ts'
 
@@ -9,34 +10,53 @@ import type { Job } from './job.ts'
  * Loads a job file (TypeScript or JavaScript, ESM or CommonJS) whose default export is `defineJob({...})`.
  *
  * The file's `import ... from 'oncesink'` is given this very library, wherever the file lies.
- * @throws OncesinkError CONFIGURATION_INVALID: no such file, does not compile, throws while loading, no job in it
+ * @throws OncesinkError CONFIGURATION_INVALID: no such file, does not compile, imports what is not there, throws while
+ *   loading, no job in it
  */
 export async function loadJob(file: string): Promise<Job> {
   const path = resolve(file)
-  if (!existsSync(path)) {
-    throw new OncesinkError(
-      'CONFIGURATION_INVALID',
-      `job file ${path} does not exist; give the path of a job file`,
-    )
-  }
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (!stats) throw invalid(`job file ${path} does not exist; give the path of a job file`)
+  if (!stats.isFile()) throw invalid(`job file ${path} is a folder; give the path of a job file`)
   const oncesink = await import('../index.ts')
   const jiti = createJiti(import.meta.url, { virtualModules: { oncesink }, interopDefault: true })
-  const job = await jiti.import(path, { default: true }).catch((thrown: unknown) => {
+  const job: unknown = await jiti.import(path, { default: true }).catch((thrown: unknown) => {
     if (thrown instanceof OncesinkError) throw thrown
-    const error = asError(thrown)
-    throw new OncesinkError(
-      'CONFIGURATION_INVALID',
-      `job file ${path} could not be loaded: ${error.message}`,
-      {
-        cause: error,
-      },
-    )
+    throw invalid(`job file ${path} ${whyNotLoaded(thrown, path)}`, thrown)
   })
-  if (!isJob(job)) {
-    throw new OncesinkError(
-      'CONFIGURATION_INVALID',
-      `job file ${path} has no job as its default export; write \`export default defineJob({ ... })\``,
-    )
+  if (isJob(job)) return job
+  const got = isNamespace(job) ? 'has no default export' : `has ${describeValue(job)} as its default export`
+  throw invalid(`job file ${path} ${got}, and no job; write \`export default defineJob({ ... })\``)
+}
+
+function invalid(message: string, cause?: unknown): OncesinkError {
+  return new OncesinkError('CONFIGURATION_INVALID', message, cause === undefined ? {} : { cause })
+}
+
+/** What came of the file: its exports, where it has no default among them. */
+function isNamespace(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && ('__esModule' in value || Symbol.toStringTag in value)
+}
+
+function whyNotLoaded(thrown: unknown, path: string): string {
+  const error = asError(thrown)
+  const [line = ''] = error.message.split('\n')
+  if (error.message.startsWith('ParseError: ') || error instanceof SyntaxError) {
+    return `does not compile: ${printable(error.message.replace('ParseError: ', '').replace(/\s+/g, ' ').trim())}`
   }
-  return job
+  if ('code' in error && (error.code === 'MODULE_NOT_FOUND' || error.code === 'ERR_MODULE_NOT_FOUND')) {
+    const [, name = ''] = /'([^']+)'/.exec(line) ?? []
+    const cure = /^[./]/.test(name)
+      ? 'correct the path'
+      : `install it beside the job file: npm install ${name}`
+    return `imports something that is not there: ${printable(line)}; ${cure}`
+  }
+  return `threw while it was loaded: ${error.name}: ${printable(line)}${placeOf(error, path)}`
+}
+
+/** The line in the file, as far as its stack tells; columns are those of what it was compiled to. */
+function placeOf({ stack = '' }: Error, path: string): string {
+  const at = stack.indexOf(`${path}:`)
+  const place = at === -1 ? null : /^:\d+/.exec(stack.slice(at + path.length))
+  return place ? ` (at ${path}${place[0]})` : ''
 }
