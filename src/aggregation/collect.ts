@@ -24,7 +24,7 @@ export function collectPartials(terminal: Terminal, partials: readonly PartialRe
     case 'reduce':
       return collectReduced(terminal, partials)
     case 'rows':
-      return collectRows(partials)
+      return partials[0]?.kind === 'latest' ? collectLatest(partials) : collectRows(partials)
   }
 }
 
@@ -35,7 +35,10 @@ function collectGroups(terminal: AggregateTerminal, partials: readonly PartialRe
   const [first, ...rest] = inputs
   if (!first) return { kind: 'groups', groups: new Map() }
   if (rest.length === 0) return first
-  assertSameKeyTypes(terminal, inputs)
+  assertSameKeyTypes(
+    terminal.keys,
+    inputs.flatMap(({ groups }) => groups.values().next().value ?? []),
+  )
   const merged = new Map(first.groups)
   for (const { groups } of rest) {
     for (const [text, group] of groups) {
@@ -58,9 +61,11 @@ function mergeGroups(terminal: AggregateTerminal, a: Group, b: Group): Group {
   return { keys: a.keys, states }
 }
 
-/** Inside one partial result every group has the same key types: looking at one group of each is enough. */
-function assertSameKeyTypes({ keys }: AggregateTerminal, inputs: readonly Kind<'groups'>[]): void {
-  const samples = inputs.flatMap(({ groups }) => groups.values().next().value ?? [])
+/** Inside one partial result all keys have the same types: one sample of each is enough. */
+function assertSameKeyTypes(
+  keys: readonly { readonly name: string }[],
+  samples: readonly { readonly keys: readonly unknown[] }[],
+): void {
   for (const [i, { name }] of keys.entries()) {
     const types = new Set(samples.flatMap((group) => group.keys.slice(i, i + 1).map(keyTypeOf)))
     if (types.size <= 1) continue
@@ -80,6 +85,18 @@ function collectReduced(terminal: ReduceTerminal, partials: readonly PartialResu
   } catch (error) {
     throw failed(`'merge' of reduce threw`, error)
   }
+}
+
+/** Of one key the partition that comes last has its say. */
+function collectLatest(partials: readonly PartialResult[]): PartialResult {
+  const inputs = partials.map((partial) => expectKind(partial, 'latest'))
+  const names = inputs[0]?.names ?? []
+  assertSameKeyTypes(
+    names.map((name) => ({ name })),
+    inputs.flatMap(({ latest }) => latest.values().next().value ?? []),
+  )
+  if (inputs.length === 1 && inputs[0]) return inputs[0]
+  return { kind: 'latest', names, latest: new Map(inputs.flatMap(({ latest }) => [...latest])) }
 }
 
 function collectRows(partials: readonly PartialResult[]): PartialResult {

@@ -1,5 +1,5 @@
 import type { RecordMeta } from '../model/record-meta.ts'
-import type { KeyValue } from '../model/values.ts'
+import type { ColumnValue, JsonText, KeyValue } from '../model/values.ts'
 
 /** One group: its key values in the order of the plan's keys, and one state per aggregate. */
 export interface Group {
@@ -15,6 +15,24 @@ export type PartialResult =
   | { readonly kind: 'groups'; readonly groups: Map<string, Group> }
   | { readonly kind: 'reduced'; readonly value: unknown }
   | { readonly kind: 'rows'; readonly rows: unknown[]; readonly metas: RowOrigin[] | null }
+  | {
+      readonly kind: 'latest'
+      /** Names of the key columns. */
+      readonly names: readonly string[]
+      readonly latest: Map<string, LatestRow>
+    }
+
+/** The last value of one key: its row, or null where the row is to go. */
+export interface LatestRow {
+  readonly keys: readonly KeyValue[]
+  readonly row: Readonly<Record<string, ColumnValue | undefined>> | null
+  /** Where its record is. */
+  readonly topic: string
+  readonly partition: number
+}
 
 /** Coordinates of the record that a row was made of, kept only where the sink writes them. */
-export type RowOrigin = Pick<RecordMeta, 'topic' | 'partition' | 'offset' | 'timestampMs'>
+export interface RowOrigin extends Pick<RecordMeta, 'topic' | 'partition' | 'offset' | 'timestampMs'> {
+  readonly key?: ColumnValue
+  readonly headers?: JsonText
+}

@@ -145,5 +145,5 @@ function expectedRow(sink: AppendPlan, value: unknown, origin: RowOrigin | undef
 
 function metaValue(field: MetaField, origin: RowOrigin): ColumnValue {
   if (field === 'timestamp') return new Date(origin.timestampMs)
-  return origin[field]
+  return origin[field] ?? null
 }

@@ -48,6 +48,8 @@ export function canonicalFor(column: Pick<ColumnHolds, 'class' | 'scale'>): Cano
     case 'bytes':
     case 'binary text':
       return binary
+    case 'document':
+      return documents
     default:
       return null
   }
@@ -55,6 +57,7 @@ export function canonicalFor(column: Pick<ColumnHolds, 'class' | 'scale'>): Cano
 
 /** The text in which a value travels to the server. */
 function wireText(value: Exclude<ColumnValue, null>): string {
+  if (typeof value === 'object' && 'json' in value) return value.json
   if (value instanceof Date) return value.toISOString()
   if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString('hex')}`
   return String(value)
@@ -71,6 +74,23 @@ const booleans = both((text) => {
   if (trueTexts.has(lower)) return 'true'
   return falseTexts.has(lower) ? 'false' : lower
 })
+
+/** By value: names sorted, numbers as doubles, of names that occur twice the last one. What is no JSON stays as it is. */
+const documents = both((text) => {
+  try {
+    return JSON.stringify(sorted(JSON.parse(text)))
+  } catch {
+    return text
+  }
+})
+
+function sorted(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map(sorted)
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  // As a list, because an object would put names that look like numbers first.
+  return { object: entries.map(([name, inner]) => [name, sorted(inner)]) }
+}
 
 /**
  * Exact decimals, compared by value. What the job computed is rounded to the column's scale as the server does it

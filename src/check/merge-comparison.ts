@@ -7,6 +7,8 @@ import { BoundedList } from './violation.ts'
 
 export interface MergeTable {
   readonly table: string
+  /** `merge` unless it says otherwise. */
+  readonly sink?: 'merge' | 'upsert'
   readonly keys: readonly ComparedColumn[]
   readonly values: readonly ComparedColumn[]
 }
@@ -25,6 +27,7 @@ interface ExpectedRow {
 export class MergeComparison {
   readonly #table: MergeTable
   readonly #expected = new Map<string, ExpectedRow>()
+  readonly #ignored = new Set<string>()
   readonly #differences = new BoundedList<RowDifference>()
   readonly #count: number
   readonly #totals: { index: number; expected: string; actual: string }[]
@@ -42,11 +45,19 @@ export class MergeComparison {
     )
   }
 
+  /** Takes whatever the table has for this key, or that it has nothing. */
+  ignore(keys: readonly ColumnValue[]): void {
+    this.#ignored.add(this.#keyOf(keys))
+  }
+
+  #keyOf(keys: readonly ColumnValue[]): string {
+    return JSON.stringify(this.#table.keys.map((column, i) => valueText(column, keys[i] ?? null)))
+  }
+
   /** One row that the log asks for; keys are unique. */
-  expect(keys: readonly ColumnValue[], values: readonly ColumnValue[]): void {
-    const keyTexts = this.#table.keys.map((column, i) => valueText(column, keys[i] ?? null))
+  expect(keys: readonly ColumnValue[], values: readonly ExpectedValue[]): void {
     const valueTexts = this.#table.values.map((column, i) => valueText(column, values[i] ?? null))
-    this.#expected.set(JSON.stringify(keyTexts), { values: valueTexts, seen: false })
+    this.#expected.set(this.#keyOf(keys), { values: valueTexts, seen: false })
     for (const total of this.#totals) {
       total.expected = addDecimals(total.expected, valueTexts[total.index] ?? '0')
     }
@@ -61,6 +72,7 @@ export class MergeComparison {
     for (const total of this.#totals) total.actual = addDecimals(total.actual, actual[total.index] ?? '0')
 
     const key = JSON.stringify(keyTexts)
+    if (this.#ignored.has(key)) return
     const expected = this.#expected.get(key)
     if (!expected || expected.seen) {
       this.#add(expected ? 'row-repeated' : 'row-unexpected', keyTexts, null, actual)
@@ -80,7 +92,7 @@ export class MergeComparison {
     const columns = [...this.#table.keys, ...this.#table.values]
     return {
       table: this.#table.table,
-      sink: 'merge',
+      sink: this.#table.sink ?? 'merge',
       rowsExpected: this.#expected.size,
       rowsActual: this.#rowsActual,
       differences: this.#differences,
@@ -115,8 +127,13 @@ export class MergeComparison {
 
 const NOT_COMPARED = '\0not compared'
 
-function valueText({ canonical }: ComparedColumn, value: ColumnValue): string {
-  if (!canonical) return NOT_COMPARED
+/** What a column holds for which the log has no value: any value will do. */
+export const UNKNOWN = Symbol('unknown')
+
+export type ExpectedValue = ColumnValue | typeof UNKNOWN
+
+function valueText({ canonical }: ComparedColumn, value: ExpectedValue): string {
+  if (!canonical || value === UNKNOWN) return NOT_COMPARED
   return value === null ? NULL_TEXT : canonical.fromValue(value)
 }
 
@@ -126,7 +143,7 @@ function columnText({ canonical }: ComparedColumn, text: string | null): string 
 }
 
 function equal(column: ComparedColumn, expected: string | undefined, actual: string | undefined): boolean {
-  if (expected === actual) return true
+  if (expected === actual || expected === NOT_COMPARED) return true
   if (column.tolerance === undefined) return false
   const [a, b] = [Number(expected), Number(actual)]
   // No finite value is near an infinite one, though the formula would say so.

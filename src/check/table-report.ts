@@ -21,7 +21,7 @@ export interface ColumnTotal {
 /** What the comparison of one table found. */
 export interface TableReport {
   readonly table: string
-  readonly sink: 'merge' | 'append'
+  readonly sink: 'merge' | 'upsert' | 'append'
   readonly rowsExpected: number
   readonly rowsActual: number
   readonly differences: BoundedList<RowDifference>

@@ -16,6 +16,7 @@ import { type Checks, consultOracle } from './oracle.ts'
 import { RecordCounts } from './record-counts.ts'
 import { planReplay } from './replay-ranges.ts'
 import type { TableCheck } from './table-check.ts'
+import { createUpsertCheck } from './upsert-check.ts'
 
 export interface VerifyDeps {
   readonly job: Job
@@ -192,11 +193,12 @@ function checkOf(
   description: TableDescription | null,
 ): TableCheck | string {
   if (!('table' in sink)) {
-    return `what ${sink.kind}() has written cannot be recomputed: only merge and append tables can`
+    return `what ${sink.kind}() has written cannot be recomputed: only merge, upsert and append tables can`
   }
   if (!description) return `table ${sink.table} does not exist`
   if (sink.kind === 'merge' && terminal.kind === 'aggregate')
     return createMergeCheck(terminal, sink, description)
+  if (sink.kind === 'upsert') return createUpsertCheck(sink, description)
   if (sink.kind === 'append') return createAppendCheck(sink, description)
   return `${sink.kind}() after ${terminal.kind} cannot be recomputed`
 }

@@ -3,7 +3,10 @@ import type { Group, PartialResult, RowOrigin } from '../aggregation/partial-res
 import { OncesinkError } from '../errors.ts'
 import type { RecordMeta as MetaOf } from '../model/record-meta.ts'
 import type { PipelinePlan, Terminal } from '../pipeline/plan.ts'
-import { checkAppendRow } from '../sink/append-row.ts'
+import { headersDocument } from '../sink/headers-document.ts'
+import { LatestRows } from '../sink/latest-rows.ts'
+import type { AppendPlan, UpsertPlan } from '../sink/sink-plan.ts'
+import { storedRow, storedValue } from '../sink/stored-row.ts'
 import { FunctionFailure, refusePromise } from './function-failure.ts'
 import { GroupTable } from './group-table.ts'
 import type { Push } from './steps.ts'
@@ -28,8 +31,13 @@ export function collectorsOf(pipeline: PipelinePlan, suffix: string): () => Coll
     }
     case 'reduce':
       return () => reduceCollector(terminal, suffix)
-    case 'rows':
-      return () => rowCollector(pipeline, suffix)
+    case 'rows': {
+      const { sink } = pipeline
+      if (sink.kind === 'append') return () => appendCollector(sink, suffix)
+      if (sink.kind !== 'upsert') return rowCollector
+      const columns = new KeyColumns()
+      return () => upsertCollector(sink, columns, suffix)
+    }
   }
 }
 
@@ -115,31 +123,59 @@ function startWith(zero: () => unknown, suffix: string): unknown {
   }
 }
 
-function rowCollector({ sink }: PipelinePlan, suffix: string): Collector {
+function rowCollector(): Collector {
   const rows: unknown[] = []
-  if (sink.kind !== 'append') {
-    return { push: (value) => rows.push(value), finish: () => ({ kind: 'rows', rows, metas: null }) }
-  }
+  return { push: (value) => rows.push(value), finish: () => ({ kind: 'rows', rows, metas: null }) }
+}
+
+function appendCollector({ meta: wanted }: AppendPlan, suffix: string): Collector {
+  const rows: unknown[] = []
   const where = `append row${inBrackets(suffix)}`
-  const hasMeta = Object.keys(sink.meta).length > 0
+  const hasMeta = Object.keys(wanted).length > 0
   const metas: RowOrigin[] | null = hasMeta ? [] : null
   return {
     push(value, meta) {
       try {
-        checkAppendRow(value, hasMeta)
+        rows.push(storedRow(value, hasMeta))
+        metas?.push(originOf(meta, wanted))
       } catch (error) {
         throw new FunctionFailure(where, error)
       }
-      rows.push(value)
-      metas?.push(originOf(meta))
     },
     finish: () => ({ kind: 'rows', rows, metas }),
   }
 }
 
+function upsertCollector(sink: UpsertPlan, shared: KeyColumns, suffix: string): Collector {
+  const where = `upsert row${inBrackets(suffix)}`
+  const columns = shared.fork()
+  const rows = new LatestRows(sink, columns)
+  return {
+    push(value, meta) {
+      try {
+        rows.push(value, meta)
+      } catch (error) {
+        throw new FunctionFailure(where, error)
+      }
+    },
+    finish() {
+      shared.adopt(columns)
+      return { kind: 'latest', names: sink.keys.map(({ name }) => name), latest: rows.latest }
+    },
+  }
+}
+
 /** A plain copy: rows wait for the commit, and must not keep the fetch response alive. */
-function originOf({ topic, partition, offset, timestampMs }: RecordMeta): RowOrigin {
-  return { topic, partition, offset, timestampMs }
+function originOf(meta: RecordMeta, wanted: AppendPlan['meta']): RowOrigin {
+  const { topic, partition, offset, timestampMs } = meta
+  return {
+    topic,
+    partition,
+    offset,
+    timestampMs,
+    ...(wanted.key !== undefined && { key: storedValue("the record's key", meta.key) }),
+    ...(wanted.headers !== undefined && { headers: headersDocument(meta.headers) }),
+  }
 }
 
 function inBrackets(suffix: string): string {

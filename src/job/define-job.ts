@@ -143,14 +143,17 @@ function readPipelines(read: JobOptionReader): PipelinePlan[] {
   return plans
 }
 
-/** Two appends to one table do not touch each other's rows; a merge shares its table with nothing. */
+/** Two appends to one table do not touch each other's rows; a merge or an upsert shares its table with nothing. */
 function sharedTables(plans: readonly PipelinePlan[]): string[] {
   const tables = plans.flatMap((plan) => tableOf(plan) ?? [])
-  const merged = plans.flatMap((plan) => (plan.sink.kind === 'merge' ? plan.sink.table : []))
+  const merged = plans.flatMap((plan) =>
+    plan.sink.kind === 'merge' || plan.sink.kind === 'upsert' ? plan.sink.table : [],
+  )
   return [...new Set(merged)]
     .filter((table) => tables.filter((other) => other === table).length > 1)
     .map(
-      (table) => `two pipelines write to table '${table}', which one of them merges into: give each its own`,
+      (table) =>
+        `two pipelines write to table '${table}', which one of them merges or upserts into: give each its own`,
     )
 }
 

@@ -26,15 +26,15 @@ export function sinkTablesOf(job: Pick<Job, 'pipelines'>): string[] {
 
 /** The table of a pipeline's sink; null where statements of the user's decide. */
 export function tableOf({ sink }: PipelinePlan): string | null {
-  return sink.kind === 'merge' || sink.kind === 'append' ? sink.table : null
+  return 'table' in sink ? sink.table : null
 }
 
 /** Fields are in fixed order, and every list is sorted by column: that makes the JSON canonical. */
 function shapeOfPipeline({ terminal, sink }: PipelinePlan): ShapeOfPipeline {
-  const columns = sink.kind === 'merge' ? sink.columns : {}
+  const columns = sink.kind === 'merge' || sink.kind === 'upsert' ? sink.columns : {}
   const columnOf = (name: string) => (Object.hasOwn(columns, name) ? columns[name] : undefined) ?? name
   const shape: Record<string, unknown> = { sink: sink.kind }
-  if (sink.kind === 'merge' || sink.kind === 'append') shape.table = sink.table
+  if ('table' in sink) shape.table = sink.table
   if (terminal.kind === 'aggregate') {
     shape.keys = byColumn(
       terminal.keys.map(({ name, windowMs, everyMs }) => ({
@@ -51,6 +51,14 @@ function shapeOfPipeline({ terminal, sink }: PipelinePlan): ShapeOfPipeline {
         ...(fn.scale === undefined ? {} : { scale: fn.scale }),
       })),
     )
+  }
+  if (sink.kind === 'upsert') {
+    shape.keys = byColumn(sink.keys.map(({ name }) => ({ column: columnOf(name) })))
+    shape.tombstones = sink.tombstones
+    const fields = Object.entries(sink.columns).filter(
+      ([field]) => !sink.keys.some(({ name }) => name === field),
+    )
+    shape.columns = byColumn(fields.map(([field, column]) => ({ column, field })))
   }
   if (sink.kind === 'append') {
     shape.columns = byColumn(Object.entries(sink.columns).map(([field, column]) => ({ column, field })))

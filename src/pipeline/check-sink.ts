@@ -3,7 +3,7 @@ import type { SinkPlan } from '../sink/sink-plan.ts'
 import type { Terminal } from './plan.ts'
 
 const sinksAfter: Readonly<Record<Terminal['kind'], readonly SinkPlan['kind'][]>> = {
-  rows: ['append', 'write'],
+  rows: ['append', 'upsert', 'write'],
   aggregate: ['merge', 'write'],
   reduce: ['writeResult'],
 }
@@ -32,6 +32,13 @@ export function checkSink(terminal: Terminal, sink: { readonly plan: unknown } |
       'merge',
       fields.map((field) => plan.columns[field] ?? field),
     )
+  }
+  if (plan.kind === 'upsert') {
+    const keys = plan.keys.map(({ name }) => plan.columns[name] ?? name)
+    const fields = Object.entries(plan.columns).filter(
+      ([field]) => !plan.keys.some(({ name }) => name === field),
+    )
+    refuseSharedColumns('upsert', [...keys, ...fields.map(([, column]) => column)])
   }
   if (plan.kind === 'append') {
     refuseSharedColumns('append', [...Object.values(plan.columns), ...Object.values(plan.meta)])

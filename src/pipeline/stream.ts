@@ -66,7 +66,7 @@ export interface Stream<T, Key = RawKey> {
    */
   reduce<A>(fold: Reduction<T, A, Key>): ReducedStream<A>
   /** Sends every value to `sink` as a row. */
-  into(sink: Sink<T>): Pipeline
+  into(sink: Sink<T, Key>): Pipeline
 }
 
 export type KeyFunctions<T, Key> = Readonly<

@@ -18,6 +18,8 @@ const metaValues: Readonly<Record<MetaField, (origin: RowOrigin) => ColumnValue>
   partition: (origin) => origin.partition,
   offset: (origin) => origin.offset,
   timestamp: (origin) => new Date(origin.timestampMs),
+  key: (origin) => origin.key ?? null,
+  headers: (origin) => origin.headers ?? null,
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { ColumnClass, CureWords } from '../database/column-class.ts'
 import type { ColumnDescription, TableDescription } from '../database/dialect.ts'
 import type { AggregatePlan, KeyPlan, PipelinePlan, Terminal } from '../pipeline/plan.ts'
-import type { AppendPlan, MergePlan, MetaField } from './sink-plan.ts'
+import type { AppendPlan, MergePlan, MetaField, SinkPlan, UpsertPlan } from './sink-plan.ts'
 
 /*
  * Whether a table can hold what a sink will write, exactly as written. A type that rounds, cuts, pads or folds values
@@ -14,14 +14,15 @@ import type { AppendPlan, MergePlan, MetaField } from './sink-plan.ts'
  */
 export function checkSinkTable(pipeline: PipelinePlan, table: TableDescription | null): string[] {
   const { sink, terminal } = pipeline
-  if (sink.kind !== 'merge' && sink.kind !== 'append') return []
+  if (!('table' in sink)) return []
   if (!table) {
     return [`table ${sink.table} does not exist, or this role cannot see it: create it, or correct the name`]
   }
   const name = table.qualifiedName
-  const problems = [...kindProblems(table), ...privilegeProblems(table, sink.kind)]
+  const problems = [...kindProblems(table), ...privilegeProblems(table, sink)]
   const facts = new TableFacts(table)
   if (sink.kind === 'append') problems.push(...appendProblems(sink, facts))
+  else if (sink.kind === 'upsert') problems.push(...upsertProblems(sink, facts))
   else if (terminal.kind === 'aggregate') problems.push(...mergeProblems(terminal, sink, facts))
   return problems.map((problem) => `table ${name}: ${problem}`)
 }
@@ -32,10 +33,22 @@ function kindProblems({ kind }: TableDescription): string[] {
     : [`it is no plain table (${kind}), so its rows may not commit together with the offsets: use a table`]
 }
 
-function privilegeProblems({ missingPrivileges }: TableDescription, sink: 'merge' | 'append'): string[] {
-  const needed = sink === 'append' ? ['INSERT'] : ['SELECT', 'INSERT', 'UPDATE']
+function privilegeProblems({ missingPrivileges }: TableDescription, sink: SinkPlan): string[] {
+  const needed = sink.kind === 'append' ? ['INSERT'] : ['SELECT', 'INSERT', 'UPDATE']
+  if (sink.kind === 'upsert' && sink.tombstones === 'delete') needed.push('DELETE')
   const missing = needed.filter((privilege) => missingPrivileges.includes(privilege)).join(', ')
   return missing === '' ? [] : [`this role lacks ${missing} on it: GRANT ${missing}`]
+}
+
+/** Columns of a row's fields are only known where the sink names them. */
+function upsertProblems(sink: UpsertPlan, facts: TableFacts): string[] {
+  const columnOf = ({ name }: { readonly name: string }) => sink.columns[name] ?? name
+  const keys = sink.keys.map(columnOf)
+  const problems = [...new Set([...keys, ...Object.values(sink.columns)])].flatMap((c) => facts.writable(c))
+  for (const key of sink.keys) {
+    problems.push(...facts.about(columnOf(key), (c) => keyProblems({}, c, facts.words)))
+  }
+  return [...problems, ...facts.uniqueKeyProblems(keys)]
 }
 
 function mergeProblems(
@@ -71,7 +84,11 @@ const keyClasses: Readonly<
   document: (words, column) => `is no type of a key: use ${words.exactText(column)}`,
 }
 
-function keyProblems(key: KeyPlan, column: ColumnDescription, words: CureWords): string[] {
+function keyProblems(
+  key: Pick<KeyPlan, 'windowMs' | 'everyMs'>,
+  column: ColumnDescription,
+  words: CureWords,
+): string[] {
   const is = `key column '${column.name}' is ${column.type}, which`
   const problems: string[] = []
   if (column.nullable) {
@@ -165,7 +182,8 @@ const orderedClasses: readonly ColumnClass[] = [
 const keptTexts: readonly ColumnClass[] = ['text', 'binary text', 'folded text', 'narrow text']
 
 interface MetaFit {
-  readonly fit: readonly ColumnClass[]
+  /** Null where it depends on the key. */
+  readonly fit: readonly ColumnClass[] | null
   readonly use: (words: CureWords, column: ColumnDescription) => string
 }
 const metaClasses: Readonly<Record<MetaField, MetaFit>> = {
@@ -173,6 +191,8 @@ const metaClasses: Readonly<Record<MetaField, MetaFit>> = {
   partition: { fit: ['integer', 'decimal'], use: (words) => words.smallInteger },
   offset: { fit: ['integer', 'decimal'], use: (words) => words.integer },
   timestamp: { fit: ['instant'], use: (words) => words.instant },
+  key: { fit: null, use: () => 'the type of the key' },
+  headers: { fit: ['document'], use: () => 'a type for JSON' },
 }
 
 /** Columns of a row's fields are only known where the sink names them. */
@@ -184,7 +204,7 @@ function appendProblems(sink: AppendPlan, facts: TableFacts): string[] {
     problems.push(
       ...facts.about(column, (found) => {
         const is = `column '${column}' of the record's ${field} is ${found.type}`
-        return fit.includes(found.class) ? [] : [`${is}: use ${use(facts.words, found)}`]
+        return !fit || fit.includes(found.class) ? [] : [`${is}: use ${use(facts.words, found)}`]
       }),
     )
   }

@@ -6,6 +6,7 @@ import type { PipelinePlan } from '../pipeline/plan.ts'
 import { appendWrites } from './append-writes.ts'
 import { mergeColumns } from './merge-columns.ts'
 import { rowValues, sortedRows } from './rows.ts'
+import { upsertWrites } from './upsert-writes.ts'
 
 /**
  * Hands one pipeline's collected result to its sink, inside the batch transaction. Rows of an aggregate are sorted by
@@ -28,6 +29,12 @@ export async function deliver(
       const rows = sortedRows(terminal, collected.groups)
       if (rows.length === 0) return 0
       return await trx.mergeRows({ table: sink.table, ...mergeColumns(terminal, sink), rows })
+    }
+    case 'upsert': {
+      invariant(collected.kind === 'latest', 'upsert takes the last rows')
+      let sent = 0
+      for (const upsertWrite of upsertWrites(sink, collected)) sent += await trx.upsertRows(upsertWrite)
+      return sent
     }
     case 'append': {
       invariant(collected.kind === 'rows', 'append takes rows')

@@ -42,12 +42,28 @@ export function rowValues(terminal: Terminal, collected: PartialResult): readonl
   )
 }
 
+/** Sorted by key. A row that is to go has its key only, and the others come first: they have all columns. */
+function latestObjects({
+  names,
+  latest,
+}: Extract<PartialResult, { kind: 'latest' }>): Record<string, unknown>[] {
+  const sorted = [...latest.values()].sort(
+    (a, b) => Number(a.row === null) - Number(b.row === null) || compareKeys(a.keys, b.keys),
+  )
+  return sorted.map(({ keys, row }) => ({
+    '(does)': row ? 'upsert' : 'delete',
+    ...Object.fromEntries(names.map((name, i) => [name, keys[i]])),
+    ...row,
+  }))
+}
+
 /** Rows to look at: a value that is no object is shown as the field `value`. A reduced result has none. */
 export function rowObjects(
   { terminal }: PipelinePlan,
   collected: PartialResult,
 ): readonly Readonly<Record<string, unknown>>[] {
   if (collected.kind === 'reduced') return []
+  if (collected.kind === 'latest') return latestObjects(collected)
   return rowValues(terminal, collected).map((row) =>
     typeof row === 'object' && row !== null ? (row as Record<string, unknown>) : { value: row },
   )

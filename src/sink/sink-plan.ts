@@ -1,8 +1,9 @@
 import type { Knex } from 'knex'
 import type { BatchInfo } from '../model/micro-batch.ts'
+import type { RecordMeta } from '../model/record-meta.ts'
 
 /** What a sink's rows mean. No SQL here: database/ knows how an engine does it. */
-export type SinkPlan = MergePlan | AppendPlan | WritePlan | WriteResultPlan
+export type SinkPlan = MergePlan | UpsertPlan | AppendPlan | WritePlan | WriteResultPlan
 
 /** Aggregates are added to the rows that the table already has for their keys. */
 export interface MergePlan {
@@ -11,6 +12,24 @@ export interface MergePlan {
   /** Column of each row field that is not named like its column. */
   readonly columns: Readonly<Record<string, string>>
 }
+
+/** The last value of each key is its row. */
+export interface UpsertPlan {
+  readonly kind: 'upsert'
+  readonly table: string
+  readonly keys: readonly UpsertKey[]
+  readonly tombstones: Tombstones
+  readonly columns: Readonly<Record<string, string>>
+}
+
+export interface UpsertKey {
+  readonly name: string
+  /** Null where the key is the row's field of this name. */
+  readonly select: ((meta: RecordMeta<unknown>) => unknown) | null
+}
+
+/** What a value does that is null: deletes the row of its key, nothing, or fails its record. */
+export type Tombstones = 'delete' | 'skip' | 'fail'
 
 /** Every value becomes one row. */
 export interface AppendPlan {
@@ -22,7 +41,7 @@ export interface AppendPlan {
 }
 
 /** Fields of a record's meta data that `append` can write. */
-export type MetaField = 'topic' | 'partition' | 'offset' | 'timestamp'
+export type MetaField = 'topic' | 'partition' | 'offset' | 'timestamp' | 'key' | 'headers'
 
 /** The user's own statements, in the transaction of the offsets. */
 export interface WritePlan {

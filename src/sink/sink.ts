@@ -1,11 +1,16 @@
-import type { AppendPlan, MergePlan, WritePlan, WriteResultPlan } from './sink-plan.ts'
+import type { AppendPlan, MergePlan, UpsertPlan, WritePlan, WriteResultPlan } from './sink-plan.ts'
 
 declare const accepts: unique symbol
 
-/** Where rows of type `Row` go: `append(...)` or `write(...)`. */
-export interface Sink<in Row> {
-  readonly plan: AppendPlan | WritePlan
-  readonly [accepts]?: (row: Row) => void
+/** Where rows of type `Row` go, of records with keys of type `Key`: `append(...)`, `upsert(...)` or `write(...)`. */
+export interface Sink<in Row, in Key = unknown> {
+  readonly plan: AppendPlan | UpsertPlan | WritePlan
+  readonly [accepts]?: (row: Row, key: Key) => void
+}
+
+/** A {@link Sink} that keeps one row per key: `upsert(...)`. */
+export interface UpsertSink<in Row, in Key> extends Sink<Row, Key> {
+  readonly plan: UpsertPlan
 }
 
 /** A {@link Sink} that takes rows of any kind: `write(...)`. */

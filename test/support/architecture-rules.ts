@@ -83,7 +83,9 @@ export const rules: ArchitectureRules = {
     fields: { may: core, pure: true },
     decode: { may: [...core, 'aggregation', 'fields'] },
     // A row of append is made where the record is still at hand.
-    executor: { may: [...ports, 'sink/append-row.ts'] },
+    executor: {
+      may: [...ports, 'sink/headers-document.ts', 'sink/latest-rows.ts', 'sink/stored-row.ts'],
+    },
     // The chain: its types name what a sink is, its words make decoders.
     pipeline: {
       may: [...ports, 'decode/decoder-of.ts', 'decode/key-decoder.ts'],

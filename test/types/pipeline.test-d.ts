@@ -366,8 +366,14 @@ describe('what does not compile', () => {
     orders.reduce({ zero: () => 0, add: (n) => n + 1, merge: (a, b) => a + b }).into(write(async () => {}))
     // @ts-expect-error rows are no reduced value
     totals.into(writeResult(async () => {}))
-    // @ts-expect-error an object is no column value
+    // An object of JSON is a document; one of something else is no column value.
     orders.into(append({ table: 't' }))
+    // @ts-expect-error JSON has no bigints
+    orders.map((o) => ({ customer: { ...o.customer, n: 1n } })).into(append({ table: 't' }))
+    // @ts-expect-error JSON has no functions
+    orders.map((o) => ({ list: [() => o] })).into(append({ table: 't' }))
+    // @ts-expect-error JSON has no Dates
+    orders.map((o) => ({ customer: { at: new Date(o.at) } })).into(append({ table: 't' }))
     // @ts-expect-error text is no row
     orders.map((o) => o.item).into(append({ table: 't' }))
   })

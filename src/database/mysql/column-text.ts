@@ -60,6 +60,7 @@ function bytesLiteral(bytes: Uint8Array): string {
 function plainText(value: Value): string {
   if (value instanceof Uint8Array)
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value)
+  if (typeof value === 'object' && 'json' in value) return value.json
   if (!(value instanceof Date)) return String(value)
   if (Number.isNaN(value.getTime())) throw new RangeError('the date is invalid')
   return value.toISOString()

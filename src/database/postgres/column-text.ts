@@ -22,9 +22,18 @@ export function columnText(value: Exclude<ColumnValue, null>): string {
     case 'boolean':
       return String(value)
     default:
+      if ('json' in value) return documentText(value.json)
       return value instanceof Date ? timestampText(value) : `\\x${Buffer.from(value).toString('hex')}`
   }
 }
+
+/** jsonb has no NUL; json keeps its escape, and fails when somebody reads the text. */
+function documentText(json: string): string {
+  if (!escapedNul.test(json)) return json
+  throw new RangeError('a text in the document has the character NUL (U+0000), which PostgreSQL cannot hold')
+}
+
+const escapedNul = /(?<!\\)(?:\\\\)*\\u0000/
 
 /**
  * A moment as ISO 8601 text in UTC. A `timestamptz` column takes the moment, a `timestamp` column its UTC wall time:

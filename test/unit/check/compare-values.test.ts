@@ -86,7 +86,6 @@ describe('negative controls: values that differ never compare equal', () => {
 
   test('a class whose text is not known is not compared at all', () => {
     expect(canonicalFor({ class: 'other', scale: null })).toBeNull()
-    expect(canonicalFor({ class: 'document', scale: null })).toBeNull()
   })
 })
 
@@ -112,4 +111,16 @@ describe('instants', () => {
     expect(same('instant', new Date('-000001-02-03T00:00:00Z'), '0002-02-03 00:00:00+00 BC')).toBe(true)
     expect(same('instant', new Date('+012345-02-03T00:00:00Z'), '12345-02-03 00:00:00+00')).toBe(true)
   })
+})
+
+test('documents are compared by what they say', () => {
+  const documents = canonicalFor({ class: 'document', scale: null })
+  if (!documents) throw new Error('documents are not compared')
+  const stored = documents.fromText('{"b": [1, {"d": null, "c": 1.50}], "10": 1, "9": "\\u00e9", "a": -0.0}')
+  expect(documents.fromValue({ json: '{"10":1,"9":"é","a":0,"b":[1,{"c":1.5,"d":null}]}' })).toBe(stored)
+  for (const other of ['{"10":1,"9":"é","a":0,"b":[{"c":1.5,"d":null},1]}', '{}', '[]', '"x"', 'null']) {
+    expect(documents.fromValue({ json: other }), other).not.toBe(stored)
+  }
+  expect(documents.fromText('no JSON')).toBe('no JSON')
+  expect(documents.fromText('{"object":[]}')).not.toBe(documents.fromText('{}'))
 })

@@ -252,7 +252,7 @@ describe('what cannot be verified is inconclusive, never ok', () => {
     const report = await verify({}, { job })
     expect(report).toMatchObject({ outcome: 'inconclusive', lost: 0n })
     expect(report.inconclusive).toEqual([
-      'what write() has written cannot be recomputed: only merge and append tables can',
+      'what write() has written cannot be recomputed: only merge, upsert and append tables can',
     ])
   })
 

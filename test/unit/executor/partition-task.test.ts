@@ -444,8 +444,8 @@ describe('a function that fails', () => {
     ],
     [
       'append row',
-      orders.map((o) => ({ o })).into(append({ table: 't' }) as never),
-      /^append row failed.*field "o" is an object/,
+      orders.map((o) => ({ o: { at: new Map([[o, o]]) } })).into(append({ table: 't' }) as never),
+      /^append row failed.*field "o" is no JSON: the value at "at" is an object/,
     ],
     ['append value', orders.map(() => 5).into(append({ table: 't' }) as never), /^append row failed.*got 5/],
     [

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { checkAppendRow } from '../../../src/sink/append-row.ts'
+import { storedRow } from '../../../src/sink/stored-row.ts'
 
 describe('a row for append', () => {
   test('may hold every column value, undefined and null', () => {
@@ -13,8 +13,8 @@ describe('a row for append', () => {
       g: null,
       h: undefined,
     }
-    expect(() => checkAppendRow(values, false)).not.toThrow()
-    expect(() => checkAppendRow({}, true)).not.toThrow()
+    expect(() => storedRow(values, false)).not.toThrow()
+    expect(() => storedRow({}, true)).not.toThrow()
   })
 
   test.each<[unknown, RegExp]>([
@@ -26,15 +26,18 @@ describe('a row for append', () => {
     [Buffer.from('x'), /got an object/],
     [{}, /no fields/],
     [new Map([['a', 1]]), /no fields/],
-    [{ a: 1, nested: {} }, /field "nested" is an object/],
-    [{ list: [1] }, /field "list" is an array/],
+    [
+      { a: 1, nested: { n: 1n } },
+      /^field "nested" is no JSON: the value at "n" is the bigint 1n, which JSON does not have$/,
+    ],
+    [{ list: [() => 1] }, /^field "list" is no JSON: the value at "0" is a function/],
     [{ n: Number.NaN }, /field "n" is NaN/],
     [{ n: Number.NEGATIVE_INFINITY }, /field "n" is -Infinity/],
     [{ d: new Date(Number.NaN) }, /field "d" is an invalid Date/],
     [{ f: () => 1 }, /field "f" is a function/],
     [{ s: Symbol('s') }, /field "s" is a symbol/],
-    [{ '\u001b[2J': {} }, /field "\\u\{1b\}\[2J" is an object/],
+    [{ '\u001b[2J': new Map() }, /field "\\u\{1b\}\[2J" is no JSON: it is an object/],
   ])('%s is refused with the reason', (row, reason) => {
-    expect(() => checkAppendRow(row, false)).toThrow(reason)
+    expect(() => storedRow(row, false)).toThrow(reason)
   })
 })

@@ -1,0 +1,53 @@
+import { from, json, kafka, merge, nullable, string, upsert } from 'oncesink'
+import { describe, test } from 'vitest'
+
+interface Customer {
+  id: number
+  name: string
+  address?: { city: string }
+}
+
+const source = from(kafka({ brokers: ['localhost:9092'], topics: ['customers'] }))
+const customers = source.decode(json<Customer>(), { key: string() })
+const changes = source.decode(nullable(json<Customer>()), { key: string() })
+
+describe('upsert', () => {
+  test('takes its key from fields of the row, or from meta data', () => {
+    customers.into(upsert({ table: 't', key: 'id' }))
+    customers.into(upsert({ table: 't', key: ['id', 'name'], columns: { name: 'n' } }))
+    customers.into(upsert({ table: 't', key: { customer: (meta) => meta.key.toLowerCase() } }))
+    // @ts-expect-error there is no such field
+    customers.into(upsert({ table: 't', key: 'uid' }))
+    // @ts-expect-error there is no such field
+    customers.into(upsert({ table: 't', key: ['id', 'uid'] }))
+    // @ts-expect-error the key is text
+    customers.into(upsert({ table: 't', key: { customer: (meta) => meta.key * 2 } }))
+    // @ts-expect-error null is no key
+    customers.into(upsert({ table: 't', key: { customer: () => null } }))
+    // @ts-expect-error there is a key
+    customers.into(upsert({ table: 't' }))
+  })
+
+  test('says what null means, where values may be null', () => {
+    changes.into(upsert({ table: 't', key: { id: (meta) => meta.key }, tombstones: 'delete' }))
+    changes.into(upsert({ table: 't', key: 'id', tombstones: 'skip' }))
+    // @ts-expect-error values may be null
+    changes.into(upsert({ table: 't', key: 'id' }))
+    // @ts-expect-error null has no fields
+    changes.into(upsert({ table: 't', key: 'id', tombstones: 'delete' }))
+    // @ts-expect-error there is no such choice
+    changes.into(upsert({ table: 't', key: 'id', tombstones: 'ignore' }))
+  })
+
+  test('takes rows of column values and JSON', () => {
+    // @ts-expect-error text is no row
+    customers.map((c) => c.name).into(upsert({ table: 't', key: 'length' }))
+    // @ts-expect-error JSON has no functions
+    customers.map((c) => ({ id: c.id, f: { f: () => 1 } })).into(upsert({ table: 't', key: 'id' }))
+    const grouped = customers.groupBy({ name: (c) => c.name })
+    // @ts-expect-error aggregates are merged
+    grouped.aggregate({}).into(upsert({ table: 't', key: 'name' }))
+    // @ts-expect-error rows are not
+    customers.into(merge({ table: 't' }))
+  })
+})
