@@ -176,7 +176,7 @@ describe('what the types would refuse is refused when it is called', () => {
     [
       'merge of values',
       () => plain.into?.(merge({ table: 't' })),
-      /takes append\(\) or write\(\) after values, but got merge/,
+      /takes append\(\) or upsert\(\) or write\(\) after values, but got merge/,
     ],
     ['no sink', () => plain.into?.(undefined), /but got something else/],
     [
@@ -215,8 +215,8 @@ describe('what the types would refuse is refused when it is called', () => {
     ['an unknown sink option', () => merge({ tabel: 't' } as never), /merge\(\): has no option 'tabel'/],
     [
       'an unknown meta field',
-      () => append({ table: 't', meta: { key: 'k' } as never }),
-      /'meta' has no field 'key'/,
+      () => append({ table: 't', meta: { broker: 'b' } as never }),
+      /'meta' has no field 'broker'/,
     ],
     ['write without a function', () => write(undefined as never), /write\(\): needs a function/],
     ['writeResult without a function', () => writeResult({} as never), /writeResult\(\): needs a function/],
