@@ -66,6 +66,7 @@ function printResult(
 function cell(value: unknown): string | number | bigint | boolean | null {
   if (value === null || value === undefined) return null
   if (value instanceof Date) return value.toISOString()
+  if (typeof value === 'object' && 'json' in value && typeof value.json === 'string') return value.json
   if (typeof value === 'object')
     return JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? v.toString() : v))
   return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'
