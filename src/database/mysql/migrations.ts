@@ -163,19 +163,19 @@ export async function migrationScript(schema: string): Promise<string> {
   const procedure = `${quoteIdentifier(schema)}.oncesink_apply_migrations`
   const body: string[] = []
   for (const migration of await listMigrations()) body.push(await guardedMigration(migration, schema))
-  invariant(!body.join('').includes('//'), 'a migration contains the delimiter of its script')
+  invariant(!body.join('').includes('$$'), 'a migration contains the delimiter of its script')
   return `${[
     "-- oncesink's own tables, for MySQL 8.0.17, MariaDB 10.6, and newer. May be applied again: what is there already stays",
     '-- as it is. Apply it with: mysql --comments --host ... --user ... --password DATABASE < this.sql',
     `${createDatabase(schema)};`,
     `${createMigrations(schema, COLLATION_OF_EITHER)};`,
     `DROP PROCEDURE IF EXISTS ${procedure};`,
-    'DELIMITER //',
+    'DELIMITER $$',
     `CREATE PROCEDURE ${procedure}()`,
     'BEGIN',
     `DECLARE CONTINUE HANDLER FOR ${[...ALREADY_DONE].join(', ')} BEGIN END;`,
     ...body,
-    'END//',
+    'END$$',
     'DELIMITER ;',
     `CALL ${procedure}();`,
     `DROP PROCEDURE ${procedure};`,
