@@ -128,6 +128,7 @@ export class Claimer {
           topics: described.topics,
           startFrom: this.#deps.startFrom,
           isFirstClaim: !isKnown,
+          acceptOtherTopics: this.#deps.identity.acceptShapeChange,
         })
         const lost = await this.#lostAmong(trx, held)
         if (lost.length > 0) return { claims: [], lost }

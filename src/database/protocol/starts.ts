@@ -11,6 +11,8 @@ export interface StartsWanted {
   readonly startFrom: StartFrom
   /** Whether the job has never claimed anything before. */
   readonly isFirstClaim: boolean
+  /** Whether the job may read none of the topics that it has read before. */
+  readonly acceptOtherTopics: boolean
 }
 
 /** Topics with positions that are subscribed and were not among those that the brokers have described. */
@@ -35,15 +37,17 @@ export class TopicsNotDescribed extends OncesinkError {
  * at earliest, or the records written before they were noticed would be lost; so does a topic that a pattern matches
  * after the job's first claim. A topic named in the job later is a decision, and begins where `startFrom` says.
  * @throws OncesinkError TOPIC_RECREATED when the stored topic id is not the broker's; TOPIC_MISSING when a topic with
- *   positions is subscribed, and `described` does not have it
+ *   positions is subscribed, and not among `topics`; JOB_IDENTITY_CONFLICT when none of the topics with positions is
+ *   subscribed any more
  */
 export async function writeMissingStarts(
   trx: Transaction,
   job: string,
   source: Source,
-  { topics, startFrom, isFirstClaim }: StartsWanted,
+  { topics, startFrom, isFirstClaim, acceptOtherTopics }: StartsWanted,
 ): Promise<void> {
   const known = new Map((await trx.lockTopics(job)).map((row) => [row.topic, row]))
+  if (!acceptOtherTopics) refuseOtherTopics(job, [...known.keys()], source)
   refuseVanished([...known.keys()], source, topics)
   for (const topic of topics) {
     const row = known.get(topic.topic)
@@ -96,6 +100,16 @@ export async function renewExpiredStarts(
 /** Once an operator has moved the position, the start that was recorded is no longer what it rests on. */
 export function isRenewable({ seq, startReason, incarnation }: PositionRow): boolean {
   return seq === 0n && startReason === 'earliest' && incarnation === 0
+}
+
+/** A job file that was copied, and not renamed, would add the records of its own topics to another job's table. */
+function refuseOtherTopics(job: string, stored: readonly string[], source: Source): void {
+  if (stored.length === 0 || stored.some((topic) => source.covers(topic))) return
+  throw new OncesinkError(
+    'JOB_IDENTITY_CONFLICT',
+    `job '${job}' has read ${stored.join(', ')}, and would now read none of them: its table would hold the records of both. ` +
+      'Give the job another name and table, or run once with --accept-shape-change if the new topics go on where the old ones ended.',
+  )
 }
 
 function refuseVanished(
