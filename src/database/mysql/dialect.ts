@@ -5,7 +5,7 @@ import { MysqlConnection } from './connection.ts'
 import { migrationScript } from './migrations.ts'
 import type { MysqlPlan } from './options.ts'
 
-/** MySQL 8.0.17 or newer, or MariaDB 10.6 or newer, behind the dialect port: the server says which it is. */
+/** MySQL 8.0.19 or newer, or MariaDB 10.6 or newer, behind the dialect port: the server says which it is. */
 export function createMysqlDialect(plan: MysqlPlan, runtime: Runtime): Dialect {
   return {
     engine: 'mysql',

@@ -165,7 +165,7 @@ export async function migrationScript(schema: string): Promise<string> {
   for (const migration of await listMigrations()) body.push(await guardedMigration(migration, schema))
   invariant(!body.join('').includes('$$'), 'a migration contains the delimiter of its script')
   return `${[
-    "-- oncesink's own tables, for MySQL 8.0.17, MariaDB 10.6, and newer. May be applied again: what is there already stays",
+    "-- oncesink's own tables, for MySQL 8.0.19, MariaDB 10.6, and newer. May be applied again: what is there already stays",
     '-- as it is. Apply it with: mysql --comments --host ... --user ... --password DATABASE < this.sql',
     `${createDatabase(schema)};`,
     `${createMigrations(schema, COLLATION_OF_EITHER)};`,

@@ -114,7 +114,7 @@ const knownTls: Record<keyof MysqlTlsOptions, true> = {
 }
 
 /**
- * Configuration of a MySQL (8.0.17 or newer) or MariaDB (10.6 or newer) database.
+ * Configuration of a MySQL (8.0.19 or newer) or MariaDB (10.6 or newer) database.
  * @throws OncesinkError CONFIGURATION_INVALID, naming the option and what to do
  */
 export function mysql(options: MysqlOptions): MysqlPlan {

@@ -8,8 +8,8 @@ export interface ServerVersion {
   readonly tooOld: string | null
 }
 
-/** 8.0.17 has the collation utf8mb4_0900_bin; 10.6 has JSON_TABLE, SKIP LOCKED, and is still mended. */
-const oldest: Record<Flavour, readonly [number, number, number]> = { mysql: [8, 0, 17], mariadb: [10, 6, 0] }
+/** 8.0.19 names the new row of an upsert, and has the collation utf8mb4_0900_bin; 10.6 has JSON_TABLE, SKIP LOCKED, and is still mended. */
+const oldest: Record<Flavour, readonly [number, number, number]> = { mysql: [8, 0, 19], mariadb: [10, 6, 0] }
 const products: Record<Flavour, string> = { mysql: 'MySQL', mariadb: 'MariaDB' }
 
 /** What `version()` says: `9.7.4`, `8.0.36-0ubuntu0.22.04.1`, `11.4.5-MariaDB-log`, `5.5.5-10.6.16-MariaDB`. */
