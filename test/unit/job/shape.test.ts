@@ -14,6 +14,7 @@ import { from } from '../../../src/pipeline/from.ts'
 import type { Pipeline } from '../../../src/pipeline/pipeline.ts'
 import { append } from '../../../src/sink/append.ts'
 import { merge } from '../../../src/sink/merge.ts'
+import { upsert } from '../../../src/sink/upsert.ts'
 import { write } from '../../../src/sink/write.ts'
 
 interface Order {
@@ -179,6 +180,25 @@ describe('the shape', () => {
           .into(merge({ table: 't' })),
       )
     expect(by(min)).not.toBe(by(max))
+  })
+
+  test('changes with the keys of upsert and with what its tombstones do', () => {
+    const upserted = (options: object) =>
+      shape(orders.into(upsert<Order, unknown>({ table: 't', key: 'item', ...options })))
+    const plain = upserted({})
+    expect(plain).toBe(
+      '{"version":1,"pipelines":[{"sink":"upsert","table":"t","keys":[{"column":"item"}],"tombstones":"fail","columns":[]}]}',
+    )
+    const others = [
+      { key: 'at' },
+      { tombstones: 'skip' },
+      { columns: { item: 'i' } },
+      { columns: { at: 'a' } },
+    ]
+    expect(new Set([plain, ...others.map(upserted)]).size).toBe(5)
+    expect(sinkTablesOf({ pipelines: [orders.into(upsert({ table: 't', key: 'item' })).plan] })).toEqual([
+      't',
+    ])
   })
 
   test('changes with the columns and coordinates of append', () => {

@@ -11,10 +11,12 @@ import { tumbling } from '../../../src/aggregation/tumbling.ts'
 import type { ColumnDescription, TableDescription } from '../../../src/database/dialect.ts'
 import { columnHolds, cureWords } from '../../../src/database/postgres/column-class.ts'
 import { json } from '../../../src/decode/json.ts'
+import { nullable } from '../../../src/decode/nullable.ts'
 import { from } from '../../../src/pipeline/from.ts'
 import { append } from '../../../src/sink/append.ts'
 import { checkSinkTable } from '../../../src/sink/check-table.ts'
 import { merge } from '../../../src/sink/merge.ts'
+import { upsert } from '../../../src/sink/upsert.ts'
 import { write } from '../../../src/sink/write.ts'
 
 interface Order {
@@ -273,4 +275,32 @@ describe('a table for append', () => {
 
 test('sinks of user code declare no table', () => {
   expect(checkSinkTable(orders.into(write(async () => {})).plan, null)).toEqual([])
+})
+
+describe('a table for upsert', () => {
+  const changes = from({ kind: 'test', startFrom: 'earliest' }).decode(
+    nullable(json<{ minute: string; n: number }>()),
+  )
+  const plan = (tombstones: 'skip' | 'fail', columnsOf: Record<string, string> = {}) =>
+    changes.into(upsert({ table: 't', key: ['minute'], tombstones, columns: columnsOf })).plan
+  const deleting = changes.into(
+    upsert({ table: 't', key: { item: (m) => String(m.key) }, tombstones: 'delete' }),
+  ).plan
+  const keyed = { ...table, uniqueKeys: [['minute'], ['item']] }
+
+  test('needs its keys, the columns that are named, and the right to delete only where it deletes', () => {
+    const noDelete = { ...keyed, missingPrivileges: ['DELETE'] }
+    expect(checkSinkTable(plan('skip'), noDelete)).toEqual([])
+    expect(checkSinkTable(deleting, keyed)).toEqual([])
+    expect(checkSinkTable(deleting, noDelete)).toEqual([
+      `table ${table.qualifiedName}: this role lacks DELETE on it: GRANT DELETE`,
+    ])
+    expect(checkSinkTable(plan('skip', { n: 'missing' }), keyed)).toEqual([
+      expect.stringMatching(/it has no column 'missing'/),
+    ])
+    expect(checkSinkTable(plan('skip', { minute: 'last' }), keyed)).toEqual([
+      expect.stringMatching(/key column 'last' may be NULL/),
+      expect.stringMatching(/exactly on \(last\)/),
+    ])
+  })
 })
