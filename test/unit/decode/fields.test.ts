@@ -213,6 +213,11 @@ describe('a field', () => {
       '"123456789012345678.90"',
       "field 'x': 123456789012345678.90 has more digits than a number holds exactly: produce it as text, and add it up with sumDecimal",
     ],
+    [
+      decimal(3),
+      '9007199254740.991',
+      "field 'x': 9007199254740.991 has more digits than a number holds exactly: produce it as text, and add it up with sumDecimal",
+    ],
     [decimal(2, { precision: 4 }), '100', "field 'x': 100.00 has more than 4 digits (the precision)"],
     [double(), '"1"', `field 'x': expected a number, but got the string "1"`],
     [double(), '1e999', "field 'x': the number 1e999 is larger than a double can be"],
