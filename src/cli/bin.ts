@@ -6,7 +6,7 @@
 const required = [20, 19]
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major > 20 || (major === 20 && minor >= 19)) {
-  import('./main.ts')
+  void import('./main.ts')
 } else {
   process.stderr.write(
     `oncesink needs Node.js ${required.join('.')} or newer, and this is ${process.versions.node} (${process.execPath}). ` +
