@@ -1,4 +1,12 @@
-import { type Admin, Kafka, logLevel, type Message, Partitioners, type Producer } from 'kafkajs'
+import {
+  type Admin,
+  Kafka,
+  type KafkaConfig,
+  logLevel,
+  type Message,
+  Partitioners,
+  type Producer,
+} from 'kafkajs'
 import { afterAll, inject } from 'vitest'
 import {
   type KafkaClusterOptions,
@@ -30,13 +38,18 @@ export async function ownKafkaCluster(options: KafkaClusterOptions = {}): Promis
 }
 
 /** A plain kafkajs client, for what a test does from outside. */
-export function kafkaClient(brokers: string[] = kafkaService().brokers): Kafka {
-  return new Kafka({ clientId: 'oncesink-test', brokers, logLevel: logLevel.NOTHING })
+export function kafkaClient(
+  brokers: string[] = kafkaService().brokers,
+  options: Pick<KafkaConfig, 'requestTimeout' | 'connectionTimeout'> = {},
+): Kafka {
+  return new Kafka({ clientId: 'oncesink-test', brokers, logLevel: logLevel.NOTHING, ...options })
 }
 
 export interface TopicOptions {
   /** Default 1. */
   readonly partitions?: number
+  /** Node ids of each partition's replicas, the leader first, in place of `partitions`. */
+  readonly replicas?: readonly (readonly number[])[]
   /** Topic configuration, such as `{ 'retention.ms': '1000' }`. */
   readonly config?: Readonly<Record<string, string>>
   /** Default: the Kafka of this run. */
@@ -46,14 +59,22 @@ export interface TopicOptions {
 /** Creates a topic with a unique name that begins with `stem`, and returns the name; deleted after the test file. */
 export async function createTopic(stem: string, options: TopicOptions = {}): Promise<string> {
   const topic = uniqueName(stem)
-  const { partitions = 1, config = {}, brokers = kafkaService().brokers } = options
+  const { partitions = 1, replicas, config = {}, brokers = kafkaService().brokers } = options
   const { admin } = await clients(brokers)
   // Tests write records with timestamps of any year: retention takes only what a test has asked it to take.
   const effective = { 'retention.ms': '-1', ...config }
   const configEntries = Object.entries(effective).map(([name, value]) => ({ name, value }))
   await admin.createTopics({
     waitForLeaders: true,
-    topics: [{ topic, numPartitions: partitions, configEntries }],
+    topics: [
+      replicas === undefined
+        ? { topic, numPartitions: partitions, configEntries }
+        : {
+            topic,
+            configEntries,
+            replicaAssignment: replicas.map((ids, partition) => ({ partition, replicas: [...ids] })),
+          },
+    ],
   })
   // A broker of a test's own takes its topics along.
   if (brokers.join() === kafkaService().brokers.join()) {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import kafkajs, { type ISocketFactoryArgs, type KafkaConfig } from 'kafkajs'
+import { asError } from '../../errors.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { loginMechanism } from './authentication.ts'
 import { openSocket } from './open-socket.ts'
@@ -50,7 +51,20 @@ export interface KafkajsBroker {
 }
 
 interface ConnectionPool {
-  readonly pool: readonly { readonly requestQueue: RequestQueue }[]
+  readonly pool: readonly Connection[]
+}
+
+interface Connection {
+  readonly requestQueue: RequestQueue
+  readonly socket?: Socket
+  isConnected(): boolean
+  connect(): Promise<boolean>
+  /** What was received of a response that is not complete yet, its size, and the size at which it is looked at. */
+  chunks: Buffer[]
+  bytesBuffered: number
+  bytesNeeded: number
+  /** Takes what the socket has received; throws at a response that is none. */
+  processData(bytes: Buffer): void
 }
 
 interface RequestQueue {
@@ -106,7 +120,11 @@ export function createKafkajsClient(plan: KafkaSourcePlan, clock: Clock): Kafkaj
   return {
     async createBroker(host, port) {
       const connectionPool = await cluster.connectionPoolBuilder.build({ host, port })
-      for (const { requestQueue } of connectionPool.pool) stopIdleTimer(requestQueue)
+      for (const connection of connectionPool.pool) {
+        stopIdleTimer(connection.requestQueue)
+        connectAfresh(connection)
+        breakOffNonsense(connection)
+      }
       return cluster.brokerPool.createBroker({ connectionPool, logger: cluster.rootLogger })
     },
     cutConnections(reason, address) {
@@ -144,6 +162,45 @@ function clusterOf(kafka: kafkajs.Kafka): KafkajsCluster {
   if (cluster === undefined) throw new Error('kafkajs no longer hands its Cluster to partition assigners')
   return cluster
 }
+
+/**
+ * kafkajs opens a new socket over what is left of the old one. What has been received of a response when a connection
+ * breaks would become the beginning of the next connection's first response, and every number after it a wrong one; a
+ * socket that was given up while it connected would later report that it has; and two that connect at once would have a
+ * socket each, of which one is lost. So there is one attempt at a time, and each begins with nothing.
+ */
+function connectAfresh(connection: Connection): void {
+  const connect = connection.connect.bind(connection)
+  let connecting: Promise<boolean> | null = null
+  connection.connect = () => {
+    if (connection.isConnected()) return Promise.resolve(true)
+    if (connecting === null) {
+      connection.socket?.destroy()
+      connection.chunks = []
+      connection.bytesBuffered = 0
+      connection.bytesNeeded = responseSizeBytes
+      connecting = connect().finally(() => {
+        connecting = null
+      })
+    }
+    return connecting
+  }
+}
+
+/** What is no response would be thrown at nobody, inside the socket's event, and end the process. */
+function breakOffNonsense(connection: Connection): void {
+  const process = connection.processData.bind(connection)
+  connection.processData = (bytes) => {
+    try {
+      process(bytes)
+    } catch (error) {
+      connection.socket?.destroy(new Error(`a response was not understood (${asError(error).message})`))
+    }
+  }
+}
+
+/** Every response begins with its size. */
+const responseSizeBytes = 4
 
 /**
  * kafkajs sets its timer again and again, each millisecond, also when no request is pending: 2 to 5 % of a core per
