@@ -77,7 +77,7 @@ export function groupOf(job: Job): string | null {
 }
 
 /** The job's database, for commands that look but do not run the job. */
-export function createDialect(job: Job, runtime: Runtime): Dialect {
+export function createDialect(job: Pick<Job, 'database'>, runtime: Runtime): Dialect {
   switch (job.database.engine) {
     case 'postgres':
       return createPostgresDialect(job.database as PostgresPlan, runtime)

@@ -1,6 +1,5 @@
 import type { Message } from 'kafkajs'
 import { onTestFinished } from 'vitest'
-import { postgres } from '../../src/database/postgres/options.ts'
 import { json } from '../../src/decode/json.ts'
 import { OncesinkError } from '../../src/errors.ts'
 import { count, sum } from '../../src/index.ts'
@@ -16,10 +15,17 @@ import { append } from '../../src/sink/append.ts'
 import { merge } from '../../src/sink/merge.ts'
 import { type KafkaOptions, kafka } from '../../src/source/kafka/options.ts'
 import { EventBus, type JobEventBus, type JobEvents } from '../../src/telemetry/events.ts'
+import { brokenLinks, type LedgerEntry, type PositionEntry } from './broken-links.ts'
+import {
+  createDatabaseOn,
+  type EngineTypes,
+  postgresEngine,
+  type TestDatabase,
+  type TestEngine,
+} from './engines.ts'
 import { eventually } from './eventually.ts'
 import { addPartitions, produceAfresh } from './kafka-admin.ts'
 import { createTopic, kafkaService, produce } from './kafka-service.ts'
-import { createDatabase, type TestDatabase } from './postgres-service.ts'
 import { uniqueName } from './unique.ts'
 
 /** A record's value. */
@@ -39,10 +45,12 @@ export interface BenchOptions {
   readonly partitions?: number
   /** Default: the Kafka of this run. */
   readonly brokers?: string[]
-  /** URL of the server on which the database is made. Default: the PostgreSQL of this run. */
-  readonly postgresUrl?: string
+  /** Default: PostgreSQL. */
+  readonly engine?: TestEngine
+  /** URL of the server on which the database is made. Default: the engine's of this run. */
+  readonly serverUrl?: string
   /** The tables of the test. Default: those of {@link totalsAndSeen}. */
-  readonly tables?: string
+  readonly tables?: string | ((types: EngineTypes) => string)
 }
 
 export interface BenchJobOptions extends Partial<Omit<JobOptions, 'pipeline'>> {
@@ -54,9 +62,11 @@ export interface BenchJobOptions extends Partial<Omit<JobOptions, 'pipeline'>> {
 }
 
 /** What the default job writes to: totals by key, and one row per record. Nothing in them refuses a duplicate. */
-export const defaultTables = `
-  CREATE TABLE totals (k text PRIMARY KEY, n bigint NOT NULL, total bigint NOT NULL);
-  CREATE TABLE seen (partition int NOT NULL, log_offset bigint NOT NULL, v bigint NOT NULL);`
+export function defaultTables({ text }: EngineTypes): string {
+  return `
+    CREATE TABLE totals (k ${text} PRIMARY KEY, n bigint NOT NULL, total bigint NOT NULL);
+    CREATE TABLE seen ("partition" int NOT NULL, log_offset bigint NOT NULL, v bigint NOT NULL);`
+}
 
 export function intoTotals(orders: Stream<Order>): Pipeline {
   return orders
@@ -84,12 +94,14 @@ export function totalsAndSeen(orders: Stream<Order>): readonly Pipeline[] {
 
 /** Opens a fresh topic and a fresh database for one test. */
 export async function openBench(stem: string, options: BenchOptions = {}): Promise<Bench> {
-  const { partitions = 2, brokers = kafkaService().brokers, tables = defaultTables } = options
+  const { partitions = 2, brokers = kafkaService().brokers, engine = postgresEngine } = options
+  const { tables = defaultTables } = options
   const [topic, database] = await Promise.all([
     createTopic(stem, { partitions, brokers }),
-    createDatabase(stem.replaceAll('-', '_'), options.postgresUrl),
+    createDatabaseOn(engine, stem.replaceAll('-', '_'), options.serverUrl),
   ])
-  if (tables !== '') await database.knex.raw(tables)
+  const ddl = typeof tables === 'string' ? tables : tables(engine.types)
+  if (ddl !== '') await database.run(ddl)
   return new Bench(uniqueName(stem), topic, partitions, brokers, database)
 }
 
@@ -145,7 +157,7 @@ export class Bench {
     )
     return defineJob({
       name: this.name,
-      database: postgres({ connectionString: url }),
+      database: this.database.engine.database(url),
       pipeline: pipelines(orders),
       ...rest,
     })
@@ -153,23 +165,28 @@ export class Bench {
 
   /** Positions by partition; empty before the first claim. */
   async positions(): Promise<number[]> {
-    const { rows } = await this.#raw<{ next_offset: string }>(
-      'SELECT next_offset FROM oncesink.oncesink_offsets WHERE job = :job ORDER BY partition',
-    )
-    return rows.map((row) => Number(row.next_offset))
+    return (await this.#positions()).map((row) => Number(row.next_offset))
   }
 
   /** Ledger rows, each partition's in their order. */
-  async ledger(): Promise<LedgerEntry[]> {
-    const { rows } = await this.#raw<LedgerEntry>(
-      `SELECT * FROM oncesink.oncesink_batches WHERE job = :job
-       ORDER BY partition, (kind = 'batch'), from_offset`,
+  ledger(): Promise<LedgerEntry[]> {
+    return this.database.rows<LedgerEntry>(
+      `SELECT * FROM ${this.#own('oncesink_batches')} WHERE job = :job
+       ORDER BY topic, "partition", (kind = 'batch'), from_offset, until_offset`,
+      { job: this.name },
     )
-    return rows
   }
 
-  #raw<Row>(sql: string): Promise<{ rows: Row[] }> {
-    return Promise.resolve(this.database.knex.raw(sql, { job: this.name }))
+  #positions(): Promise<PositionEntry[]> {
+    return this.database.rows<PositionEntry>(
+      `SELECT topic, "partition", next_offset, seq FROM ${this.#own('oncesink_offsets')} WHERE job = :job
+       ORDER BY topic, "partition"`,
+      { job: this.name },
+    )
+  }
+
+  #own(table: string): string {
+    return this.database.engine.own(table)
   }
 
   /** Resolves when everything that was produced is committed. */
@@ -225,48 +242,10 @@ export class Bench {
     return { totals: await this.totals(), seen: await this.seen(), broken: await this.brokenLinks() }
   }
 
-  /**
-   * Every place where a ledger row does not begin where the previous one of its partition ended, where the last one
-   * does not end at the position, where `seq` does not count the batches, or where the epoch falls: an owner has
-   * committed after another one's claim. Empty when the ledger is unbroken.
-   */
-  async brokenLinks(): Promise<unknown[]> {
-    const { rows } = await this.#raw<unknown>(
-      `WITH chain AS (
-         SELECT topic, partition, kind, from_offset, until_offset,
-           lag(until_offset) OVER w AS previous, row_number() OVER w AS place
-         FROM oncesink.oncesink_batches WHERE job = :job
-         WINDOW w AS (PARTITION BY topic, partition ORDER BY (kind = 'batch'), from_offset, until_offset)
-       ), ends AS (
-         SELECT topic, partition, max(until_offset) AS last_until,
-           count(*) FILTER (WHERE kind = 'batch') AS batches, count(*) FILTER (WHERE kind = 'start') AS starts
-         FROM chain GROUP BY topic, partition
-       )
-       SELECT 'epoch' AS what, partition, from_offset, until_offset FROM (
-         SELECT *, lag(epoch) OVER (PARTITION BY topic, partition ORDER BY (kind = 'batch'), from_offset) AS before
-         FROM oncesink.oncesink_batches WHERE job = :job
-       ) AS epochs WHERE epoch < before
-       UNION ALL
-       SELECT 'link', partition, from_offset, until_offset FROM chain
-       WHERE (place = 1) <> (kind = 'start') OR (place > 1 AND (previous <> from_offset OR until_offset <= from_offset))
-       UNION ALL
-       SELECT 'end', partition, last_until, next_offset
-       FROM ends FULL JOIN (SELECT * FROM oncesink.oncesink_offsets WHERE job = :job) o USING (topic, partition)
-       WHERE last_until IS DISTINCT FROM next_offset OR batches IS DISTINCT FROM seq OR starts <> 1`,
-    )
-    return rows
+  /** Where the ledger and the positions are not one chain; empty when they are. */
+  async brokenLinks(): Promise<string[]> {
+    return brokenLinks(await this.ledger(), await this.#positions())
   }
-}
-
-export interface LedgerEntry {
-  readonly partition: number
-  readonly epoch: string
-  readonly kind: string
-  readonly from_offset: string
-  readonly until_offset: string
-  readonly batch_id: string | null
-  readonly records: string
-  readonly reason: string | null
 }
 
 const keys = ['a', 'b', 'c', 'd', 'e']

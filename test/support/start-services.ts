@@ -1,32 +1,46 @@
 import type { TestProject } from 'vitest/node'
-import { startKafka, startPostgres } from '../../src/services/index.ts'
+import { databaseNames, type Engine, startDatabase, startKafka } from '../../src/services/index.ts'
+import { chosenEngines } from './chosen-engines.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
     kafkaBrokers: string[]
-    postgresUrl: string
+    /** Of the databases that this run has. */
+    databaseUrls: Partial<Record<Engine, string>>
   }
 }
 
-/** Global setup of the integration tests: one Kafka and one PostgreSQL for all files. Returns the teardown. */
+/** Global setup of the integration tests: one Kafka and one server of each database for all files. Returns the teardown. */
 export default async function startServices(project: TestProject): Promise<() => Promise<void>> {
   const onProgress = (message: string) => console.log(message)
-  const starts = await Promise.allSettled([startKafka({ onProgress }), startPostgres({ onProgress })])
+  const engines = chosenEngines()
+  const starts = await Promise.allSettled([
+    startKafka({ onProgress }),
+    ...engines.map((engine) => startDatabase(engine, { onProgress })),
+  ])
+  const started = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))
   const stop = async () => {
-    await Promise.all(starts.map((start) => (start.status === 'fulfilled' ? start.value.stop() : undefined)))
+    await Promise.all(started.map((service) => service.stop()))
   }
-  const [kafka, postgres] = starts
-  if (kafka.status === 'rejected' || postgres.status === 'rejected') {
+  const failures = starts.flatMap((start) => (start.status === 'rejected' ? [messageOf(start.reason)] : []))
+  if (failures.length > 0) {
     await stop()
     throw new Error(
-      starts.flatMap((start) => (start.status === 'rejected' ? [messageOf(start.reason)] : [])).join('\n'),
+      `${failures.join('\n')}\nONCESINK_ENGINES=postgres runs the tests without MySQL and MariaDB, and says so.`,
     )
   }
-  project.provide('kafkaBrokers', kafka.value.brokers)
-  project.provide('postgresUrl', postgres.value.url)
-  const { brokers, version, provider } = kafka.value
-  console.log(`Kafka ${version} (${provider}) at ${brokers.join(',')}`)
-  console.log(`PostgreSQL ${postgres.value.version} (${postgres.value.provider})`)
+  const urls: Partial<Record<Engine, string>> = {}
+  for (const service of started) {
+    const { provider, version } = service
+    if ('brokers' in service) {
+      project.provide('kafkaBrokers', service.brokers)
+      console.log(`Kafka ${version} (${provider}) at ${service.brokers.join(',')}`)
+    } else {
+      urls[service.engine] = service.url
+      console.log(`${databaseNames[service.engine].title} ${version} (${provider})`)
+    }
+  }
+  project.provide('databaseUrls', urls)
   return stop
 }
 

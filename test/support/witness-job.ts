@@ -1,4 +1,4 @@
-import { append, count, defineJob, from, json, kafka, merge, postgres, sum } from 'oncesink'
+import { append, count, defineJob, from, json, kafka, merge, mysql, postgres, sum } from 'oncesink'
 
 /*
  * The job of the tests that run processes; what differs between tests comes from the environment (see
@@ -25,7 +25,10 @@ const entries = from(
 
 export default defineJob({
   name: 'witnessed',
-  database: postgres({ connectionString: env.DATABASE_URL }),
+  database:
+    env.JOB_ENGINE === 'postgres'
+      ? postgres({ connectionString: env.DATABASE_URL })
+      : mysql({ connectionString: env.DATABASE_URL }),
   pipeline: [
     entries
       .map(({ value }) => ({ value, padding }))

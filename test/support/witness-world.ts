@@ -3,18 +3,19 @@ import type { Message } from 'kafkajs'
 import { expect } from 'vitest'
 import { checkChain } from '../../src/check/chain.ts'
 import type { LedgerRow, PositionRow } from '../../src/database/dialect.ts'
-import { createPostgresDialect } from '../../src/database/postgres/dialect.ts'
-import { postgres } from '../../src/database/postgres/options.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
+import { createDialect } from '../../src/wire.ts'
+import { createDatabaseOn, postgresEngine, type TestDatabase, type TestEngine } from './engines.ts'
 import { eventually } from './eventually.ts'
 import { type Ended, type Fault, JobProcess, oncesink } from './job-process.ts'
 import { createTopic, kafkaClient, kafkaService, produce } from './kafka-service.ts'
-import { createDatabase, type TestDatabase } from './postgres-service.ts'
 
 const jobFile = join(import.meta.dirname, 'witness-job.ts')
 const KEYS = 7
 
 export interface WorldOptions {
+  /** Default: PostgreSQL. */
+  readonly engine?: TestEngine
   /** Default 3. */
   readonly partitions?: number
   /** Records of one micro-batch at most. */
@@ -43,15 +44,16 @@ export interface Snapshot {
 
 /** A topic, a database of its own with the tables of witness-job.ts, and what must be in them. */
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
-  const partitions = options.partitions ?? 3
+  const { partitions = 3, engine = postgresEngine } = options
   const [topic, database] = await Promise.all([
     createTopic('witnessed', { partitions, ...(options.config && { config: options.config }) }),
-    createDatabase('process'),
+    createDatabaseOn(engine, 'process'),
   ])
-  await database.knex.raw(
+  const { text, longText } = engine.types
+  await database.run(
     `CREATE TABLE witness ("partition" integer NOT NULL, "offset" bigint NOT NULL, value bigint NOT NULL,
-       padding text NOT NULL);
-     CREATE TABLE totals (key text PRIMARY KEY, records bigint NOT NULL, total bigint NOT NULL)`,
+       padding ${longText} NOT NULL);
+     CREATE TABLE totals ("key" ${text} PRIMARY KEY, records bigint NOT NULL, total bigint NOT NULL)`,
   )
   return new World(topic, database, partitions, options)
 }
@@ -72,6 +74,7 @@ export class World {
     this.database = database
     this.#log = Array.from({ length: partitions }, () => [])
     this.env = environment({
+      JOB_ENGINE: database.engine.name,
       DATABASE_URL: database.url,
       ONCESINK_KAFKA_BROKERS: kafkaService().brokers.join(','),
       JOB_TOPIC: topic,
@@ -120,11 +123,15 @@ export class World {
 
   /** Lets every batch take this much longer in the database, in milliseconds. */
   async slowDown(ms: number): Promise<void> {
-    await this.database.knex.raw(
-      `CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
-         $$ BEGIN PERFORM pg_sleep(${ms / 1_000}); RETURN NULL; END $$;
-       DROP TRIGGER IF EXISTS slow ON totals;
-       CREATE TRIGGER slow AFTER INSERT ON totals FOR EACH STATEMENT EXECUTE FUNCTION slow()`,
+    await this.database.run(
+      this.database.engine.name === 'postgres'
+        ? `CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM pg_sleep(${ms / 1_000}); RETURN NULL; END $$;
+           DROP TRIGGER IF EXISTS slow ON totals;
+           CREATE TRIGGER slow AFTER INSERT ON totals FOR EACH STATEMENT EXECUTE FUNCTION slow()`
+        : // There are triggers for rows only, and one row of each key in a batch.
+          `DROP TRIGGER IF EXISTS slow;
+           CREATE TRIGGER slow BEFORE INSERT ON totals FOR EACH ROW DO SLEEP(${ms / 1_000 / KEYS})`,
     )
   }
 
@@ -157,8 +164,8 @@ export class World {
 
   /** Everything of one moment. */
   async snapshot(): Promise<Snapshot> {
-    const plan = postgres({ connectionString: this.database.url })
-    const connection = await createPostgresDialect(plan, systemRuntime).connect({
+    const database = this.database.engine.database(this.database.url)
+    const connection = await createDialect({ database }, systemRuntime).connect({
       job: 'test',
       owner: 'test',
     })
