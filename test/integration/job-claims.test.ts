@@ -50,7 +50,7 @@ onEveryEngine((engine) => {
     await second.claimAgain(partitions(bench, 0))
     const restore = (claimId: string | null) =>
       bench.database
-        .knex('oncesink.oncesink_offsets')
+        .knex(engine.own('oncesink_offsets'))
         .where({ job: bench.name })
         .update({ epoch: 1, claim_id: claimId })
 
