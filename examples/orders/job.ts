@@ -1,4 +1,4 @@
-import { count, defineJob, from, json, kafka, merge, postgres, sumDecimal, tumbling } from 'oncesink'
+import { count, defineJob, from, json, kafka, merge, mysql, postgres, sumDecimal, tumbling } from 'oncesink'
 
 interface Order {
   item: string
@@ -6,11 +6,14 @@ interface Order {
   at: string
 }
 
+const url = process.env.DATABASE_URL
 const brokers = (process.env.KAFKA_BROKERS ?? 'localhost:9092').split(',')
 
 export default defineJob({
   name: 'orders-by-item',
-  database: postgres({ connectionString: process.env.DATABASE_URL }),
+  database: url?.startsWith('mysql:')
+    ? mysql({ connectionString: url })
+    : postgres({ connectionString: url }),
   pipeline: from(kafka({ brokers, topics: [process.env.ORDERS_TOPIC ?? 'orders'], startFrom: 'earliest' }))
     .decode(json<Order>())
     .filter((o) => o.amount > 0)

@@ -8,7 +8,6 @@ import { OncesinkError } from '../errors.ts'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 export const jobFile = fileURLToPath(new URL('../../examples/orders/job.ts', import.meta.url))
-export const tableFile = fileURLToPath(new URL('../../examples/orders/tables.postgres.sql', import.meta.url))
 
 /** What a job's log tells of its life. */
 export interface LifeEvents {

@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asError, ExitCode, OncesinkError } from '../errors.ts'
+import { lookCommand } from './database.ts'
 import { type DemoOptions, helpText, parseOptions } from './options.ts'
 import type { DemoOutput } from './progress.ts'
 import { exitCodeOf, proofText, resultJson } from './proof.ts'
@@ -68,10 +69,9 @@ async function demo(options: DemoOptions): Promise<number> {
 
 /** Leaves the servers up until Ctrl-C, and says how to look at them. */
 async function linger(servers: DemoServers, output: DemoOutput, signal: AbortSignal): Promise<void> {
-  const look = 'SELECT * FROM orders_by_item ORDER BY orders DESC LIMIT 10'
   output.write(
     `\nKafka is at ${servers.brokers.join(',')} (topic ${servers.topic}); look at the table with\n` +
-      `  psql '${servers.databaseUrl}' -c '${look}'\n` +
+      `  ${lookCommand(servers.engine, servers.databaseUrl)}\n` +
       'Ctrl-C ends it all.\n',
   )
   while (!signal.aborted) await sleep(FOREVER_MS, undefined, { signal }).catch(() => {})

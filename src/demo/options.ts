@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { asError, OncesinkError } from '../errors.ts'
+import { type Engine, engines } from '../services/index.ts'
 
 export interface DemoOptions {
   /** Orders to produce. */
@@ -11,7 +12,7 @@ export interface DemoOptions {
   /** Leave Kafka and the database running after the proof, until Ctrl-C. */
   readonly keep: boolean
   readonly json: boolean
-  readonly engine: 'postgres'
+  readonly engine: Engine
 }
 
 export const DEFAULT_RECORDS = 200_000
@@ -24,20 +25,20 @@ const MIN_RECORDS_PER_LIFE = 20
 
 export const helpText = `npm run demo -- [options]
 
-Starts a real Kafka and a real PostgreSQL, produces orders, runs examples/orders/job.ts in a process of its own,
+Starts a real Kafka and a real database, produces orders, runs examples/orders/job.ts in a process of its own,
 kills that process with SIGKILL again and again, and then proves that no order was lost and none was counted twice.
 
   --records <n>       orders to produce (default ${DEFAULT_RECORDS})
   --kills <n>         kills of a job that has committed something (default ${DEFAULT_KILLS})
   --seed <n>          repeats the orders and the moments of the kills (default: random, printed)
-  --engine <name>     database engine: postgres (default postgres)
+  --engine <name>     database: ${engines.join(', ')} (default postgres)
   --keep              leave everything running after the proof, to look around; Ctrl-C ends it
   --json              print one JSON object as the last line
   --help              print this
 
 Exit codes: 0 proven, 1 failed to run, 2 wrong options, 4 lost or duplicated records.
 
-Servers: those of ONCESINK_KAFKA_BROKERS and ONCESINK_POSTGRES_URL, else Docker, else processes of this machine.
+Servers: those of ONCESINK_KAFKA_BROKERS and ONCESINK_POSTGRES_URL (_MYSQL_URL, _MARIADB_URL), else Docker, else processes of this machine.
 `
 
 /**
@@ -48,8 +49,9 @@ Servers: those of ONCESINK_KAFKA_BROKERS and ONCESINK_POSTGRES_URL, else Docker,
 export function parseOptions(args: readonly string[], randomSeed: () => number): DemoOptions | null {
   const { values } = parse(args)
   if (values.help) return null
-  const engine = values.engine ?? 'postgres'
-  if (engine !== 'postgres') throw invalid(`--engine must be postgres, not '${engine}'`)
+  const named = values.engine ?? 'postgres'
+  const engine = engines.find((name) => name === named)
+  if (!engine) throw invalid(`--engine must be ${engines.join(', ')}, not '${named}'`)
   const kills = wholeNumber('--kills', values.kills, 1, MAX_KILLS) ?? DEFAULT_KILLS
   const minRecords = MIN_RECORDS_PER_LIFE * (kills + 1)
   const records =

@@ -1,10 +1,11 @@
 import { ExitCode } from '../errors.ts'
+import type { Engine } from '../services/index.ts'
 import { grouped } from './progress.ts'
 import { differenceText, type TotalsComparison } from './totals.ts'
 
 /** Everything the demo has found out, from which the proof follows. */
 export interface Evidence {
-  readonly engine: 'postgres'
+  readonly engine: Engine
   readonly seed: number
   readonly records: number
   /** What was asked for, and what the producer and the topic say. */

@@ -1,7 +1,9 @@
 import { performance } from 'node:perf_hooks'
 import process from 'node:process'
 import { SeededRandom } from '../runtime/seeded-random.ts'
+import { databaseNames } from '../services/index.ts'
 import { CommitWatch, summary } from './commit-watch.ts'
+import { readTotals } from './database.ts'
 import { runVerify } from './job-process.ts'
 import { killMoments } from './kill-schedule.ts'
 import { Lives } from './lives.ts'
@@ -9,7 +11,7 @@ import type { DemoOptions } from './options.ts'
 import { OrderProducer, recordsInTopic } from './producer.ts'
 import { type DemoOutput, grouped, LiveLine } from './progress.ts'
 import { conclude, type DemoResult, verifySummary } from './proof.ts'
-import { type DemoServers, readTotals, startServers } from './servers.ts'
+import { type DemoServers, startServers } from './servers.ts'
 import { ExpectedTotals } from './totals.ts'
 import { version } from './version.ts'
 
@@ -38,12 +40,12 @@ export interface DemoHooks {
 export async function runDemo(options: DemoOptions, hooks: DemoHooks): Promise<DemoResult> {
   const startedMs = performance.now()
   const line = new LiveLine(hooks.output)
-  line.note('starting Kafka and PostgreSQL ...')
-  const servers = await startServers((message) => line.note(`  ${message}`))
+  const { title } = databaseNames[options.engine]
+  line.note(`starting Kafka and ${title} ...`)
+  const servers = await startServers(options.engine, (message) => line.note(`  ${message}`))
   try {
     hooks.signal.throwIfAborted()
-    const { kafka, postgres } = servers.versions
-    line.note(`Kafka ${kafka} and PostgreSQL ${postgres} are ready`)
+    line.note(`Kafka ${servers.versions.kafka} and ${title} ${servers.versions[options.engine]} are ready`)
     const totals = new ExpectedTotals()
     const run = await produceAndKill(options, hooks, servers, totals, line)
     await hooks.beforeProof?.(servers)
@@ -55,7 +57,7 @@ export async function runDemo(options: DemoOptions, hooks: DemoHooks): Promise<D
       ofKills: options.kills,
       ...run,
       inTopic: await recordsInTopic(servers.brokers, servers.topic),
-      table: totals.compare(await readTotals(servers.databaseUrl)),
+      table: totals.compare(await readTotals(servers.engine, servers.databaseUrl)),
       verify: verifySummary(await runVerify(servers.env, hooks.signal)),
       durationMs: performance.now() - startedMs,
       versions: { oncesink: version(), node: process.versions.node, ...servers.versions },

@@ -57,7 +57,7 @@ onEveryEngine((engine) => {
       const { failure, heard } = await observe(bench.job({ pipelines }))
       expect(await failure()).toMatchObject({
         code: 'DATABASE_REFUSED',
-        message: expect.stringMatching(/run the job's statement (insert into "no_such_table"|oops)/),
+        message: expect.stringMatching(/run the job's statement (insert into ["`]no_such_table["`]|oops)/),
       })
       expect(await traces(bench)).toEqual(nothing(2))
       expect(heard.batch).toEqual([])
@@ -72,7 +72,7 @@ onEveryEngine((engine) => {
           write(async (trx, rows) => {
             for (const { v } of rows) {
               try {
-                await trx.raw('INSERT INTO seen SELECT 0, (?::int - 1) / 3, 1 / (?::int - 22)', [v, v])
+                await trx.raw('INSERT INTO seen SELECT 0, (? - 1) / 3, 1 / (? - 22)', [v, v])
               } catch {
                 // As above.
               }
@@ -85,7 +85,7 @@ onEveryEngine((engine) => {
       expect(error).toMatchObject({
         code: 'ROWS_REJECTED',
         record: { topic: bench.topic, partition: 0, offset: 7n },
-        message: expect.stringMatching(/division by zero.*offset 7, alone in \S+\/0 \[7, 8\)/s),
+        message: expect.stringMatching(/division by (?:zero|0).*offset 7, alone in \S+\/0 \[7, 8\)/is),
       })
       expect(await bench.positions()).toEqual([7])
       expect(await bench.totals()).toEqual(bench.expected(bench.produced.slice(0, 7)).totals)
@@ -119,7 +119,7 @@ onEveryEngine((engine) => {
       orders.into(write(last)),
     ]
     const refusing = withLast(async (trx) => {
-      const [{ count } = { count: 0 }] = await trx('totals').count()
+      const [{ count } = { count: 0 }] = await trx('totals').count({ count: '*' })
       // The first pipeline's rows are there, as far as this transaction sees.
       await trx.raw(`SELECT no_such_function(${Number(count)})`)
     })

@@ -35,12 +35,14 @@ onEveryEngine((engine) => {
   }
 
   async function stateOf(bench: Bench) {
-    const { rows } = await bench.database.knex.raw<{ rows: unknown[] }>(
-      `SELECT (SELECT json_agg(j) FROM oncesink.oncesink_jobs j) AS jobs,
-       (SELECT json_agg(o ORDER BY job, partition) FROM oncesink.oncesink_offsets o) AS offsets,
-       (SELECT json_agg(t ORDER BY k) FROM totals t) AS totals`,
-    )
-    return rows
+    const { database } = bench
+    return {
+      jobs: await database.rows(`SELECT * FROM ${engine.own('oncesink_jobs')} ORDER BY job`),
+      positions: await database.rows(
+        `SELECT * FROM ${engine.own('oncesink_offsets')} ORDER BY job, topic, "partition"`,
+      ),
+      totals: await database.rows('SELECT * FROM totals ORDER BY k'),
+    }
   }
 
   describe('a job whose shape has changed', () => {
@@ -64,7 +66,7 @@ onEveryEngine((engine) => {
           .aggregate({ n: count() })
           .into(merge({ table: 'totals_2' }))
       await bench.database.knex.raw(
-        'CREATE TABLE totals_2 (k timestamptz, day bigint, n bigint NOT NULL, PRIMARY KEY (k, day))',
+        `CREATE TABLE totals_2 (k ${engine.types.instant}, day bigint, n bigint NOT NULL, PRIMARY KEY (k, day))`,
       )
       const { message } = await startFailure(bench.job({ pipelines: windowed }))
       expect(message).toMatch(/no longer: merge into totals\n.*new: merge into totals_2/)
@@ -98,7 +100,7 @@ onEveryEngine((engine) => {
 
   test('positions of another Kafka cluster are refused', async () => {
     const bench = await benchWithRun('cluster')
-    await bench.database.knex.raw("UPDATE oncesink.oncesink_jobs SET cluster_id = 'another-one'")
+    await bench.database.knex.raw(`UPDATE ${engine.own('oncesink_jobs')} SET cluster_id = 'another-one'`)
     const before = await stateOf(bench)
     const error = await startFailure(bench.job({ pipelines: intoTotals }), { acceptShapeChange: true })
     expect(error.code).toBe('JOB_IDENTITY_CONFLICT')

@@ -1,23 +1,22 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { FaultPoint } from '../../src/runtime/fault-points.ts'
 import type { NativeDatabase, NativeKafka } from '../../src/services/index.ts'
-import { onEveryEngine } from '../support/engines.ts'
+import { onEveryEngine, ownServer, postgresEngine } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
 import { ownKafka } from '../support/kafka-service.ts'
-import { ownPostgres } from '../support/postgres-service.ts'
 import { drain, observe, openBench, startFailure, withFaults } from '../support/running-job.ts'
 
 onEveryEngine((engine) => {
-  describe('a PostgreSQL that is killed with SIGKILL', () => {
+  describe('a database that is killed with SIGKILL', () => {
     let server: NativeDatabase
     beforeAll(async () => {
-      server = await ownPostgres()
+      server = await ownServer(engine)
     })
 
     test.each<FaultPoint>(['transaction.rows-written', 'transaction.committed', 'claim.before-commit'])(
       'at %s and started again: the job goes on by itself, and totals are exact',
       async (where) => {
-        const bench = await openBench('pg-killed', { engine, serverUrl: server.url })
+        const bench = await openBench('db-killed', { engine, serverUrl: server.url })
         await bench.produce(60)
         let reached = 0
         let killed = 0
@@ -38,7 +37,7 @@ onEveryEngine((engine) => {
     )
 
     test('and away for a while costs no position: the job tells that it tries again, and that it has succeeded', async () => {
-      const bench = await openBench('pg-away', { engine, serverUrl: server.url })
+      const bench = await openBench('db-away', { engine, serverUrl: server.url })
       await bench.produce(20)
       const { running, heard } = await observe(bench.job())
       await bench.untilCommitted()
@@ -59,7 +58,7 @@ onEveryEngine((engine) => {
     })
 
     test('does not keep the job from stopping', async () => {
-      const bench = await openBench('pg-stop', { engine, serverUrl: server.url })
+      const bench = await openBench('db-stop', { engine, serverUrl: server.url })
       await bench.produce(20)
       const job = bench.job({ limits: { maxRecordsPerBatch: 5 } })
       const runtime = withFaults((point) =>
@@ -87,58 +86,53 @@ onEveryEngine((engine) => {
       expect(error).toMatchObject({ code: 'DATABASE_REFUSED', message: expect.stringContaining('password') })
     })
   })
+})
 
-  describe('a broker that is killed with SIGKILL', () => {
-    let kafka: NativeKafka
-    beforeAll(async () => {
-      kafka = await ownKafka()
-    })
+describe('a broker that is killed with SIGKILL', () => {
+  let kafka: NativeKafka
+  beforeAll(async () => {
+    kafka = await ownKafka()
+  })
 
-    test('and comes back: the job goes on by itself, without a duplicate, and takes new partitions too', async () => {
-      const bench = await openBench('broker-killed', { engine, brokers: kafka.brokers })
-      await bench.produce(40)
-      const source = { metadataRefreshMs: 300 }
-      // Positions know the leader epoch in which they were reached, from the beginning.
-      await drain(bench.job())
-      await bench.produce(40)
-      const { running, heard } = await observe(bench.job({ source, limits: { maxRecordsPerBatch: 10 } }))
-      await eventually(() => heard.batch.length > 0)
+  test('and comes back: the job goes on by itself, without a duplicate, and takes new partitions too', async () => {
+    const bench = await openBench('broker-killed', { brokers: kafka.brokers })
+    await bench.produce(40)
+    const source = { metadataRefreshMs: 300 }
+    // Positions know the leader epoch in which they were reached, from the beginning.
+    await drain(bench.job())
+    await bench.produce(40)
+    const { running, heard } = await observe(bench.job({ source, limits: { maxRecordsPerBatch: 10 } }))
+    await eventually(() => heard.batch.length > 0)
+    await kafka.kill()
+    await eventually(() => heard.retrying.some(({ what }) => what === 'source'))
+    await kafka.restart()
+    await bench.produce(40)
+    await bench.untilCommitted()
+    await eventually(() => heard.recovered.some(({ what }) => what === 'source'))
+    // Its leader epoch is another one now. Partitions make the job seek again, which compares epochs with the log.
+    await bench.addPartitions(3)
+    await bench.produce(30)
+    await bench.untilCommitted()
+    await running.stop()
+    expect(await bench.actual()).toEqual(bench.expected())
+  })
+
+  test('while the database connection is lost as well: both are recovered, in whatever order they come', async () => {
+    const bench = await openBench('both-lost', { brokers: kafka.brokers })
+    await bench.produce(40)
+    let batches = 0
+    const runtime = withFaults(async (point) => {
+      if (point !== 'transaction.rows-written' || ++batches !== 2) return
       await kafka.kill()
-      await eventually(() => heard.retrying.some(({ what }) => what === 'source'))
-      await kafka.restart()
-      await bench.produce(40)
-      await bench.untilCommitted()
-      await eventually(() => heard.recovered.some(({ what }) => what === 'source'))
-      // Its leader epoch is another one now. Partitions make the job seek again, which compares epochs with the log.
-      await bench.addPartitions(3)
-      await bench.produce(30)
-      await bench.untilCommitted()
-      await running.stop()
-      expect(await bench.actual()).toEqual(bench.expected())
+      await postgresEngine.endSessions(bench.database)
     })
-
-    test('while the database connection is lost as well: both are recovered, in whatever order they come', async () => {
-      const bench = await openBench('both-lost', { engine, brokers: kafka.brokers })
-      await bench.produce(40)
-      let batches = 0
-      const runtime = withFaults(async (point) => {
-        if (point !== 'transaction.rows-written' || ++batches !== 2) return
-        await kafka.kill()
-        await bench.database.knex.raw(
-          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE datname = current_database() AND application_name LIKE 'oncesink:%'`,
-        )
-      })
-      const job = bench.job({ limits: { maxRecordsPerBatch: 10 } })
-      const { running, heard } = await observe(job, { runtime })
-      await eventually(() => heard.retrying.filter(({ what }) => what === 'source').length >= 2)
-      expect(heard.batchFailed).toMatchObject([
-        { reason: 'aborted', error: { code: 'DATABASE_UNAVAILABLE' } },
-      ])
-      await kafka.restart()
-      await bench.untilCommitted()
-      await running.stop()
-      expect(await bench.actual()).toEqual(bench.expected())
-    })
+    const job = bench.job({ limits: { maxRecordsPerBatch: 10 } })
+    const { running, heard } = await observe(job, { runtime })
+    await eventually(() => heard.retrying.filter(({ what }) => what === 'source').length >= 2)
+    expect(heard.batchFailed).toMatchObject([{ reason: 'aborted', error: { code: 'DATABASE_UNAVAILABLE' } }])
+    await kafka.restart()
+    await bench.untilCommitted()
+    await running.stop()
+    expect(await bench.actual()).toEqual(bench.expected())
   })
 })

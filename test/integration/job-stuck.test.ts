@@ -1,26 +1,23 @@
 import { expect, test } from 'vitest'
-import { type PostgresOptions, postgres } from '../../src/database/postgres/options.ts'
 import type { Job } from '../../src/job/job.ts'
 import type { RunningJob } from '../../src/job/start.ts'
-import { onEveryEngine } from '../support/engines.ts'
+import { type EngineOptions, onEveryEngine } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Bench, observe, openBench, withFaults } from '../support/running-job.ts'
 
 onEveryEngine((engine) => {
-  function jobWith(bench: Bench, options: Partial<PostgresOptions>, job: Job = bench.job()): Job {
-    return { ...job, database: postgres({ connectionString: bench.database.url, ...options }) }
+  function jobWith(bench: Bench, options: EngineOptions, job: Job = bench.job()): Job {
+    return { ...job, database: engine.database(bench.database.url, options) }
   }
 
   test('a lock that somebody else holds is waited for, however long, and no record is blamed for it', async () => {
     const bench = await openBench('locked', { engine, partitions: 1 })
-    const { knex } = bench.database
-    const lock = await knex.transaction()
-    await lock.raw('LOCK TABLE totals IN SHARE MODE')
+    const unlock = await engine.blockWrites(bench.database, 'totals')
     await bench.produce(1)
     const { running, heard } = await observe(jobWith(bench, { lockTimeoutMs: 100 }))
     await eventually(() => heard.batchFailed.length >= 7)
     expect(running.state).not.toBe('failed')
-    await lock.rollback()
+    await unlock()
     await bench.untilCommitted()
     await running.stop()
     expect(await bench.actual()).toEqual(bench.expected())
@@ -28,11 +25,16 @@ onEveryEngine((engine) => {
 
   test('a single record whose statement runs too long again and again stops the job, with what to look at', async () => {
     const bench = await openBench('slow', { engine, partitions: 1 })
-    await bench.database.knex.raw(`
-    CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(5); RETURN NEW; END $$;
-    CREATE TRIGGER dawdle BEFORE INSERT ON totals FOR EACH ROW EXECUTE FUNCTION dawdle();`)
+    const isPostgres = engine.name === 'postgres'
+    await bench.database.run(
+      isPostgres
+        ? `CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM pg_sleep(5); RETURN NEW; END $$;
+           CREATE TRIGGER dawdle BEFORE INSERT ON totals FOR EACH ROW EXECUTE FUNCTION dawdle()`
+        : 'CREATE TRIGGER dawdle BEFORE INSERT ON totals FOR EACH ROW DO SLEEP(5)',
+    )
     await bench.produce(1)
-    const observed = await observe(jobWith(bench, { statementTimeoutMs: 200 }))
+    const observed = await observe(jobWith(bench, { statementTimeoutMs: isPostgres ? 200 : 3_000 }))
     const error = await observed.failure()
     expect(error).toMatchObject({
       code: 'DATABASE_REFUSED',

@@ -7,8 +7,11 @@ import { type Bench, drain, type Order, openBench } from '../support/running-job
 
 onEveryEngine((engine) => {
   const tables = `
-  CREATE TABLE calls (batch_id uuid NOT NULL, call int GENERATED ALWAYS AS IDENTITY, sum bigint NOT NULL);
-  CREATE TABLE sums (k text PRIMARY KEY, sum bigint NOT NULL);`
+  CREATE TABLE calls (batch_id char(36) NOT NULL, sum bigint NOT NULL);
+  CREATE TABLE sums (k ${engine.types.text} PRIMARY KEY, sum bigint NOT NULL);`
+
+  /** The value that a row of INSERT would have had, in the words of each. */
+  const arriving = engine.name === 'postgres' ? 'excluded.sum' : 'VALUES(sum)'
 
   /** Ledger rows of kind batch as they are told to the job's code. */
   async function ledgerBatches(bench: Bench): Promise<BatchInfo[]> {
@@ -102,7 +105,7 @@ onEveryEngine((engine) => {
                 await trx('sums')
                   .insert({ k, sum })
                   .onConflict('k')
-                  .merge({ sum: trx.raw('sums.sum + excluded.sum') })
+                  .merge({ sum: trx.raw(`sums.sum + ${arriving}`) })
               }
             }),
           )
