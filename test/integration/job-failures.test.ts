@@ -167,7 +167,8 @@ onEveryEngine((engine) => {
     })
   })
 
-  describe('a row that the database rejects', () => {
+  // Its tables are in PostgreSQL's types, one with a constraint that is checked at COMMIT.
+  const rejected = () => {
     const withText = `
     CREATE TABLE totals (k text PRIMARY KEY, n bigint NOT NULL, total bigint NOT NULL);
     CREATE TABLE seen (
@@ -239,7 +240,8 @@ onEveryEngine((engine) => {
       expect(await bench.positions()).toEqual([10, 0])
       expect(await ofRecords(bench)).toEqual(bench.expected(bench.produced.slice(0, 10)))
     })
-  })
+  }
+  if (engine.name === 'postgres') describe('a row that the database rejects', rejected)
 
   /** Like {@link Bench.actual}, without the rows that a test has put there. */
   async function ofRecords(bench: Bench) {

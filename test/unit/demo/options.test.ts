@@ -46,7 +46,7 @@ describe('what makes no sense is refused, with the option named', () => {
     ['--records', '1.5'],
     ['--records', '10'],
     ['--seed', '4294967296'],
-    ['--engine', 'mysql'],
+    ['--engine', 'oracle'],
     ['--nonsense'],
     ['stray'],
     ['--records'],
