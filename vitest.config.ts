@@ -1,8 +1,15 @@
 import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
+import { chosenEngines } from './test/support/chosen-engines.ts'
 import { TallyReporter } from './test/support/tally-reporter.ts'
 
 const alias = { oncesink: fileURLToPath(new URL('./src/index.ts', import.meta.url)) }
+
+/** Files that are about MySQL and MariaDB alone, where ONCESINK_ENGINES leaves one of them out. */
+function testsOfEnginesLeftOut(): string[] {
+  const chosen = chosenEngines()
+  return chosen.includes('mysql') && chosen.includes('mariadb') ? [] : ['test/integration/mysql-*.test.ts']
+}
 
 export default defineConfig({
   test: {
@@ -33,6 +40,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...testsOfEnginesLeftOut()],
           // Starts Kafka and PostgreSQL once, and only when integration tests run.
           globalSetup: ['test/support/start-services.ts'],
           setupFiles: ['test/support/services-environment.ts'],

@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs'
 import type { Reporter, SerializedError, TestModule, TestRunEndReason, Vitest } from 'vitest/node'
+import { chosenEngines, engineNote } from './chosen-engines.ts'
 import { type Tally, tally, tallyLine } from './tally.ts'
 
 /** What stands until the runner has said how the run ended: it died before it could. */
@@ -18,7 +19,7 @@ export class TallyReporter implements Reporter {
     // At the exit, and not at the end of the run: nothing that is said while servers stop may come after it.
     process.once('exit', (exitCode) => {
       if (!this.#tally.ok && exitCode === 0) process.exitCode = 1
-      writeSync(process.stdout.fd, `${tallyLine(this.#tally)}\n`)
+      writeSync(process.stdout.fd, `${tallyLine(this.#tally, noteOnEngines())}\n`)
     })
   }
 
@@ -33,5 +34,14 @@ export class TallyReporter implements Reporter {
       passed: reason === 'passed',
       filteredByName: this.#vitest?.getGlobalTestNamePattern() !== undefined,
     })
+  }
+}
+
+/** Empty also where ONCESINK_ENGINES makes no sense: the start of the services says so, and fails the run. */
+function noteOnEngines(): string {
+  try {
+    return engineNote(chosenEngines())
+  } catch {
+    return ''
   }
 }

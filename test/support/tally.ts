@@ -54,6 +54,7 @@ export function tally(run: RunResult): Tally {
   return { passed, failed, skipped, ok }
 }
 
-export function tallyLine({ passed, failed, skipped }: Tally): string {
-  return `Tests: ${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
+/** @param note what else the reader must know to judge the numbers: what was left out on request */
+export function tallyLine({ passed, failed, skipped }: Tally, note = ''): string {
+  return `Tests: ${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}${note}`
 }
