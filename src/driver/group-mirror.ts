@@ -67,6 +67,7 @@ export class GroupMirror {
   async close(sendLast: boolean): Promise<void> {
     for (const unsubscribe of this.#unsubscribe) unsubscribe()
     this.#closing.abort()
+    this.#wake.abort()
     const done = new AbortController()
     const last = async () => {
       await this.#running
@@ -89,7 +90,7 @@ export class GroupMirror {
     const backoff = new Backoff(BACKOFF, random)
     const closed = this.#closing.signal
     while (!closed.aborted) {
-      if (!this.#isBehind) await clock.sleep(REPEAT_MS, AbortSignal.any([closed, this.#wake.signal]))
+      if (!this.#isBehind) await clock.sleep(REPEAT_MS, this.#wake.signal)
       if (closed.aborted) return
       this.#wake = new AbortController()
       if (this.#offsets.size === 0) continue
