@@ -265,7 +265,7 @@ describe('oncesink doctor', () => {
     const none = await oncesink(['doctor', empty])
     expect(none).toMatchObject({
       code: 2,
-      stdout: expect.stringMatching(/^problem {2}job file: .*no job as its default export.*defineJob/),
+      stdout: expect.stringMatching(/^problem {2}job file: .*has no default export, and no job.*defineJob/),
     })
   })
 })

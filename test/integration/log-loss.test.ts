@@ -1,3 +1,4 @@
+import { ConfigResourceTypes } from 'kafkajs'
 import { describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { type Ended, logLines } from '../support/job-process.ts'
@@ -42,15 +43,18 @@ describe('retention that has passed the stored position', () => {
 
   test("halts the job by the topic's own retention too", async () => {
     // Segments are rolled and deleted by time, whether or not they are being written to.
-    const world = await createWorld({
-      partitions: 1,
-      config: { 'retention.ms': '1000', 'segment.ms': '1000' },
-    })
+    const world = await createWorld({ partitions: 1 })
     await world.produce(10)
     await world.drain()
     await world.produce(5)
     const admin = kafkaClient().admin()
     await admin.connect()
+    // Only now: before the first commit it would take records that the job has not met.
+    const configEntries = ['retention.ms', 'segment.ms'].map((name) => ({ name, value: '1000' }))
+    await admin.alterConfigs({
+      validateOnly: false,
+      resources: [{ type: ConfigResourceTypes.TOPIC, name: world.topic, configEntries }],
+    })
     await eventually(async () => {
       const [bounds] = await admin.fetchTopicOffsets(world.topic)
       return bounds?.low === '15'

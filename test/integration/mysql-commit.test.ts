@@ -301,7 +301,8 @@ describe.each(mysqlFlavours)('%s', (flavour) => {
       ],
       [
         'that writes',
-        'INSERT INTO scratch SELECT 1 FROM information_schema.columns a, information_schema.columns b, information_schema.columns c',
+        // One row: the server takes a killed statement's rows back before it answers, however many they are.
+        'INSERT INTO scratch SELECT count(*) > 0 FROM information_schema.columns a, information_schema.columns b, information_schema.columns c',
       ],
     ])('a statement %s and runs too long is ended, and the transaction can be run again', async (_, sql) => {
       const plan = mysql({ connectionString: db.url, statementTimeoutMs: 3_000 })

@@ -24,8 +24,6 @@ export interface WorldOptions {
   readonly shutdownTimeoutMs?: number
   /** Characters that every witness row carries besides: to make COPY work. */
   readonly padding?: number
-  /** Configuration of the topic. */
-  readonly config?: Readonly<Record<string, string>>
 }
 
 interface Entry {
@@ -46,7 +44,7 @@ export interface Snapshot {
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const { partitions = 3, engine = postgresEngine } = options
   const [topic, database] = await Promise.all([
-    createTopic('witnessed', { partitions, ...(options.config && { config: options.config }) }),
+    createTopic('witnessed', { partitions }),
     createDatabaseOn(engine, 'process'),
   ])
   const { text, longText } = engine.types

@@ -11,7 +11,7 @@ import { listMigrations as postgresMigrations } from '../../../../src/database/p
 describe('the server’s version', () => {
   test.each([
     ['9.7.4', 'MySQL 9.7.4'],
-    ['8.0.17', 'MySQL 8.0.17'],
+    ['8.0.19', 'MySQL 8.0.19'],
     ['8.0.36-0ubuntu0.22.04.1', 'MySQL 8.0.36'],
     ['10.6.0-MariaDB', 'MariaDB 10.6.0'],
     ['11.4.5-MariaDB-ubu2404-log', 'MariaDB 11.4.5'],
@@ -21,8 +21,8 @@ describe('the server’s version', () => {
   })
 
   test.each([
-    ['5.7.44-log', /MySQL 5\.7\.44: oncesink needs MySQL 8\.0\.17 or newer/],
-    ['8.0.16', /needs MySQL 8\.0\.17/],
+    ['5.7.44-log', /MySQL 5\.7\.44: oncesink needs MySQL 8\.0\.19 or newer/],
+    ['8.0.18', /needs MySQL 8\.0\.19/],
     ['10.5.29-MariaDB', /MariaDB 10\.5\.29: oncesink needs MariaDB 10\.6\.0 or newer/],
     ['5.5.68-MariaDB', /needs MariaDB/],
     ['what', /unknown version \(what\)/],
