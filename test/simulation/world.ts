@@ -123,6 +123,7 @@ export class Host {
         const late = this.#stoppedUntil - this.world.now
         if (late > 0) return this.world.schedule(late, fire)
         fired = true
+        signal?.removeEventListener('abort', fire)
         resolve()
       }
       this.world.schedule(ms, fire)
