@@ -122,7 +122,8 @@ describe('what is wrong in the job ends with 2 before anything is connected, in 
 })
 
 describe('help', () => {
-  for (const args of [[], ['run'], ['status'], ['peek'], ['verify']]) {
+  const commands = ['run', 'status', 'lag', 'peek', 'verify', 'doctor', 'migrate', 'accept-loss', 'dlq']
+  for (const args of [[], ...commands.map((command) => [command])]) {
     test(`${['oncesink', ...args].join(' ')} --help ends with 0 and names the exit codes`, async () => {
       const { code, stdout, stderr } = await oncesink([...args, '--help'])
       expect([code, stderr]).toEqual([0, ''])
