@@ -1,8 +1,10 @@
 import { stdout } from 'node:process'
 import { ExitCode as Exit, type ExitCode } from '../errors.ts'
+import { createSinkTables } from '../job/create-tables.ts'
 import { loadJob } from '../job/load-job.ts'
 import { requireWritable } from '../job/preflight.ts'
 import { systemRuntime } from '../runtime/runtime.ts'
+import { declaredTable } from '../sink/declare-table.ts'
 import { createDialect } from '../wire.ts'
 import type { OutputFormat } from './output.ts'
 
@@ -13,11 +15,12 @@ export async function migrate(file: string, format: OutputFormat): Promise<ExitC
   try {
     await requireWritable(connection)
     const applied = await connection.migrate()
+    const created = await createSinkTables(job, connection)
     const version = await connection.schemaVersion()
     stdout.write(
       format === 'json'
-        ? `${JSON.stringify({ server: connection.serverVersion, version, applied })}\n`
-        : `${applied.map((name) => `applied ${name}\n`).join('')}oncesink's tables have version ${version} (${connection.serverVersion})\n`,
+        ? `${JSON.stringify({ server: connection.serverVersion, version, applied, created })}\n`
+        : `${applied.map((name) => `applied ${name}\n`).join('')}${created.map((table) => `created table ${table}\n`).join('')}oncesink's tables have version ${version} (${connection.serverVersion})\n`,
     )
   } finally {
     await connection.close()
@@ -28,6 +31,9 @@ export async function migrate(file: string, format: OutputFormat): Promise<ExitC
 /** `oncesink migrate --print-sql`: what `migrate` would send to an empty database. Connects nowhere. */
 export async function printSql(file: string): Promise<ExitCode> {
   const job = await loadJob(file)
-  stdout.write(await createDialect(job, systemRuntime).migrationScript())
+  const dialect = createDialect(job, systemRuntime)
+  const declared = job.pipelines.flatMap((pipeline) => declaredTable(pipeline) ?? [])
+  const tables = declared.map((table) => `${dialect.createTableText(table)};\n`)
+  stdout.write([await dialect.migrationScript(), ...tables].join('\n'))
   return Exit.ok
 }

@@ -7,6 +7,7 @@ import type { OffsetRange } from '../model/offset-range.ts'
 import type { TopicPartition } from '../model/topic-partition.ts'
 import type { ColumnValue } from '../model/values.ts'
 import type { ColumnHolds, CureWords } from './column-class.ts'
+import type { TableDeclaration } from './table-declaration.ts'
 
 /*
  * The dialect port: the closed set of named operations that an engine (or a simulated database) offers. Claim,
@@ -35,6 +36,11 @@ export interface Dialect {
    * command line client. Applied twice it changes nothing. Connects nowhere.
    */
   migrationScript(): Promise<string>
+  /**
+   * The statement that {@link Connection.createTable} would send, without its semicolon.
+   * @throws OncesinkError CONFIGURATION_INVALID where the engine cannot hold such a table
+   */
+  createTableText(table: TableDeclaration): string
 }
 
 /** Identifies sessions of one job at the server. */
@@ -72,6 +78,11 @@ export interface Connection {
   clockMs(): Promise<number>
   /** Sessions of the job that are open at the server, this one left out. */
   sessionsOf(job: string): Promise<JobSessionAtServer[]>
+  /**
+   * Creates the table unless there is one of this name, which is left as it is.
+   * @throws OncesinkError also CONFIGURATION_INVALID where the engine cannot hold such a table
+   */
+  createTable(table: TableDeclaration): Promise<void>
   /** Null when the table does not exist (or is not visible to this role). */
   describeTable(table: string): Promise<TableDescription | null>
   /** Whether the server accepts writes (not a replica, not read-only). */

@@ -1,5 +1,6 @@
 import type { Connection } from '../database/dialect.ts'
 import { checkSinkTable } from '../sink/check-table.ts'
+import { declaredTable } from '../sink/declare-table.ts'
 import { type Finding, findingsOf } from './finding.ts'
 import type { Job } from './job.ts'
 
@@ -42,6 +43,18 @@ export async function checkSinkTables(job: Job, connection: Connection): Promise
     const { table: name } = pipeline.sink
     const found = findingsOf(`sink table ${name}`)
     const table = await connection.describeTable(name)
+    const missing = table ? null : declaredTable(pipeline)
+    if (missing) {
+      findings.push(
+        job.migrate === 'auto'
+          ? found.ok('does not exist yet: the start of the job creates it')
+          : found.problem(
+              `table ${name} does not exist, and with migrate: 'check' a start creates nothing: run \`oncesink migrate ` +
+                '<job file>` as a role that may create it, or apply what `oncesink migrate <job file> --print-sql` prints',
+            ),
+      )
+      continue
+    }
     const problems = checkSinkTable(pipeline, table).map(found.problem)
     const warnings = (table?.warnings ?? []).map(found.warning)
     const fit = found.ok(`${table?.qualifiedName} can hold what ${pipeline.sink.kind} writes`)

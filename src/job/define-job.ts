@@ -1,8 +1,10 @@
+import { asError } from '../errors.ts'
 import type { DeadLetterPolicy, PoisonPolicy } from '../model/dead-letter.ts'
 import { describeValue } from '../model/excerpt.ts'
 import { isPlainObject } from '../model/plain-object.ts'
 import { Pipeline } from '../pipeline/pipeline.ts'
 import type { PipelinePlan } from '../pipeline/plan.ts'
+import { declaredTable } from '../sink/declare-table.ts'
 import type { DatabasePlan, Job, JobLimits } from './job.ts'
 import { JobOptionReader } from './job-option-reader.ts'
 import { poisonPolicyOf } from './poison.ts'
@@ -140,6 +142,13 @@ function readPipelines(read: JobOptionReader): PipelinePlan[] {
     )
   }
   for (const problem of sharedTables(plans)) read.problem(problem)
+  for (const plan of plans) {
+    try {
+      declaredTable(plan)
+    } catch (error) {
+      read.problem(asError(error).message)
+    }
+  }
   return plans
 }
 

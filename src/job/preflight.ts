@@ -2,6 +2,7 @@ import type { Connection } from '../database/dialect.ts'
 import { OncesinkError } from '../errors.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
 import { checkOwnTables, checkSinkTables } from './check-tables.ts'
+import { createSinkTables } from './create-tables.ts'
 import { type Finding, isProblem } from './finding.ts'
 import type { Job } from './job.ts'
 
@@ -13,7 +14,10 @@ import type { Job } from './job.ts'
 export async function preflight(job: Job, connection: Connection, events: JobEventBus): Promise<void> {
   await requireWritable(connection)
   const own = await checkOwnTables(job, connection)
-  if (job.migrate === 'auto' && !own.some(isProblem)) await connection.migrate()
+  if (job.migrate === 'auto' && !own.some(isProblem)) {
+    await connection.migrate()
+    await createSinkTables(job, connection)
+  }
   const findings = [...own, ...(await checkSinkTables(job, connection))]
   for (const { status, message } of findings) if (status === 'warning') events.emit('warning', { message })
   refuse(job, connection, findings.filter(isProblem))

@@ -1,4 +1,5 @@
 import type { ColumnValue } from '../model/values.ts'
+import type { TableOfRows } from './create-table-option.ts'
 import type { Sink } from './sink.ts'
 import { SinkOptions } from './sink-options.ts'
 import type { MetaField } from './sink-plan.ts'
@@ -16,6 +17,11 @@ export interface AppendOptions<Row> {
    * `headers` (a document by name: text, null, or `{ "base64": ... }` for what is no UTF-8).
    */
   readonly meta?: Readonly<Partial<Record<MetaField, string>>>
+  /**
+   * Creates the table at the start where it does not exist, with the types that these fields say: every field of a
+   * row; `meta` columns have their types already; `optional(...)` takes NULL. A table that exists is checked and never altered. @default the table is yours to create
+   */
+  readonly createTable?: TableOfRows<NoInfer<Row>>
 }
 
 /** What a row's fields may be: column values, or objects and arrays of JSON for columns of JSON. */
@@ -42,7 +48,9 @@ export type JsonOf<V> = V extends string | number | boolean | null | undefined
  * @throws OncesinkError CONFIGURATION_INVALID for a missing table or an unknown option
  */
 export function append<Row extends AppendRow<Row>>(options: AppendOptions<Row>): Sink<Row> {
-  const read = new SinkOptions('append', options, ['table', 'columns', 'meta'])
+  const read = new SinkOptions('append', options, ['table', 'columns', 'meta', 'createTable'])
   const [table, columns, meta] = [read.name('table'), read.names('columns'), read.names('meta', metaFields)]
-  return { plan: Object.freeze({ kind: 'append', table, columns, meta }) }
+  return {
+    plan: Object.freeze({ kind: 'append', table, columns, meta, createTable: read.fields('createTable') }),
+  }
 }

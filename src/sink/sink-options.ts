@@ -1,4 +1,6 @@
 import { OncesinkError } from '../errors.ts'
+import { isField } from '../fields/builders.ts'
+import type { Field } from '../fields/field.ts'
 import { describeValue } from '../model/excerpt.ts'
 import { isPlainObject, unknownFields } from '../model/plain-object.ts'
 
@@ -36,6 +38,27 @@ export class SinkOptions {
     const names: Record<string, string> = Object.create(null)
     for (const [field, name] of entries) names[field] = this.#checkName(name, `${option}.${field}`)
     return Object.freeze(names)
+  }
+
+  /** Fields that say what columns hold; null where the option is missing. */
+  fields(option: string): Readonly<Record<string, Field<unknown>>> | null {
+    const value = this.#options[option]
+    if (value === undefined) return null
+    if (!isPlainObject(value))
+      throw this.#invalid(`'${option}' must be an object, but is ${describeValue(value)}`)
+    const fields: Record<string, Field<unknown>> = Object.create(null)
+    for (const [name, field] of Object.entries(value)) {
+      if (!isField(field)) {
+        throw this.#invalid(
+          `'${option}.${name}' must be a field such as text(), but is ${describeValue(field)}`,
+        )
+      }
+      if (field.path !== null) {
+        throw this.#invalid(`'${option}.${name}' has a path, which is for reading records: leave it out`)
+      }
+      fields[name] = field
+    }
+    return Object.freeze(fields)
   }
 
   #checkName(value: unknown, where: string): string {

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import type { Field } from '../fields/field.ts'
 import type { BatchInfo } from '../model/micro-batch.ts'
 import type { RecordMeta } from '../model/record-meta.ts'
 
@@ -11,6 +12,8 @@ export interface MergePlan {
   readonly table: string
   /** Column of each row field that is not named like its column. */
   readonly columns: Readonly<Record<string, string>>
+  /** What columns hold whose table is created where it is missing, by row field; null: it is never created. */
+  readonly createTable: Readonly<Record<string, Field<unknown>>> | null
 }
 
 /** The last value of each key is its row. */
@@ -38,6 +41,8 @@ export interface AppendPlan {
   readonly columns: Readonly<Record<string, string>>
   /** Columns that take the record's own coordinates. */
   readonly meta: Readonly<Partial<Record<MetaField, string>>>
+  /** As with {@link MergePlan}. */
+  readonly createTable: Readonly<Record<string, Field<unknown>>> | null
 }
 
 /** Fields of a record's meta data that `append` can write. */

@@ -90,6 +90,7 @@ export class SimulatedDatabase {
         return connection
       },
       migrationScript: async () => '',
+      createTableText: () => '',
     }
   }
 
@@ -177,6 +178,7 @@ class SimulatedConnection implements Connection {
   }
 
   migrate = async () => []
+  createTable = async () => {}
   pendingMigrations = async () => []
   schemaVersion = async () => 1
   missingGrants = async () => []

@@ -9,9 +9,11 @@ import type {
   Transaction,
   TransactionKind,
 } from '../dialect.ts'
+import type { TableDeclaration } from '../table-declaration.ts'
 import { beginTransaction } from './begin.ts'
 import { Canary } from './canary.ts'
 import type { ServerFacts } from './connect.ts'
+import { createTable } from './create-table.ts'
 import { endBlockers } from './end-blockers.ts'
 import { missingGrants } from './grants.ts'
 import { pruneLedger } from './ledger.ts'
@@ -68,6 +70,10 @@ export class MysqlConnection implements Connection {
 
   schemaVersion(): Promise<number> {
     return this.#idle(() => schemaVersion(this.#session))
+  }
+
+  createTable(table: TableDeclaration): Promise<void> {
+    return this.#idle(() => createTable(this.#session, table, this.#session.exactCollation))
   }
 
   describeTable(table: string): Promise<TableDescription | null> {

@@ -2,7 +2,8 @@ import type { Runtime } from '../../runtime/runtime.ts'
 import type { Dialect } from '../dialect.ts'
 import { openSession } from './connect.ts'
 import { MysqlConnection } from './connection.ts'
-import { migrationScript } from './migrations.ts'
+import { createTableText } from './create-table.ts'
+import { COLLATION_OF_EITHER, migrationScript } from './migrations.ts'
 import type { MysqlPlan } from './options.ts'
 
 /** MySQL 8.0.19 or newer, or MariaDB 10.6 or newer, behind the dialect port: the server says which it is. */
@@ -13,6 +14,7 @@ export function createMysqlDialect(plan: MysqlPlan, runtime: Runtime): Dialect {
       const { session, facts } = await openSession(plan, name, runtime)
       return new MysqlConnection({ plan, runtime, session, facts })
     },
+    createTableText: (table) => createTableText(table, COLLATION_OF_EITHER),
     migrationScript: () => migrationScript(plan.schema),
   }
 }

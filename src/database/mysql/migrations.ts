@@ -153,7 +153,7 @@ function createMigrations(schema: string, collation: string): string {
 }
 
 /** Which server will read the script is not known: each of the two executes one of these comments, and skips the other. */
-const COLLATION_OF_EITHER = '/*!80000 utf8mb4_0900_bin *//*M! utf8mb4_nopad_bin */'
+export const COLLATION_OF_EITHER = '/*!80000 utf8mb4_0900_bin *//*M! utf8mb4_nopad_bin */'
 
 /**
  * All migrations as one script for the command line client. In a procedure, because only there a script can ask

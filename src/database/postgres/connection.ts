@@ -9,8 +9,10 @@ import type {
   Transaction,
   TransactionKind,
 } from '../dialect.ts'
+import type { TableDeclaration } from '../table-declaration.ts'
 import { beginClaim, beginTransaction, type InTransaction, inShortTransaction } from './begin.ts'
 import type { ServerFacts } from './connect.ts'
+import { createTable } from './create-table.ts'
 import { endBlockers } from './end-blockers.ts'
 import { missingGrants } from './grants.ts'
 import { pruneLedger } from './ledger.ts'
@@ -70,6 +72,10 @@ export class PostgresConnection implements Connection {
 
   schemaVersion(): Promise<number> {
     return this.#look(() => schemaVersion(this.#session))
+  }
+
+  createTable(table: TableDeclaration): Promise<void> {
+    return this.#idle(() => this.#change(() => createTable(this.#session, table)))
   }
 
   describeTable(table: string): Promise<TableDescription | null> {

@@ -2,6 +2,7 @@ import type { Runtime } from '../../runtime/runtime.ts'
 import type { Dialect } from '../dialect.ts'
 import { openSession } from './connect.ts'
 import { PostgresConnection } from './connection.ts'
+import { createTableText } from './create-table.ts'
 import { migrationScript } from './migrations.ts'
 import type { PostgresPlan } from './options.ts'
 
@@ -13,6 +14,7 @@ export function createPostgresDialect(plan: PostgresPlan, runtime: Runtime): Dia
       const { session, facts } = await openSession(plan, name, runtime)
       return new PostgresConnection({ plan, runtime, session, facts })
     },
+    createTableText,
     migrationScript: () => migrationScript(plan.schema),
   }
 }

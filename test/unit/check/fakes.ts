@@ -160,7 +160,12 @@ export function fakeDialect({
     begin: async () => fakeSnapshot(history, tables, jobRow, deadLetters),
     close: async () => {},
   })
-  return { engine: 'postgres', connect: async () => connection, migrationScript: async () => '' }
+  return {
+    engine: 'postgres',
+    connect: async () => connection,
+    migrationScript: async () => '',
+    createTableText: () => '',
+  }
 }
 
 export function fakeJob(...pipelines: readonly Pipeline[]): Job {
