@@ -118,7 +118,14 @@ function addValues(a: ColumnValue, b: ColumnValue): ColumnValue {
 
 function betterOf(rule: 'least' | 'greatest', a: ColumnValue, b: ColumnValue): ColumnValue {
   if (a === null || b === null) return a ?? b
-  return a < b === (rule === 'least') ? a : b
+  return isLess(a, b) === (rule === 'least') ? a : b
+}
+
+/** Texts by their bytes, as servers do. */
+function isLess(a: NonNullable<ColumnValue>, b: NonNullable<ColumnValue>): boolean {
+  if (typeof a === 'string' && typeof b === 'string')
+    return Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0
+  return a < b
 }
 
 type Chosen = readonly [by: ColumnValue, value: ColumnValue]

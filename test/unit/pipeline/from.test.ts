@@ -35,7 +35,12 @@ describe('the chain', () => {
       keys: [{ name: 'item' }, { name: 'minute', windowMs: 60_000 }],
       aggregates: [{ name: 'orders', fn: { kind: 'count' } }],
     })
-    expect(plan.sink).toEqual({ kind: 'merge', table: 'orders_by_item', columns: { orders: 'n' } })
+    expect(plan.sink).toEqual({
+      kind: 'merge',
+      table: 'orders_by_item',
+      columns: { orders: 'n' },
+      createTable: null,
+    })
     expect(plan.root.source).toBe(source)
   })
 
