@@ -38,6 +38,8 @@ describe('createTable', () => {
     totals.into(merge({ table, createTable: { item: text() } }))
     // @ts-expect-error item is text
     totals.into(merge({ table, createTable: { item: integer(), minute: timestamp() } }))
+    // @ts-expect-error a key is never null
+    totals.into(merge({ table, createTable: { item: optional(text()), minute: timestamp() } }))
     // @ts-expect-error the row has no such column
     totals.into(merge({ table, createTable: { item: text(), minute: timestamp(), colour: text() } }))
   })
