@@ -4,12 +4,16 @@ import { createMysqlDialect } from '../../src/database/mysql/dialect.ts'
 import { mysql } from '../../src/database/mysql/options.ts'
 import { createPostgresDialect } from '../../src/database/postgres/dialect.ts'
 import { postgres } from '../../src/database/postgres/options.ts'
+import type { TableDeclaration } from '../../src/database/table-declaration.ts'
 import { integer, text } from '../../src/fields/builders.ts'
 import { count, sum } from '../../src/index.ts'
+import { createSinkTables } from '../../src/job/create-tables.ts'
 import type { Stream } from '../../src/pipeline/stream.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
 import { append } from '../../src/sink/append.ts'
+import { declaredTable } from '../../src/sink/declare-table.ts'
 import { merge } from '../../src/sink/merge.ts'
+import { createDialect } from '../../src/wire.ts'
 import { onEveryEngine } from '../support/engines.ts'
 import { drain, type Order, openBench, startFailure } from '../support/running-job.ts'
 
@@ -45,6 +49,23 @@ onEveryEngine((engine) => {
     // The column of the partition is a bigint, which knex reads as text.
     const rows = (await bench.seen()).map((row) => ({ ...row, partition: Number(row.partition) }))
     expect(rows).toEqual(seen)
+  })
+
+  test('the statement that is printed makes a table that the job takes as it is', async () => {
+    const bench = await openBench('create-table-printed', { engine, tables: '' })
+    const job = bench.job({ pipelines })
+    for (const pipeline of job.pipelines) {
+      const declaration = declaredTable(pipeline)
+      await bench.database.run(
+        createDialect(job, systemRuntime).createTableText(declaration as TableDeclaration),
+      )
+    }
+    const connection = await createDialect(job, systemRuntime).connect({ job: job.name, owner: 'test' })
+    expect(await createSinkTables(job, connection)).toEqual([])
+    await connection.close()
+    await bench.produce(20)
+    await drain(job)
+    expect(await bench.totals()).toEqual(bench.expected().totals)
   })
 })
 
