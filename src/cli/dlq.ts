@@ -1,12 +1,12 @@
 import { stdout } from 'node:process'
 import type { Connection, DeadLetterContent, DeadLetterRow, DeadLetterStatus } from '../database/dialect.ts'
+import { inSnapshot } from '../database/in-snapshot.ts'
 import { ExitCode as Exit, type ExitCode, OncesinkError, type RecordCoordinates } from '../errors.ts'
 import type { Job } from '../job/job.ts'
 import { loadJob } from '../job/load-job.ts'
 import { printable } from '../model/excerpt.ts'
 import { systemRuntime } from '../runtime/runtime.ts'
 import { createDialect } from '../wire.ts'
-import { inSnapshot } from './inspect.ts'
 import { type OutputFormat, printTable } from './output.ts'
 
 export interface ListOptions {

@@ -1,4 +1,5 @@
-import type { Connection, PositionRow, Transaction } from '../database/dialect.ts'
+import type { Connection, PositionRow } from '../database/dialect.ts'
+import { inSnapshot } from '../database/in-snapshot.ts'
 import { OncesinkError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
 import { systemRuntime } from '../runtime/runtime.ts'
@@ -40,16 +41,4 @@ export function requireStarted(job: Job, { positions, connection }: Inspection):
 async function readPositions(job: Job, connection: Connection): Promise<readonly PositionRow[]> {
   if ((await connection.schemaVersion()) === 0) return []
   return inSnapshot(connection, (trx) => trx.readPositions(job.name))
-}
-
-export async function inSnapshot<T>(
-  connection: Connection,
-  read: (trx: Transaction) => Promise<T>,
-): Promise<T> {
-  const trx = await connection.begin('snapshot')
-  try {
-    return await read(trx)
-  } finally {
-    await trx.rollback()
-  }
 }

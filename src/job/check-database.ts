@@ -1,4 +1,5 @@
-import type { Connection, Dialect, PositionRow, Transaction } from '../database/dialect.ts'
+import type { Connection, Dialect, PositionRow } from '../database/dialect.ts'
+import { inSnapshot } from '../database/in-snapshot.ts'
 import { identityConflicts, qualifiedTables } from '../database/protocol/job-identity.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { checkOwnTables, checkSinkTables } from './check-tables.ts'
@@ -119,14 +120,5 @@ export async function checkIdentity(
     })
   } catch (error) {
     return { positions: null, findings: [found.failed(error)] }
-  }
-}
-
-async function inSnapshot<T>(connection: Connection, read: (trx: Transaction) => Promise<T>): Promise<T> {
-  const trx = await connection.begin('snapshot')
-  try {
-    return await read(trx)
-  } finally {
-    await trx.rollback()
   }
 }

@@ -1,4 +1,5 @@
 import { asError, type ErrorCode, OncesinkError } from '../../errors.ts'
+import { networkCodes } from '../network-codes.ts'
 
 /**
  * Whose statement failed:
@@ -83,22 +84,8 @@ const byClass: Readonly<Record<string, ErrorCode>> = {
   '45': 'ROWS_REJECTED',
 }
 
-/** Codes of Node's sockets and resolver, and of the driver when a socket is gone. */
-const networkCodes = new Set([
-  'ECONNRESET',
-  'ECONNREFUSED',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'EHOSTDOWN',
-  'ENETUNREACH',
-  'ENETDOWN',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ENOENT',
-  'ERR_STREAM_DESTROYED',
-  'ERR_STREAM_WRITE_AFTER_END',
+/** Codes of the driver when a socket is gone. */
+const driverCodes: ReadonlySet<string> = new Set([
   'PROTOCOL_CONNECTION_LOST',
   'PROTOCOL_UNEXPECTED_PACKET',
   'PROTOCOL_ERROR',
@@ -205,7 +192,9 @@ function isNetworkError(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   // Node joins the errors of several addresses of one name.
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.every(isNetworkError)
-  if ('code' in error && typeof error.code === 'string' && networkCodes.has(error.code)) return true
+  if ('code' in error && typeof error.code === 'string') {
+    if (networkCodes.has(error.code) || driverCodes.has(error.code)) return true
+  }
   return lostMessages.test(error.message)
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { invariant, OncesinkError } from '../../errors.ts'
+import { type Migration, migrationFiles } from '../migration-files.ts'
 import { asServerError } from './errors.ts'
 import { quoteIdentifier } from './identifiers.ts'
 import type { MysqlPlan } from './options.ts'
@@ -17,23 +18,9 @@ const directory = new URL('../../../sql/mysql/', import.meta.url)
  */
 const ALREADY_DONE: ReadonlySet<number> = new Set([1_050, 1_060, 1_061, 1_091, 1_826, 3_822])
 
-export interface Migration {
-  readonly version: number
-  readonly name: string
-  readonly file: URL
-}
-
 /** The numbered files, ascending and without gaps. */
-export async function listMigrations(from: URL = directory): Promise<Migration[]> {
-  const migrations = (await readdir(from)).sort().flatMap((name): Migration[] => {
-    const [, digits] = /^(\d{4})_.+\.sql$/.exec(name) ?? []
-    return digits ? [{ version: Number(digits), name: name.slice(0, -4), file: new URL(name, from) }] : []
-  })
-  for (const [i, { version, name }] of migrations.entries()) {
-    invariant(version === i + 1, `migration ${name} does not have the number ${i + 1}`)
-  }
-  invariant(migrations.length > 0, `there are no migrations in ${from.href}`)
-  return migrations
+export function listMigrations(from: URL = directory): Promise<Migration[]> {
+  return migrationFiles(from)
 }
 
 /**

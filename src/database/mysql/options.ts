@@ -1,9 +1,15 @@
 import { isIP } from 'node:net'
 import type { SecureVersion } from 'node:tls'
-import { OncesinkError } from '../../errors.ts'
 import type { DatabasePlan } from '../../job/job.ts'
 import { describeValue } from '../../model/excerpt.ts'
 import { isPlainObject } from '../../model/plain-object.ts'
+import {
+  checkPort,
+  configurationInvalid,
+  refuseUnknownOptions,
+  type TimeoutName,
+  timeoutOption,
+} from '../engine-options.ts'
 import type { Password } from '../password.ts'
 
 /** What of Node's tls.connect can be set for a connection to MySQL or MariaDB. */
@@ -81,7 +87,6 @@ export interface MysqlTarget {
   readonly ssl: MysqlTlsOptions | undefined
 }
 
-const MAX_TIMEOUT_MS = 2 ** 31 - 1
 const MAX_NAME_CHARACTERS = 64
 /** The server looks once a second whether a lock was waited for too long. */
 const LOCK_TIMEOUT_SLACK_SECONDS = 1
@@ -119,13 +124,9 @@ const knownTls: Record<keyof MysqlTlsOptions, true> = {
  */
 export function mysql(options: MysqlOptions): MysqlPlan {
   if (!isPlainObject(options)) {
-    throw invalid('mysql(...) takes an object of options, for example { connectionString }')
+    throw configurationInvalid('mysql(...) takes an object of options, for example { connectionString }')
   }
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(known, name)) {
-      throw invalid(`mysql: unknown option '${name}'; the options are ${Object.keys(known).join(', ')}`)
-    }
-  }
+  refuseUnknownOptions('mysql', options, known)
   const target = resolveTarget(options)
   const statementTimeoutMs = milliseconds(options, 'statementTimeoutMs', 60_000, 3_000)
   return Object.freeze({
@@ -146,7 +147,7 @@ function lockTimeoutSeconds(options: MysqlOptions, statementTimeoutMs: number): 
   const byDefault = Math.min(10_000, Math.floor(statementTimeoutMs / 3_000) * 1_000)
   const seconds = Math.ceil(milliseconds(options, 'lockTimeoutMs', byDefault, 10) / 1_000)
   if ((seconds + LOCK_TIMEOUT_SLACK_SECONDS) * 1_000 >= statementTimeoutMs) {
-    throw invalid(
+    throw configurationInvalid(
       `mysql: lockTimeoutMs (${options.lockTimeoutMs}, which the server takes as ${seconds} s) must be more than a second ` +
         `below statementTimeoutMs (${statementTimeoutMs}): lower the one, or raise the other`,
     )
@@ -158,14 +159,14 @@ function resolveTarget(options: MysqlOptions): MysqlTarget {
   const { connectionString } = options
   const single = (['host', 'port', 'user', 'database'] as const).filter((name) => options[name] !== undefined)
   if (connectionString === undefined && single.length === 0) {
-    throw invalid(
+    throw configurationInvalid(
       'connectionString' in options
         ? 'mysql: connectionString is undefined. Is the environment variable that it is read from set?'
         : 'mysql: where is the database? Give connectionString, or host, port, user, password and database',
     )
   }
   if (connectionString !== undefined && single.length > 0) {
-    throw invalid(`mysql: give either connectionString or ${single.join(', ')}, not both`)
+    throw configurationInvalid(`mysql: give either connectionString or ${single.join(', ')}, not both`)
   }
   const given = connectionString === undefined ? singleSettings(options) : parse(connectionString)
   const password = resolvePassword(options, given.password)
@@ -198,24 +199,24 @@ function singleSettings(options: MysqlOptions): Given {
   for (const name of ['host', 'user', 'database'] as const) {
     const value: unknown = options[name]
     if (value !== undefined && (typeof value !== 'string' || value === '')) {
-      throw invalid(`mysql: ${name} must be a string that is not empty`)
+      throw configurationInvalid(`mysql: ${name} must be a string that is not empty`)
     }
   }
   const { host, port, user, database } = options
-  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
-    throw invalid(`mysql: port must be an integer from 1 to 65535, not ${String(port)}`)
-  }
+  checkPort('mysql', port)
   return { host, port, user, database }
 }
 
 /** By hand: the driver's own parser would take any of its options from the query, unsafe ones among them. */
 function parse(value: unknown): Given {
-  if (typeof value !== 'string') throw invalid('mysql: connectionString must be a string')
+  if (typeof value !== 'string') throw configurationInvalid('mysql: connectionString must be a string')
   if (value === '') {
-    throw invalid('mysql: connectionString is empty. Is the environment variable that it is read from set?')
+    throw configurationInvalid(
+      'mysql: connectionString is empty. Is the environment variable that it is read from set?',
+    )
   }
   // The value itself is not repeated: it holds the password.
-  const malformed = invalid(
+  const malformed = configurationInvalid(
     'mysql: connectionString is not of the form mysql://user:password@host:port/database ' +
       '(special characters in the password are written percent-encoded)',
   )
@@ -250,13 +251,13 @@ function tlsOfQuery(query: URLSearchParams): MysqlTlsOptions | undefined {
   let tls: MysqlTlsOptions | undefined
   for (const [name, value] of query) {
     if (name !== 'ssl-mode' && name !== 'sslmode') {
-      throw invalid(
+      throw configurationInvalid(
         `mysql: connectionString has the parameter '${name}', and only ssl-mode is known: use the options of mysql(...)`,
       )
     }
     const mode = value.toUpperCase().replaceAll('-', '_')
     if (!Object.hasOwn(tlsModes, mode)) {
-      throw invalid(
+      throw configurationInvalid(
         `mysql: ssl-mode in connectionString must be one of ${Object.keys(tlsModes).join(', ')}, not ${describeValue(value)}`,
       )
     }
@@ -269,10 +270,12 @@ function resolvePassword(options: MysqlOptions, inUrl: string | undefined): Pass
   const value: unknown = options.password
   if (value === undefined) return inUrl
   if (typeof value !== 'string' && typeof value !== 'function') {
-    throw invalid('mysql: password must be a string, or a function that returns it or a promise of it')
+    throw configurationInvalid(
+      'mysql: password must be a string, or a function that returns it or a promise of it',
+    )
   }
   if (inUrl !== undefined)
-    throw invalid('mysql: give the password in connectionString or as password, not both')
+    throw configurationInvalid('mysql: give the password in connectionString or as password, not both')
   return options.password
 }
 
@@ -282,17 +285,17 @@ function resolveTls(
   host: string,
 ): MysqlTlsOptions | undefined {
   if (ssl !== undefined && inUrl !== undefined) {
-    throw invalid('mysql: give ssl-mode in connectionString or ssl, not both')
+    throw configurationInvalid('mysql: give ssl-mode in connectionString or ssl, not both')
   }
   if (ssl !== undefined && typeof ssl !== 'boolean' && (typeof ssl !== 'object' || ssl === null)) {
-    throw invalid('mysql: ssl must be true, false, or an object of options')
+    throw configurationInvalid('mysql: ssl must be true, false, or an object of options')
   }
   const wanted: MysqlTlsOptions | undefined =
     typeof ssl === 'boolean' ? (ssl ? {} : undefined) : (ssl ?? inUrl)
   if (!wanted) return undefined
   for (const name of Object.keys(wanted)) {
     if (!Object.hasOwn(knownTls, name)) {
-      throw invalid(
+      throw configurationInvalid(
         `mysql: unknown option 'ssl.${name}'; the options are ${Object.keys(knownTls).join(', ')}`,
       )
     }
@@ -301,7 +304,7 @@ function resolveTls(
   const { verifyIdentity = rejectUnauthorized } = wanted
   // The driver would compare the certificate with the name "localhost" then.
   if (verifyIdentity && isIP(host) !== 0) {
-    throw invalid(
+    throw configurationInvalid(
       `mysql: ssl compares the host's name with the server's certificate, and ${host} is an address: give the name, ` +
         'or set ssl.verifyIdentity to false and the authority that you trust in ssl.ca',
     )
@@ -311,31 +314,21 @@ function resolveTls(
 
 function resolveDatabase(database: string | undefined): string {
   if (database !== undefined) return checkName('database', database)
-  throw invalid('mysql: in which database are the tables? Name it in connectionString, or as database')
+  throw configurationInvalid(
+    'mysql: in which database are the tables? Name it in connectionString, or as database',
+  )
 }
 
 function checkName(option: 'database' | 'schema', name: unknown): string {
   if (typeof name !== 'string' || name === '' || name.includes('\0') || name.endsWith(' ')) {
-    throw invalid(`mysql: ${option} must be the name of a database, for example 'oncesink'`)
+    throw configurationInvalid(`mysql: ${option} must be the name of a database, for example 'oncesink'`)
   }
   if ([...name].length > MAX_NAME_CHARACTERS) {
-    throw invalid(`mysql: ${option} '${name}' is longer than ${MAX_NAME_CHARACTERS} characters`)
+    throw configurationInvalid(`mysql: ${option} '${name}' is longer than ${MAX_NAME_CHARACTERS} characters`)
   }
   return name
 }
 
-type TimeoutName = 'statementTimeoutMs' | 'lockTimeoutMs' | 'idleInTransactionTimeoutMs' | 'connectTimeoutMs'
-
 function milliseconds(options: MysqlOptions, name: TimeoutName, byDefault: number, least: number): number {
-  const value: unknown = options[name] ?? byDefault
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > MAX_TIMEOUT_MS) {
-    throw invalid(
-      `mysql: ${name} must be an integer number of milliseconds from ${least} to ${MAX_TIMEOUT_MS}, not ${String(value)}`,
-    )
-  }
-  return value
-}
-
-function invalid(message: string): OncesinkError {
-  return new OncesinkError('CONFIGURATION_INVALID', message)
+  return timeoutOption('mysql', options, name, byDefault, least)
 }

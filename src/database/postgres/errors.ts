@@ -1,4 +1,5 @@
 import { asError, type ErrorCode, OncesinkError } from '../../errors.ts'
+import { networkCodes } from '../network-codes.ts'
 
 /**
  * Whose statement failed:
@@ -45,23 +46,7 @@ const bySqlState: Readonly<Record<string, ErrorCode>> = {
   P0: 'ROWS_REJECTED',
 }
 
-/** Codes of Node's sockets and resolver, and the messages pg makes up when a socket is gone. */
-const networkCodes = new Set([
-  'ECONNRESET',
-  'ECONNREFUSED',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'EHOSTDOWN',
-  'ENETUNREACH',
-  'ENETDOWN',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ENOENT',
-  'ERR_STREAM_DESTROYED',
-  'ERR_STREAM_WRITE_AFTER_END',
-])
+/** The messages pg makes up when a socket is gone. */
 const lostMessages =
   /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout expired|Connection ended)/
 

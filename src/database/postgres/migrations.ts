@@ -1,5 +1,6 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { invariant, OncesinkError } from '../../errors.ts'
+import { type Migration, migrationFiles } from '../migration-files.ts'
 import type { InTransaction } from './begin.ts'
 import { asServerError } from './errors.ts'
 import { quoteIdentifier, quoteLiteral } from './identifiers.ts'
@@ -9,23 +10,9 @@ import type { Session } from './session.ts'
 /** Beside src/ in the repository, and beside dist/ in the package: three levels up in both. */
 const directory = new URL('../../../sql/postgres/', import.meta.url)
 
-export interface Migration {
-  readonly version: number
-  readonly name: string
-  readonly file: URL
-}
-
 /** The numbered files, ascending and without gaps. */
-export async function listMigrations(from: URL = directory): Promise<Migration[]> {
-  const migrations = (await readdir(from)).sort().flatMap((name): Migration[] => {
-    const [, digits] = /^(\d{4})_.+\.sql$/.exec(name) ?? []
-    return digits ? [{ version: Number(digits), name: name.slice(0, -4), file: new URL(name, from) }] : []
-  })
-  for (const [i, { version, name }] of migrations.entries()) {
-    invariant(version === i + 1, `migration ${name} does not have the number ${i + 1}`)
-  }
-  invariant(migrations.length > 0, `there are no migrations in ${from.href}`)
-  return migrations
+export function listMigrations(from: URL = directory): Promise<Migration[]> {
+  return migrationFiles(from)
 }
 
 /** Applies what is missing, each in a transaction of its own. Returns the names applied. */

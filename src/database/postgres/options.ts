@@ -1,6 +1,12 @@
 import type { ConnectionOptions } from 'node:tls'
-import { OncesinkError } from '../../errors.ts'
 import type { DatabasePlan } from '../../job/job.ts'
+import {
+  checkPort,
+  configurationInvalid,
+  refuseUnknownOptions,
+  type TimeoutName,
+  timeoutOption,
+} from '../engine-options.ts'
 import type { Password } from '../password.ts'
 import { contradicts, environmentTls, type UrlTls, urlTls } from './tls.ts'
 
@@ -70,7 +76,6 @@ export interface PostgresTarget {
   readonly urlTls: UrlTls | null
 }
 
-const MAX_TIMEOUT_MS = 2 ** 31 - 1
 /** PostgreSQL cuts longer names without an error. */
 const MAX_NAME_BYTES = 63
 
@@ -95,13 +100,9 @@ const known: Record<keyof PostgresOptions, true> = {
  */
 export function postgres(options: PostgresOptions): PostgresPlan {
   if (typeof options !== 'object' || options === null) {
-    throw invalid('postgres(...) takes an object of options, for example { connectionString }')
+    throw configurationInvalid('postgres(...) takes an object of options, for example { connectionString }')
   }
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(known, name)) {
-      throw invalid(`postgres: unknown option '${name}'; the options are ${Object.keys(known).join(', ')}`)
-    }
-  }
+  refuseUnknownOptions('postgres', options, known)
   const statementTimeoutMs = milliseconds(options, 'statementTimeoutMs', 60_000, 100)
   // A wait for a lock must end as such: as a statement that runs too long it would be blamed on its record.
   const lockTimeoutMs = milliseconds(
@@ -111,7 +112,7 @@ export function postgres(options: PostgresOptions): PostgresPlan {
     10,
   )
   if (lockTimeoutMs >= statementTimeoutMs) {
-    throw invalid(
+    throw configurationInvalid(
       `postgres: lockTimeoutMs (${lockTimeoutMs}) must be below statementTimeoutMs (${statementTimeoutMs}): lower the one, or raise the other`,
     )
   }
@@ -132,7 +133,7 @@ function resolveTarget(options: PostgresOptions): PostgresTarget {
     (name) => options[name] !== undefined && !(name === 'password' && typeof options[name] === 'function'),
   )
   if (connectionString === undefined && single.length === 0) {
-    throw invalid(
+    throw configurationInvalid(
       'connectionString' in options
         ? 'postgres: connectionString is undefined. Is the environment variable that it is read from set?'
         : 'postgres: where is the database? Give connectionString, or host, port, user, password and database',
@@ -140,32 +141,33 @@ function resolveTarget(options: PostgresOptions): PostgresTarget {
   }
   if (connectionString !== undefined) {
     if (single.length > 0) {
-      throw invalid(`postgres: give either connectionString or ${single.join(', ')}, not both`)
+      throw configurationInvalid(`postgres: give either connectionString or ${single.join(', ')}, not both`)
     }
     checkConnectionString(connectionString)
     if (options.password !== undefined && new URL(connectionString).password !== '') {
-      throw invalid(
+      throw configurationInvalid(
         'postgres: connectionString has a password, and password is a function: leave out one of them',
       )
     }
   }
   for (const name of ['host', 'user', 'database'] as const) {
     const value = options[name]
-    if (value !== undefined && typeof value !== 'string') throw invalid(`postgres: ${name} must be a string`)
+    if (value !== undefined && typeof value !== 'string')
+      throw configurationInvalid(`postgres: ${name} must be a string`)
   }
   if (!['undefined', 'string', 'function'].includes(typeof options.password)) {
-    throw invalid('postgres: password must be a string, or a function that returns one or a promise of one')
+    throw configurationInvalid(
+      'postgres: password must be a string, or a function that returns one or a promise of one',
+    )
   }
   const { host, port, user, password, database, ssl } = options
-  if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) {
-    throw invalid(`postgres: port must be an integer from 1 to 65535, not ${String(port)}`)
-  }
+  checkPort('postgres', port)
   if (ssl !== undefined && typeof ssl !== 'boolean' && (typeof ssl !== 'object' || ssl === null)) {
-    throw invalid('postgres: ssl must be true, false, or an object of options for tls.connect')
+    throw configurationInvalid('postgres: ssl must be true, false, or an object of options for tls.connect')
   }
   const tls = connectionString === undefined ? null : urlTls(connectionString)
   if (contradicts(ssl, tls)) {
-    throw invalid(
+    throw configurationInvalid(
       'postgres: the option ssl and the ssl parameters of connectionString contradict each other: leave out one of them',
     )
   }
@@ -186,15 +188,15 @@ function resolveTarget(options: PostgresOptions): PostgresTarget {
 }
 
 function checkConnectionString(value: unknown): void {
-  if (typeof value !== 'string') throw invalid('postgres: connectionString must be a string')
+  if (typeof value !== 'string') throw configurationInvalid('postgres: connectionString must be a string')
   if (value === '') {
-    throw invalid(
+    throw configurationInvalid(
       'postgres: connectionString is empty. Is the environment variable that it is read from set?',
     )
   }
   // The value itself is not repeated: it holds the password.
   if (!/^postgres(ql)?:\/\//.test(value) || !URL.canParse(value)) {
-    throw invalid(
+    throw configurationInvalid(
       'postgres: connectionString is not of the form postgres://user:password@host:port/database ' +
         '(special characters in the password are written percent-encoded)',
     )
@@ -203,26 +205,14 @@ function checkConnectionString(value: unknown): void {
 
 function resolveSchema(schema: unknown = 'oncesink'): string {
   if (typeof schema !== 'string' || schema === '' || schema.includes('\0')) {
-    throw invalid("postgres: schema must be the name of a schema, for example 'oncesink'")
+    throw configurationInvalid("postgres: schema must be the name of a schema, for example 'oncesink'")
   }
   if (Buffer.byteLength(schema) > MAX_NAME_BYTES) {
-    throw invalid(`postgres: schema '${schema}' is longer than ${MAX_NAME_BYTES} bytes`)
+    throw configurationInvalid(`postgres: schema '${schema}' is longer than ${MAX_NAME_BYTES} bytes`)
   }
   return schema
 }
 
-type TimeoutName = 'statementTimeoutMs' | 'lockTimeoutMs' | 'idleInTransactionTimeoutMs' | 'connectTimeoutMs'
-
 function milliseconds(options: PostgresOptions, name: TimeoutName, byDefault: number, least: number): number {
-  const value: unknown = options[name] ?? byDefault
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > MAX_TIMEOUT_MS) {
-    throw invalid(
-      `postgres: ${name} must be an integer number of milliseconds from ${least} to ${MAX_TIMEOUT_MS}, not ${String(value)}`,
-    )
-  }
-  return value
-}
-
-function invalid(message: string): OncesinkError {
-  return new OncesinkError('CONFIGURATION_INVALID', message)
+  return timeoutOption('postgres', options, name, byDefault, least)
 }
