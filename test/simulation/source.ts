@@ -84,6 +84,9 @@ export function simulatedSource(host: Host, log: SimulatedLog): Source {
 /** All partitions, for good. */
 export function simulatedMembership(log: SimulatedLog): Membership {
   return {
+    isShared: false,
+    member: null,
+    onChange: () => () => {},
     start: async () => [...log.keys()].map((partition) => ({ topic: 't', partition })),
     takeChanges: () => ({ gained: [], lost: [] }),
     confirm: async () => true,

@@ -25,9 +25,12 @@ export function createAllPartitions(source: Source, deps: AllPartitionsDeps): Me
  * the job by way of the source.
  */
 class AllPartitions implements Membership {
+  readonly isShared = false
+  readonly member = null
   readonly #source: Source
   readonly #deps: AllPartitionsDeps
   readonly #known = new Set<string>()
+  readonly #listeners = new Set<() => void>()
   #gained: TopicPartition[] = []
   #stopping: AbortController | null = null
   #watching: Promise<void> = Promise.resolve()
@@ -53,6 +56,11 @@ class AllPartitions implements Membership {
   takeChanges(): AssignmentChange {
     if (this.#failure !== null) throw this.#failure
     return this.#drain()
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   /** Always: what makes it safe is that claims are conditional in SQL, where another process would be seen. */
@@ -91,16 +99,23 @@ class AllPartitions implements Membership {
       await runtime.clock.sleep(metadataRefreshMs, stopped)
       if (stopped.aborted) return
       try {
+        const before = this.#gained.length
         await this.#look()
+        if (this.#gained.length > before) this.#tell()
       } catch (error) {
         if (stopped.aborted) return
         const reason = asError(error)
         // The source reports brokers that do not answer, and goes on trying; so does the next look.
         if (reason instanceof OncesinkError && reason.disposition === 'retry') continue
         this.#failure = reason instanceof OncesinkError ? reason : unexpected(reason)
+        this.#tell()
         return
       }
     }
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener()
   }
 }
 
