@@ -44,6 +44,8 @@ export interface PartitionResult {
   readonly lastOffset: bigint | null
   readonly bytes: number
   readonly leaderEpoch: number
+  /** Milliseconds from having the range's records to having its partial results: decoding and aggregating, no waiting. */
+  readonly computeMs: number
   /** One partial result per pipeline, in the order of the job's pipelines. */
   readonly partials: readonly PartialResult[]
 }

@@ -16,7 +16,7 @@ import { type Push, throughSteps } from './steps.ts'
 /** Decodes one range and runs every pipeline over it. */
 export interface PartitionTask {
   /**
-   * Pure but for the time it takes: the same range gives the same result.
+   * Pure but for the time it takes: the same range gives the same result, and says how long that took.
    * @param tolerance without it the first record that fails ends the run
    * @throws OncesinkError JOB_FUNCTION_FAILED with the record's coordinates; INVARIANT_VIOLATED when the range's
    *   records are not what the range says; the signal's reason when it is aborted meanwhile; what `onFailure` throws
@@ -115,6 +115,7 @@ export function compilePartitionTask(
   return {
     async run(fetched, signal, tolerance) {
       const { range, records, bytes, leaderEpoch } = fetched
+      const beganAt = clock.monotonicMs()
       const { block, collectors } = await (tolerance
         ? tolerantPass(fetched, signal, tolerance)
         : pass(fetched, signal, null)
@@ -125,6 +126,7 @@ export function compilePartitionTask(
         block.records === records,
         `${formatRange(range)} has ${block.records} records, not ${records}`,
       )
+      const partials = collectors.map((collector) => collector.finish())
       return {
         range,
         records,
@@ -132,7 +134,8 @@ export function compilePartitionTask(
         lastOffset: records === 0 ? null : BigInt(block.lastOffset),
         bytes,
         leaderEpoch,
-        partials: collectors.map((collector) => collector.finish()),
+        computeMs: clock.monotonicMs() - beganAt,
+        partials,
       }
     },
     probe: (segment, i) => probe.run(segment, i),

@@ -20,6 +20,7 @@ const result = (partition: number, from: bigint, until: bigint) => ({
   deadLetters: [],
   bytes: 0,
   leaderEpoch: 0,
+  computeMs: 0,
   partials: [],
 })
 

@@ -21,6 +21,7 @@ const result = (partition: number, from: bigint, until: bigint, records: number)
   deadLetters: [],
   bytes: 0,
   leaderEpoch: 0,
+  computeMs: 0,
   partials: [],
 })
 const newPlanner = () => new Planner({ maxRecordsPerBatch: 1000, until: null })

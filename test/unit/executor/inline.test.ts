@@ -11,7 +11,16 @@ const plan: BatchPlan = { maxRecords: 100, maxWaitMs: 0, includeEmptyRanges: fal
 const never = new AbortController().signal
 
 function resultOf({ range, records, bytes, leaderEpoch }: FetchedRange): PartitionResult {
-  return { range, records, deadLetters: [], lastOffset: range.until - 1n, bytes, leaderEpoch, partials: [] }
+  return {
+    range,
+    records,
+    deadLetters: [],
+    lastOffset: range.until - 1n,
+    bytes,
+    leaderEpoch,
+    computeMs: 0,
+    partials: [],
+  }
 }
 
 const seekTo = (partition: number): SeekPosition => ({

@@ -68,7 +68,8 @@ describe('a partition task', () => {
         { item: 'a', amount: 3 },
       ]),
     )
-    const { partials, ...rest } = await run(byItem, fetched)
+    const { partials, computeMs, ...rest } = await run(byItem, fetched)
+    expect(computeMs).toBeGreaterThanOrEqual(0)
     expect(rest).toEqual({
       range: fetched.range,
       records: 3,
@@ -610,6 +611,17 @@ describe('long work', () => {
     yields = 0
     await run(byItem, many, never, steppingClock(1, counting))
     expect(yields).toBe(0)
+  })
+
+  test('is said to have taken the time that it has taken', async () => {
+    // Looks: the run begins, the pass begins, four blocks, the run has ended.
+    const { computeMs } = await run(
+      byItem,
+      many,
+      never,
+      steppingClock(1, () => {}),
+    )
+    expect(computeMs).toBe(6)
   })
 
   test('ends with the reason of the signal when it is aborted meanwhile', async () => {
