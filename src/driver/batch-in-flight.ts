@@ -1,9 +1,8 @@
-import type { PartitionResult } from '../executor/executor.ts'
+import type { Executor, PartitionResult } from '../executor/executor.ts'
 import type { Job } from '../job/job.ts'
 import type { OffsetRange } from '../model/offset-range.ts'
 import type { RangeOutcome } from '../model/outcome.ts'
 import type { Runtime } from '../runtime/runtime.ts'
-import type { Source } from '../source/source.ts'
 import type { CommitReport, Strategy } from '../strategy/strategy.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
 import type { Ownership } from './ownership.ts'
@@ -22,7 +21,7 @@ export interface CommitDeps {
   readonly job: Job
   readonly runtime: Runtime
   readonly events: JobEventBus
-  readonly source: Source
+  readonly executor: Executor
   readonly strategy: Strategy
   readonly ownership: Ownership
 }
@@ -72,13 +71,13 @@ function emitBatch(
     bytes: durable.reduce((sum, result) => sum + result.bytes, 0),
     rows: report.rows,
     durations: { computeMs, ...report.phases },
-    lagRecords: lag(deps.source),
+    lagRecords: lag(deps.executor),
   })
 }
 
 /** Log end minus taken position over all partitions, as last seen. */
-function lag(source: Source): bigint {
-  return source
+function lag(executor: Executor): bigint {
+  return executor
     .progress()
     .reduce((sum, p) => sum + (p.endOffset > p.position ? p.endOffset - p.position : 0n), 0n)
 }

@@ -4,6 +4,7 @@ import type { Job } from '../job/job.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import { Backoff } from '../runtime/backoff.ts'
 import { linkedAbort } from '../runtime/linked-abort.ts'
+import type { Source } from '../source/source.ts'
 import type { JobState } from '../telemetry/events.ts'
 import { type BatchEnd, type CommitDeps, commitAndAcknowledge } from './batch-in-flight.ts'
 import { decide, settleUnknown } from './failed-batch.ts'
@@ -15,6 +16,7 @@ import { isPassing, untilDone } from './until-done.ts'
 
 export interface DriverDeps extends RecoveryDeps, CommitDeps {
   readonly job: Job
+  readonly source: Source
 }
 
 export interface DriveOptions {

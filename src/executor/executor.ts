@@ -2,13 +2,18 @@ import type { PartialResult } from '../aggregation/partial-result.ts'
 import type { DeadLetter, PoisonCause } from '../model/dead-letter.ts'
 import type { OffsetRange } from '../model/offset-range.ts'
 import type { TopicPartition } from '../model/topic-partition.ts'
-import type { SeekPosition, TakeLimits } from '../source/source.ts'
+import type { PartitionProgress, SeekPosition, TakeLimits } from '../source/source.ts'
 
 /**
  * Where partition tasks run: in this thread (inline) or in worker threads. An executor owns the reading of its
  * partitions; the driver owns the offsets, sets the limits and commits.
  */
 export interface Executor {
+  /**
+   * Makes ready whatever computing takes, before anything is claimed. May be called again after a failure.
+   * @throws OncesinkError the source's errors; CONFIGURATION_INVALID where the job cannot be computed here
+   */
+  open(): Promise<void>
   /** See {@link Source.seek}: called for every partition after every claim. Work on earlier records is abandoned. */
   seek(positions: readonly SeekPosition[]): Promise<void>
   /** Stops work on partitions that are no longer owned. */
@@ -19,6 +24,8 @@ export interface Executor {
    * @throws OncesinkError JOB_FUNCTION_FAILED with the record's coordinates, DEAD_LETTER_LIMIT, or the source's errors
    */
   compute(plan: BatchPlan, signal: AbortSignal): Promise<PartitionResult[]>
+  /** What is known, without asking, of every partition being read, in partition order. */
+  progress(): PartitionProgress[]
   close(): Promise<void>
 }
 

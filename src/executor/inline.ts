@@ -57,6 +57,11 @@ export function createInlineExecutor(
   }
 
   return {
+    /** The source is opened by whoever made it. */
+    async open() {},
+
+    progress: () => source.progress(),
+
     seek(positions) {
       beginGeneration(positions)
       return source.seek(positions)

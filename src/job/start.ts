@@ -83,6 +83,7 @@ async function live(wired: Wired, stop: AbortSignal, once: boolean, onRunning: (
     mirror?.start()
     const connected = await untilDone(wired, stop, job.limits.startupTimeoutMs, async () => {
       await source.open()
+      await executor.open()
       await preflight(job, await session.connection(), events)
     })
     if (connected) await drive(wired, { stop, once, onRunning })
