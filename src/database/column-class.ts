@@ -51,7 +51,7 @@ export interface ColumnHolds {
 /** How an engine writes what a cure tells the user to do, as it reads after "use". */
 export interface CureWords {
   /** A type for `column` that keeps texts apart and as they are. */
-  exactText(column: { readonly name: string; readonly class: ColumnClass }): string
+  exactText(column: { readonly name: string; readonly type: string; readonly class: ColumnClass }): string
   /** For every integer, for example `bigint`. */
   readonly integer: string
   /** For numbers of partitions. */

@@ -148,6 +148,33 @@ describe('describing a table', () => {
     })
   })
 
+  test('sees through domains, and what takes different texts for equal', async () => {
+    const s = db.schema
+    await db.rows(
+      `CREATE COLLATION ${s}.any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`,
+    )
+    await db.rows(`CREATE DOMAIN ${s}.code AS char(4)`)
+    await db.rows(`CREATE DOMAIN ${s}.short_code AS ${s}.code CHECK (value <> '')`)
+    await db.rows(`CREATE DOMAIN ${s}.name AS text COLLATE ${s}.any_case`)
+    const table = await db.table(
+      'folding',
+      `code ${s}.short_code, name ${s}.name UNIQUE, folded varchar(9) COLLATE ${s}.any_case, plain text UNIQUE,
+       indexed text, price numeric(8,3)`,
+    )
+    await db.rows(`CREATE UNIQUE INDEX by_indexed ON ${table} (indexed COLLATE ${s}.any_case)`)
+    const described = await connection.describeTable(table)
+    expect(described?.columns.map(({ class: holds, type }) => `${holds}: ${type}`)).toEqual([
+      `padded text: ${s}.short_code`,
+      `folded text: ${s}.name COLLATE any_case`,
+      'folded text: character varying(9) COLLATE any_case',
+      'text: text',
+      'text: text',
+      'decimal: numeric(8,3)',
+    ])
+    // An index that folds is no key, whatever its column says.
+    expect(described?.uniqueKeys).toEqual([['plain']])
+  })
+
   test('null for what does not exist; a table is found by its search path, its name taken as written', async () => {
     expect(await connection.describeTable('no_such_table')).toBeNull()
     expect(await connection.describeTable('no_such_schema.t')).toBeNull()

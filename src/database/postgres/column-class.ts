@@ -25,21 +25,22 @@ const classes: Readonly<Record<string, ColumnClass>> = {
 
 /**
  * What a column holds.
- * @param type as `format_type` writes it: `numeric(14,2)`. Users' own types are `other`, except that a scale gives a
- *   domain over a decimal away.
+ * @param type as `format_type` writes it: `numeric(14,2)`; of a domain the type below it. Users' other types are `other`
+ * @param folds whether the collation takes different texts for equal
  */
 export function columnHolds(
   type: string,
   scale: number | null,
   maxLength: number | null = null,
+  folds = false,
 ): ColumnHolds {
   const digits = /^timestamp\((\d)\)/.exec(type)?.[1]
   const name = type
     .replace(/\([^)]*\)/, '')
     .replace(/\s+/g, ' ')
     .trim()
-  const known = Object.hasOwn(classes, name) ? classes[name] : undefined
-  const holds = known ?? (scale === null ? 'other' : 'decimal')
+  const known = (Object.hasOwn(classes, name) ? classes[name] : undefined) ?? 'other'
+  const holds = known === 'text' && folds ? 'folded text' : known
   return {
     class: holds,
     scale: holds === 'decimal' ? scale : null,
@@ -50,7 +51,10 @@ export function columnHolds(
 }
 
 export const cureWords: CureWords = {
-  exactText: (column) => (column.class === 'padded text' ? 'text or varchar' : 'text'),
+  exactText: (column) => {
+    if (column.type.includes(' COLLATE ')) return 'a deterministic collation, such as COLLATE "C"'
+    return column.class === 'padded text' ? 'text or varchar' : 'text'
+  },
   integer: 'bigint',
   smallInteger: 'integer',
   decimal: (scale) => `numeric(..., ${scale})`,

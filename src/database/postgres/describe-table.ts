@@ -17,6 +17,10 @@ interface Relation {
 interface Column {
   readonly name: string
   readonly type: string
+  /** What is below all domains, with its length or precision. */
+  readonly base_type: string
+  /** The collation where it takes different texts for equal, else null. */
+  readonly folding_collation: string | null
   readonly type_name: string
   readonly has_array: boolean
   readonly max_length: number | null
@@ -87,13 +91,14 @@ function kindOf({ relkind, relpersistence }: Relation): string {
 }
 
 function toColumn(column: Column): ColumnDescription {
+  const folds = column.folding_collation
   return {
     name: column.name,
-    type: column.type,
+    type: folds === null ? column.type : `${column.type} COLLATE ${folds}`,
     nullable: column.nullable,
     hasDefault: column.has_default,
     generated: column.generated,
-    ...columnHolds(column.type, column.scale, column.max_length),
+    ...columnHolds(column.base_type, column.scale, column.max_length, folds !== null),
   }
 }
 
@@ -125,32 +130,39 @@ const computedDefault = `
 
 const columnsOf = `
   SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
+    format_type(base.type, base.modifier) AS base_type,
+    CASE WHEN NOT o.collisdeterministic THEN quote_ident(o.collname) END AS folding_collation,
     quote_ident(tn.nspname) || '.' || quote_ident(t.typname) AS type_name, t.typarray <> 0 AS has_array,
-    (
-      -- only the innermost of nested domains can declare a length
-      WITH RECURSIVE base AS (
-        SELECT a.atttypid AS type, a.atttypmod AS modifier
-        UNION ALL
-        SELECT d.typbasetype, d.typtypmod FROM base JOIN pg_type d ON d.oid = base.type WHERE d.typtype = 'd'
-      )
-      SELECT modifier - 4 FROM base WHERE type IN ('varchar'::regtype, 'bpchar'::regtype) AND modifier >= 4
-    ) AS max_length,
+    CASE WHEN base.type IN ('varchar'::regtype, 'bpchar'::regtype) AND base.modifier >= 4
+      THEN base.modifier - 4 END AS max_length,
     NOT (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull)) AS nullable,
     a.atthasdef OR a.attidentity <> '' AS has_default,
     a.attgenerated <> '' AS generated,
     a.attgenerated <> '' OR a.attidentity <> '' OR EXISTS (${computedDefault}) AS self_made,
-    CASE WHEN coalesce(nullif(t.typbasetype, 0), a.atttypid) = 'numeric'::regtype
-      AND CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END >= 4
+    CASE WHEN base.type = 'numeric'::regtype AND base.modifier >= 4
       -- the scale is a signed 11-bit number since PostgreSQL 15
-      THEN (((CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END - 4) & 2047) # 1024) - 1024
+      THEN (((base.modifier - 4) & 2047) # 1024) - 1024
     END AS scale
   FROM pg_attribute a
   JOIN pg_type t ON t.oid = a.atttypid
   JOIN pg_namespace tn ON tn.oid = t.typnamespace
+  LEFT JOIN pg_collation o ON o.oid = a.attcollation
+  CROSS JOIN LATERAL (
+    -- only the innermost of nested domains can declare a length or a precision
+    WITH RECURSIVE layers AS (
+      SELECT a.atttypid AS type, a.atttypmod AS modifier
+      UNION ALL
+      SELECT d.typbasetype, d.typtypmod FROM layers JOIN pg_type d ON d.oid = layers.type WHERE d.typtype = 'd'
+    )
+    SELECT type, modifier FROM layers JOIN pg_type b ON b.oid = layers.type WHERE b.typtype <> 'd'
+  ) AS base
   WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped
   ORDER BY a.attnum`
 
-/** Valid, immediate, without a predicate, on plain columns (an expression has column number 0). */
+/**
+ * Valid, immediate, without a predicate, on plain columns (an expression has column number 0), and of collations that
+ * keep every two texts apart: an index may have another collation than its column.
+ */
 const uniqueKeysOf = `
   SELECT ARRAY(
     SELECT a.attname::text FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k(attnum, n)
@@ -159,4 +171,6 @@ const uniqueKeysOf = `
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
   WHERE i.indrelid = $1::oid AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
     AND i.indexprs IS NULL
+    AND NOT EXISTS (SELECT FROM unnest(i.indcollation::oid[]) AS used JOIN pg_collation o ON o.oid = used
+                    WHERE NOT o.collisdeterministic)
   ORDER BY i.indisprimary DESC, c.relname`

@@ -84,13 +84,13 @@ describe('messages', () => {
       ['n', { facts: facts('int'), nullable: false }],
     ])
     const words = cureWords('`d`.`t`', columns, 'utf8mb4_0900_bin')
-    expect(words.exactText({ name: 'k`1', class: 'folded text' })).toBe(
+    expect(words.exactText({ name: 'k`1', type: 'varchar(64)', class: 'folded text' })).toBe(
       'varchar(64) COLLATE utf8mb4_0900_bin (ALTER TABLE `d`.`t` MODIFY `k``1` varchar(64) CHARACTER SET utf8mb4 ' +
         'COLLATE utf8mb4_0900_bin NOT NULL)',
     )
-    expect(words.exactText({ name: 'c', class: 'padded text' })).toMatch(
+    expect(words.exactText({ name: 'c', type: 'char(64)', class: 'padded text' })).toMatch(
       /MODIFY `c` varchar\(64\) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin\)$/,
     )
-    expect(words.exactText({ name: 'n', class: 'integer' })).toMatch(/^varchar\(255\) COLLATE/)
+    expect(words.exactText({ name: 'n', type: 'int', class: 'integer' })).toMatch(/^varchar\(255\) COLLATE/)
   })
 })

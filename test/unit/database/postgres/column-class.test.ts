@@ -33,10 +33,15 @@ test.each([
   })
 })
 
-test('a decimal with a scale rounds, one without keeps every digit; so does a domain over it', () => {
+test('a text whose collation takes different texts for equal is folded; other types have no collation', () => {
+  expect(columnHolds('text', null, null, true).class).toBe('folded text')
+  expect(columnHolds('character varying(9)', null, 9, true).class).toBe('folded text')
+  expect(columnHolds('character(9)', null, 9, true).class).toBe('padded text')
+})
+
+test('a decimal with a scale rounds, one without keeps every digit', () => {
   expect(columnHolds('numeric', null)).toMatchObject({ class: 'decimal', scale: null, rounds: false })
   expect(columnHolds('numeric(14,2)', 2)).toMatchObject({ class: 'decimal', scale: 2, rounds: true })
-  expect(columnHolds('price', 2)).toMatchObject({ class: 'decimal', scale: 2, rounds: true })
 })
 
 test('the precision of an instant is its step', () => {
