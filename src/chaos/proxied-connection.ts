@@ -1,19 +1,12 @@
 import type { Socket } from 'node:net'
-import {
-  BackendMessages,
-  CommitWatch,
-  commandTag,
-  FrontendMessages,
-  isEncryptionRequest,
-  type ProtocolMessage,
-} from './postgres-messages.ts'
+import type { ClientMessage, Conversation, ServerMessage } from './conversation.ts'
 import type { CommitFault } from './tcp-proxy.ts'
 
 export interface ProxiedConnectionOptions {
   readonly client: Socket
   readonly server: Socket
-  /** Whether the bytes are PostgreSQL's protocol. */
-  readonly understands: boolean
+  /** Understands what passes; null where bytes are only passed on. */
+  readonly conversation: Conversation | null
   /** Asked when a COMMIT is about to be passed on. */
   readonly faultAtCommit: () => CommitFault | null
   readonly onInjected: (fault: CommitFault) => void
@@ -23,24 +16,19 @@ export interface ProxiedConnectionOptions {
 /**
  * One client and its connection to the server.
  *
- * States: `passing` -> (COMMIT, cutAfterCommit) -> `swallowing` -> (the server is ready again) -> `closed`;
+ * States: `passing` -> (COMMIT, cutAfterCommit) -> `swallowing` -> (the server has answered) -> `closed`;
  *         `passing` -> (COMMIT, cutBeforeCommit) -> `closed`; any -> (either side closes, reset()) -> `closed`.
  * While swallowing, what the server says is read and not passed on. Beside that, hold() stops both directions.
  */
 export class ProxiedConnection {
   readonly #options: ProxiedConnectionOptions
-  readonly #frontend = new FrontendMessages()
-  readonly #backend = new BackendMessages()
-  readonly #commits = new CommitWatch()
+  readonly #conversation: Conversation | null
   #state: 'passing' | 'swallowing' | 'closed' = 'passing'
-  #committed = false
-  /** TLS has begun: bytes cannot be understood any more. */
-  #opaque: boolean
   #held = false
 
   constructor(options: ProxiedConnectionOptions) {
     this.#options = options
-    this.#opaque = !options.understands
+    this.#conversation = options.conversation
     const { client, server } = options
     for (const socket of [client, server]) {
       socket.setNoDelay(true)
@@ -72,46 +60,39 @@ export class ProxiedConnection {
   }
 
   #fromClient(chunk: Buffer): void {
-    if (this.#opaque) this.#toServer(chunk)
-    else for (const message of this.#frontend.push(chunk)) this.#clientSaid(message)
+    const conversation = this.#conversation
+    if (conversation === null || conversation.opaque) this.#toServer(chunk)
+    else for (const message of conversation.clientSays(chunk)) this.#clientSaid(message)
   }
 
-  #clientSaid(message: ProtocolMessage): void {
+  #clientSaid({ bytes, commits, completion }: ClientMessage): void {
     // A COMMIT that is being cut is the last thing that this client says.
     if (this.#state !== 'passing') return
-    if (isEncryptionRequest(message)) this.#backend.expectSingleByte()
-    const fault = this.#commits.isCommit(message) ? this.#options.faultAtCommit() : null
+    const fault = commits ? this.#options.faultAtCommit() : null
     if (fault === 'cutBeforeCommit') {
       this.#options.onInjected(fault)
       this.#close()
       return
     }
-    this.#toServer(message.bytes)
+    this.#toServer(bytes)
     if (fault === 'cutAfterCommit') {
       this.#state = 'swallowing'
-      // The rest of an extended query, without which the server would not answer.
-      if (message.type === 'E') this.#toServer(sync)
+      if (completion) this.#toServer(completion)
     }
   }
 
   #fromServer(chunk: Buffer): void {
-    if (this.#opaque) this.#toClient(chunk)
-    else for (const message of this.#backend.push(chunk)) this.#serverSaid(message)
+    const conversation = this.#conversation
+    if (conversation === null || conversation.opaque) this.#toClient(chunk)
+    else for (const message of conversation.serverSays(chunk)) this.#serverSaid(message)
   }
 
-  #serverSaid(message: ProtocolMessage): void {
-    if (this.#state === 'passing') {
-      if (message.type === '' && message.bytes[0] === ENCRYPTED) this.#opaque = true
-      this.#toClient(message.bytes)
-    } else if (this.#state === 'swallowing' && this.#hasAnswered(message)) this.#close()
-  }
-
-  /** Whether the server has done with the COMMIT. Only then it is certain that it was executed. */
-  #hasAnswered(message: ProtocolMessage): boolean {
-    if (commandTag(message) === 'COMMIT') this.#committed = true
-    if (message.type !== 'Z') return false
-    if (this.#committed) this.#options.onInjected('cutAfterCommit')
-    return true
+  #serverSaid({ bytes, tells }: ServerMessage): void {
+    if (this.#state === 'passing') this.#toClient(bytes)
+    else if (this.#state === 'swallowing' && tells !== null) {
+      if (tells === 'committed') this.#options.onInjected('cutAfterCommit')
+      this.#close()
+    }
   }
 
   #toServer(bytes: Buffer): void {
@@ -134,6 +115,3 @@ export class ProxiedConnection {
     this.#options.onClose()
   }
 }
-
-const ENCRYPTED = 'S'.charCodeAt(0)
-const sync = Buffer.from([0x53, 0, 0, 0, 4])

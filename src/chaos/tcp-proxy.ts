@@ -1,4 +1,7 @@
 import { type AddressInfo, createServer, type Server, Socket } from 'node:net'
+import type { Conversation } from './conversation.ts'
+import { MysqlConversation } from './mysql-messages.ts'
+import { PostgresConversation } from './postgres-conversation.ts'
 import { ProxiedConnection } from './proxied-connection.ts'
 
 /** What may be done to one COMMIT. */
@@ -10,13 +13,16 @@ export type CommitFault =
 
 export type FaultName = CommitFault | 'blackhole' | 'reset'
 
+export type Protocol = 'postgres' | 'mysql' | 'none'
+
 export interface TcpProxyOptions {
   readonly target: { readonly host: string; readonly port: number }
   /**
-   * Understood messages: `postgres` makes faults at COMMIT possible (not through TLS); `none` forwards bytes.
+   * Whose messages are understood, which makes faults at COMMIT possible (not through TLS or compression); `mysql` is
+   * MariaDB's too; `none` forwards bytes.
    * @default 'postgres'
    */
-  readonly protocol?: 'postgres' | 'none'
+  readonly protocol?: Protocol
   /** The port to listen on, on 127.0.0.1. @default any free port */
   readonly port?: number
 }
@@ -55,7 +61,7 @@ export async function startTcpProxy(options: TcpProxyOptions): Promise<TcpProxy>
     const connection = new ProxiedConnection({
       client,
       server: new Socket().connect(target.port, target.host),
-      understands: protocol === 'postgres',
+      conversation: conversationIn(protocol),
       faultAtCommit: () => asked.shift() ?? decide(),
       onInjected: (fault) => {
         injected[fault] += 1
@@ -102,6 +108,17 @@ export async function startTcpProxy(options: TcpProxyOptions): Promise<TcpProxy>
       for (const connection of open) connection.reset()
       await closed
     },
+  }
+}
+
+function conversationIn(protocol: Protocol): Conversation | null {
+  switch (protocol) {
+    case 'postgres':
+      return new PostgresConversation()
+    case 'mysql':
+      return new MysqlConversation()
+    case 'none':
+      return null
   }
 }
 

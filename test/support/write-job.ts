@@ -1,9 +1,12 @@
-import { defineJob, from, json, kafka, postgres, write } from 'oncesink'
+import { defineJob, from, json, kafka, mysql, postgres, write } from 'oncesink'
 
 /** What witness-job.ts reads, by the user's own statements: nobody can recompute what they have done. */
 export default defineJob({
   name: 'written',
-  database: postgres({ connectionString: process.env.DATABASE_URL }),
+  database:
+    process.env.JOB_ENGINE === 'postgres'
+      ? postgres({ connectionString: process.env.DATABASE_URL })
+      : mysql({ connectionString: process.env.DATABASE_URL }),
   pipeline: from(
     kafka({
       brokers: (process.env.ONCESINK_KAFKA_BROKERS ?? '').split(','),
@@ -13,7 +16,7 @@ export default defineJob({
     .decode(json<{ key: string; value: number }>())
     .into(
       write(async (trx, rows, batch) => {
-        await trx('batches').insert({ rows: rows.length, ranges: batch.ranges.length })
+        await trx('batches').insert({ records: rows.length, ranges: batch.ranges.length })
       }),
     ),
 })
