@@ -62,6 +62,13 @@ export interface Source {
   take(limits: TakeLimits, signal: AbortSignal): Promise<FetchedRange[]>
 
   /**
+   * What {@link take} could take of each partition, up to `limits.maxRecords` of each one; `limits.order` does not matter.
+   * Waits as `take` does until that is something, and takes nothing. Same errors.
+   * @returns in partition order, without those of which there is nothing
+   */
+  offer(limits: TakeLimits, signal: AbortSignal): Promise<PartitionOffer[]>
+
+  /**
    * Tells the brokers how far the job is, as the offsets of a consumer group, for their tools and for lag exporters.
    * Nothing is ever read back from there to decide anything.
    * @throws OncesinkError SOURCE_UNAVAILABLE; SOURCE_REFUSED, also when somebody else uses the group
@@ -79,6 +86,12 @@ export interface Source {
 
   /** Closes connections. Never throws. */
   close(): Promise<void>
+}
+
+/** What could be taken of one partition. */
+export interface PartitionOffer extends TopicPartition {
+  /** Visible records, at most so many; 0 where there is only a stretch without any, which `includeEmptyRanges` asks for. */
+  readonly records: number
 }
 
 export interface GroupOffset extends TopicPartition {
@@ -140,7 +153,10 @@ export interface SeekPosition extends TopicPartition {
 }
 
 export interface TakeLimits {
-  /** Upper bound of records over all ranges; at least 1. */
+  /**
+   * Upper bound of records over all ranges. With 0 nothing is taken but stretches without visible records, where
+   * {@link includeEmptyRanges} asks for them.
+   */
   readonly maxRecords: number
   /** How long to wait for the first record, in milliseconds. */
   readonly maxWaitMs: number

@@ -74,6 +74,7 @@ export function simulatedSource(host: Host, log: SimulatedLog): Source {
       if (ranges.length === 0) await host.wait(limits.maxWaitMs, signal)
       return sortedByPartition(ranges.map((r) => ({ ...r.range, whole: r }))).map(({ whole }) => whole)
     },
+    offer: () => Promise.reject(new Error('the simulated process reads in one thread')),
     mirrorOffsets: async () => {},
     groupOffsets: async (_group, partitions) => partitions.map(() => null),
     progress: () => [],

@@ -6,6 +6,7 @@ import type { JobEventBus } from '../../telemetry/events.ts'
 import type {
   FetchedRange,
   GroupOffset,
+  PartitionOffer,
   PartitionProgress,
   SeekPosition,
   Source,
@@ -26,7 +27,7 @@ import type { TopicMetadata } from './protocol/metadata.ts'
 import { ReadPartition } from './read-partition.ts'
 import { Reader } from './reader.ts'
 import { covers, selectedPartitions } from './subscription.ts'
-import { allocate, decodeFor, takeShares } from './take-records.ts'
+import { allocate, decodeFor, offersOf, takeShares } from './take-records.ts'
 
 export interface KafkaSourceDeps {
   readonly runtime: Runtime
@@ -186,13 +187,32 @@ class KafkaSource implements Source {
   }
 
   async take(limits: TakeLimits, signal: AbortSignal): Promise<FetchedRange[]> {
+    return this.#alone(() => this.#take(limits, signal))
+  }
+
+  async offer(limits: TakeLimits, signal: AbortSignal): Promise<PartitionOffer[]> {
+    return this.#alone(() => this.#offer(limits, signal))
+  }
+
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
     invariant(!this.#taking, 'records are taken by one caller at a time')
-    invariant(limits.maxRecords >= 1, 'at least one record can be taken')
     this.#taking = true
     try {
-      return await this.#take(limits, signal)
+      return await work()
     } finally {
       this.#taking = false
+    }
+  }
+
+  async #offer(limits: TakeLimits, signal: AbortSignal): Promise<PartitionOffer[]> {
+    const { clock } = this.#reader.runtime
+    const deadline = clock.monotonicMs() + limits.maxWaitMs
+    for (;;) {
+      this.#reader.throwStopError()
+      const offers = offersOf([...this.#reader.partitions.values()], limits)
+      const leftMs = signal.aborted ? 0 : deadline - clock.monotonicMs()
+      if (leftMs <= 0 || offers.some(({ records }) => records > 0)) return offers
+      await this.#reader.news.wait(leftMs, signal)
     }
   }
 

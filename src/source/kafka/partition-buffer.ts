@@ -190,6 +190,17 @@ export class PartitionBuffer {
    * `allowEmpty` is false.
    */
   take(maxRecords: number, bound: number, allowEmpty: boolean): FetchedRange | null {
+    const { taken, consumed, partial } = this.#wouldTake(maxRecords, bound)
+    if (taken.until === this.#position || (taken.records === 0 && !allowEmpty)) return null
+    return this.#commit(taken, consumed, partial)
+  }
+
+  /** Whether a stretch without visible records could be taken below `bound`, and no record with it. */
+  beginsWithGap(bound: number): boolean {
+    return this.#wouldTake(0, bound).taken.until > this.#position
+  }
+
+  #wouldTake(maxRecords: number, bound: number) {
     const taken = new Taken(this.#position, this.#positionEpoch)
     let consumed = 0
     let partial: { readonly run: Run; readonly cursor: number } | null = null
@@ -225,8 +236,7 @@ export class PartitionBuffer {
       partial = { run: entry, cursor: end }
       break
     }
-    if (taken.until === this.#position || (taken.records === 0 && !allowEmpty)) return null
-    return this.#commit(taken, consumed, partial)
+    return { taken, consumed, partial }
   }
 
   #commit(

@@ -1,6 +1,7 @@
-import { compareTopicPartitions, topicPartitionKey } from '../../model/topic-partition.ts'
+import { compareTopicPartitions, sortedByPartition, topicPartitionKey } from '../../model/topic-partition.ts'
 import type { Clock } from '../../runtime/clock.ts'
-import type { FetchedRange, TakeLimits } from '../source.ts'
+import { shareFairly } from '../share-fairly.ts'
+import type { FetchedRange, PartitionOffer, TakeLimits } from '../source.ts'
 import type { ReadPartition } from './read-partition.ts'
 
 /** Decoding pauses for pending I/O when it has gone on for this long. */
@@ -32,19 +33,37 @@ export async function decodeFor(shares: readonly Share[], clock: Clock): Promise
 /**
  * Shares `limits.maxRecords` out.
  *
- * `fair`: every partition gets the same number, and what one does not need goes to the others. Where there are
- * fewer records to give than partitions, `turn` says who is served first.
+ * `fair`: see {@link shareFairly}.
  *
  * `sequential`: partitions in order; one with a bound is finished (its position has reached the bound) before the
  * next one is touched, also if the records for that are not here yet.
  */
-export function allocate(partitions: readonly ReadPartition[], limits: TakeLimits, turn: number): Share[] {
+export function allocate(
+  partitions: readonly ReadPartition[],
+  limits: TakeLimits,
+  turn: number,
+): readonly Share[] {
   const shares = [...partitions].sort(compareTopicPartitions).map((partition) => {
-    const until = limits.until?.get(topicPartitionKey(partition))
-    return { partition, bound: until === undefined ? Number.MAX_SAFE_INTEGER : Number(until), records: 0 }
+    return { partition, bound: boundOf(partition, limits), records: 0 }
   })
   if (limits.order === 'sequential') return allocateInOrder(shares, limits.maxRecords)
   return allocateFairly(shares, limits.maxRecords, turn)
+}
+
+/** What could be taken of each partition. */
+export function offersOf(partitions: readonly ReadPartition[], limits: TakeLimits): PartitionOffer[] {
+  return sortedByPartition(partitions).flatMap((partition) => {
+    const { topic, partition: number, buffer } = partition
+    const bound = boundOf(partition, limits)
+    const records = Math.min(buffer.available(bound), limits.maxRecords)
+    const isEmptyRange = records === 0 && limits.includeEmptyRanges && buffer.beginsWithGap(bound)
+    return records > 0 || isEmptyRange ? [{ topic, partition: number, records }] : []
+  })
+}
+
+function boundOf(partition: ReadPartition, { until }: TakeLimits): number {
+  const bound = until?.get(topicPartitionKey(partition))
+  return bound === undefined ? Number.MAX_SAFE_INTEGER : Number(bound)
 }
 
 function allocateInOrder(shares: readonly Share[], maxRecords: number): Share[] {
@@ -62,18 +81,11 @@ function allocateInOrder(shares: readonly Share[], maxRecords: number): Share[] 
   return touched
 }
 
-function allocateFairly(shares: Share[], maxRecords: number, turn: number): Share[] {
-  const wanting = shares
-    .map((share) => ({ share, available: share.partition.buffer.available(share.bound) }))
-    .filter(({ available }) => available > 0)
-  // Those who need least first: whatever they leave of an equal part goes to those who need more.
-  const first = wanting.length === 0 ? 0 : turn % wanting.length
-  const rotated = [...wanting.slice(first), ...wanting.slice(0, first)]
-  if (maxRecords >= rotated.length) rotated.sort((a, b) => a.available - b.available)
-  let left = maxRecords
-  for (const [index, { share, available }] of rotated.entries()) {
-    share.records = Math.min(available, Math.ceil(left / (rotated.length - index)))
-    left -= share.records
+function allocateFairly(shares: readonly Share[], maxRecords: number, turn: number): readonly Share[] {
+  const available = shares.map(({ partition, bound }) => partition.buffer.available(bound))
+  for (const [i, records] of shareFairly(available, maxRecords, turn).entries()) {
+    const share = shares[i]
+    if (share) share.records = records
   }
   return shares
 }
