@@ -17,8 +17,10 @@ import type { Job } from './job/job.ts'
 import { shapeOf, sinkTablesOf } from './job/shape.ts'
 import type { Runtime } from './runtime/runtime.ts'
 import { createAllPartitions } from './source/kafka/all-partitions.ts'
+import { GroupMembership } from './source/kafka/group/membership.ts'
 import { createKafkaSource } from './source/kafka/kafka-source.ts'
 import type { KafkaSourcePlan } from './source/kafka/options.ts'
+import type { Membership } from './source/membership.ts'
 import type { Source } from './source/source.ts'
 import { collectThenCommit } from './strategy/collect-then-commit.ts'
 import type { JobEventBus } from './telemetry/events.ts'
@@ -53,6 +55,7 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
     events,
   })
   const task = compilePartitionTask(job.root, job.pipelines, runtime.clock)
+  const { membership, mirrored } = createMembership(job, source, { runtime, events })
   const group = groupOf(job)
   return {
     job,
@@ -62,12 +65,28 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
     source,
     session,
     claimer,
-    membership: createAllPartitions(source, { runtime, metadataRefreshMs: kafkaPlan(job).metadataRefreshMs }),
+    membership,
     executor: createInlineExecutor(source, task, runtime, job.poison),
     strategy: collectThenCommit(session, job.pipelines),
     ownership: new Ownership(),
-    mirror: group === null ? null : new GroupMirror({ group, source, events, runtime }),
+    mirror: group === null ? null : new GroupMirror({ group, source: mirrored, events, runtime }),
   }
+}
+
+/** Who owns which partition, and who mirrors positions: while a group has members, only they may. */
+function createMembership(
+  job: Job,
+  source: Source,
+  { runtime, events }: { readonly runtime: Runtime; readonly events: JobEventBus },
+): { readonly membership: Membership; readonly mirrored: Pick<Source, 'mirrorOffsets'> } {
+  const plan = kafkaPlan(job)
+  if (plan.assignment === 'all') {
+    const { metadataRefreshMs } = plan
+    return { membership: createAllPartitions(source, { runtime, metadataRefreshMs }), mirrored: source }
+  }
+  const group = plan.group ?? job.name
+  const membership = new GroupMembership(plan, { job: job.name, group, source, runtime, events })
+  return { membership, mirrored: membership }
 }
 
 /** The consumer group to which the job's positions are mirrored; null where they are not. */

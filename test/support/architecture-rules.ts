@@ -61,6 +61,7 @@ const production = [
   'pipeline',
   'sink',
   'source/kafka',
+  'source/kafka/group',
   'source/kafka/protocol',
   'strategy',
   'telemetry',
@@ -95,6 +96,7 @@ export const rules: ArchitectureRules = {
     sink: { may: ports },
     source: { may: core },
     'source/kafka': { may: [...ports, 'source/kafka/protocol'] },
+    'source/kafka/group': { may: [...ports, 'source/kafka', 'source/kafka/protocol'] },
     'source/kafka/protocol': {
       may: [...core, 'source/kafka/group-by.ts'],
       types: ['source/kafka/kafkajs.ts'],

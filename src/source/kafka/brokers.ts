@@ -53,6 +53,11 @@ export class Brokers {
     this.#nodes = new Map(brokers.map(({ nodeId, host, port }) => [nodeId, formatAddress(host, port)]))
   }
 
+  /** Learns the address of one node from another's answer. */
+  learn({ nodeId, host, port }: BrokerAddress): void {
+    this.#nodes.set(nodeId, formatAddress(host, port))
+  }
+
   /**
    * Sends to whichever broker answers first, asking one after another.
    * @throws OncesinkError SOURCE_UNAVAILABLE, SOURCE_REFUSED

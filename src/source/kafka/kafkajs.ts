@@ -29,6 +29,8 @@ export interface WireRequest<T> {
     ) => Promise<{ readonly value: T; readonly clientSideThrottleTime: number | null }>
     readonly parse: (decoded: { readonly value: T }) => Promise<T>
   }
+  /** Milliseconds that this request may take, where they are not the client's `requestTimeout`. */
+  readonly requestTimeout?: number
 }
 
 /** Versions of the requests that a broker accepts, by api key. */

@@ -39,8 +39,33 @@ export interface KafkaOptions {
    * @default 'read_committed'
    */
   readonly isolation?: 'read_committed' | 'read_uncommitted'
-  /** Who owns which partition: `all` means that this process owns every one that it reads. @default 'all' */
-  readonly assignment?: 'all'
+  /**
+   * Who owns which partition. `group`: all processes of the job divide them, by way of the Kafka consumer group
+   * {@link group}, and whoever comes, goes or dies is made up for. `all`: this process owns every one that it reads, and a
+   * second one takes the job over. @default 'all'
+   */
+  readonly assignment?: 'group' | 'all'
+  /**
+   * The name of this process in the group: a static member id, up to 249 letters, digits, ".", "_", "-". Who comes back
+   * with it gets its partitions back at once. No two processes may have the same. To be given in containers, for example
+   * from the name of the pod. @default made from job, host and a free slot on this machine
+   */
+  readonly member?: string
+  /**
+   * How long a member may be silent before its partitions go to the others, in milliseconds; within the brokers'
+   * `group.min.session.timeout.ms` and `group.max.session.timeout.ms`. @default 10000, from 1
+   */
+  readonly sessionTimeoutMs?: number
+  /**
+   * How often a member is heard of, and hears that others have come or gone, in milliseconds; at most a third of
+   * `sessionTimeoutMs`. @default 1000, from 1
+   */
+  readonly heartbeatIntervalMs?: number
+  /**
+   * How long a rebalance waits for a member to join again, which each does at once, in milliseconds; at least
+   * `sessionTimeoutMs`. @default 30000, from 1
+   */
+  readonly rebalanceTimeoutMs?: number
   /**
    * The consumer group to which committed positions are mirrored, for `kafka-consumer-groups --describe` and lag
    * exporters; nothing is read back from it. It must be the job's own. @default the job's name
@@ -93,7 +118,12 @@ export interface KafkaSourcePlan extends SourcePlan, Subscription {
   readonly brokers: readonly string[]
   readonly startFrom: StartFrom
   readonly isolation: 'read_committed' | 'read_uncommitted'
-  readonly assignment: 'all'
+  readonly assignment: 'group' | 'all'
+  /** Null for one that is made from job, host and slot. */
+  readonly member: string | null
+  readonly sessionTimeoutMs: number
+  readonly heartbeatIntervalMs: number
+  readonly rebalanceTimeoutMs: number
   /** Null for the job's name. */
   readonly group: string | null
   readonly groupMirror: boolean
@@ -122,7 +152,11 @@ export function kafka(options: KafkaOptions): KafkaSourcePlan {
     ...readSubscription(read),
     startFrom: readStartFrom(read),
     isolation: read.oneOf('isolation', ['read_committed', 'read_uncommitted'], 'read_committed'),
-    assignment: read.oneOf('assignment', ['all'], 'all'),
+    assignment: read.oneOf('assignment', ['group', 'all'], 'all'),
+    member: readMember(read),
+    sessionTimeoutMs: read.integer('sessionTimeoutMs', 10_000, 1, int32Max),
+    heartbeatIntervalMs: read.integer('heartbeatIntervalMs', 1_000, 1, int32Max),
+    rebalanceTimeoutMs: read.integer('rebalanceTimeoutMs', 30_000, 1, int32Max),
     group: read.raw('group') === undefined ? null : read.string('group', ''),
     groupMirror: read.boolean('groupMirror', true),
     clientId: read.string('clientId', 'oncesink'),
@@ -136,6 +170,13 @@ export function kafka(options: KafkaOptions): KafkaSourcePlan {
   read.refuseUnknown()
   refuseContradictions(plan)
   return Object.freeze(plan)
+}
+
+function readMember(read: OptionReader): string | null {
+  const value = read.raw('member')
+  if (value === undefined) return null
+  if (typeof value === 'string' && isTopicName(value)) return value
+  throw read.invalid('member', 'must be 1 to 249 letters, digits, ".", "_", "-"')
 }
 
 function readFetch(read: OptionReader): Required<KafkaFetchOptions> {
@@ -269,14 +310,36 @@ function refuseContradictions(plan: KafkaSourcePlan): void {
       )
     }
   }
-  if (plan.group !== null && !plan.groupMirror) {
-    refuse('group names a consumer group, and groupMirror: false mirrors nothing to it; remove one of them')
-  }
+  refuseGroupContradictions(plan, refuse)
   if (plan.fetch.maxBytes < plan.fetch.maxBytesPerPartition) {
     refuse('fetch.maxBytes is smaller than fetch.maxBytesPerPartition; raise the former or lower the latter')
   }
   if (plan.requestTimeoutMs <= plan.fetch.maxWaitMs) {
     refuse('requestTimeoutMs must be more than fetch.maxWaitMs, or every idle fetch would time out')
+  }
+}
+
+function refuseGroupContradictions(plan: KafkaSourcePlan, refuse: (message: string) => void): void {
+  if (plan.assignment === 'all') {
+    if (plan.group !== null && !plan.groupMirror) {
+      refuse(
+        "group names a consumer group, but with assignment: 'all' and groupMirror: false nothing is done with it; remove it",
+      )
+    }
+    if (plan.member !== null) {
+      refuse("member is a name in a group, which assignment: 'all' does not join; remove one of them")
+    }
+    return
+  }
+  if (plan.heartbeatIntervalMs * 3 > plan.sessionTimeoutMs) {
+    refuse(
+      'heartbeatIntervalMs must be at most a third of sessionTimeoutMs, or one lost heartbeat would end the session',
+    )
+  }
+  if (plan.rebalanceTimeoutMs < plan.sessionTimeoutMs) {
+    refuse(
+      'rebalanceTimeoutMs must be at least sessionTimeoutMs, so that a rebalance does not end without a member that lives',
+    )
   }
 }
 

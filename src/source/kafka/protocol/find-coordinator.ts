@@ -1,15 +1,15 @@
 import type { WireRequest } from '../kafkajs.ts'
+import type { BrokerAddress } from './metadata.ts'
 import { type Api, type WireReader, WireWriter, wireRequest } from './wire.ts'
 
 const findCoordinatorApi: Api = { key: 10, version: 2, name: 'FindCoordinator' }
 
-export interface Coordinator {
+/** The broker that keeps a group; its node id is -1 when there is none for now. */
+export interface Coordinator extends BrokerAddress {
   readonly errorCode: number
-  /** The node that keeps the group; -1 when there is none for now. */
-  readonly nodeId: number
 }
 
-/** Asks any broker which one keeps the offsets of a consumer group. */
+/** Asks any broker which one keeps the members and offsets of a consumer group. */
 export function findCoordinatorRequest(group: string): WireRequest<Coordinator> {
   const groups = 0
   return wireRequest(findCoordinatorApi, new WireWriter().string(group).int8(groups), decode)
@@ -21,5 +21,5 @@ function decode(reader: WireReader) {
   // The message, which the code says already.
   reader.string()
   const nodeId = reader.int32()
-  return { value: { errorCode, nodeId }, throttleMs }
+  return { value: { errorCode, nodeId, host: reader.string(), port: reader.int32() }, throttleMs }
 }

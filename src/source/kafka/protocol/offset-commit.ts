@@ -9,13 +9,23 @@ export interface CommittedOffset extends TopicPartition {
   readonly errorCode: number
 }
 
-/** Stores next offsets for a group without members, as a consumer with partitions of its own choice does. */
+/** Who commits to a group that has members: one of them, as of the current generation. */
+export interface CommittingMember {
+  readonly generation: number
+  readonly memberId: string
+}
+
+/** A consumer with partitions of its own choice: it may commit to groups without members only. */
+const noMember: CommittingMember = { generation: -1, memberId: '' }
+
+/** Stores next offsets for a group. */
 export function offsetCommitRequest(
   group: string,
   offsets: readonly (TopicPartition & { readonly offset: bigint })[],
+  { generation, memberId }: CommittingMember = noMember,
 ): WireRequest<CommittedOffset[]> {
-  const [noGeneration, noMember, noLeaderEpoch, noMetadata] = [-1, '', -1, '']
-  const body = new WireWriter().string(group).int32(noGeneration).string(noMember)
+  const [noLeaderEpoch, noMetadata] = [-1, '']
+  const body = new WireWriter().string(group).int32(generation).string(memberId)
   writeByTopic(body, offsets, ({ partition, offset }) => {
     body.int32(partition).int64(offset).int32(noLeaderEpoch).string(noMetadata)
   })

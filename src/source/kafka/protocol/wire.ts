@@ -33,6 +33,15 @@ export class WireWriter {
     return this.int16(bytes.length).bytes(bytes)
   }
 
+  nullableString(text: string | null): this {
+    return text === null ? this.int16(-1) : this.string(text)
+  }
+
+  /** Bytes after their number. */
+  sizedBytes(bytes: Buffer): this {
+    return this.int32(bytes.length).bytes(bytes)
+  }
+
   array<T>(items: readonly T[], write: (item: T) => void): this {
     this.int32(items.length)
     for (const item of items) write(item)
@@ -106,6 +115,16 @@ export class WireReader {
     return length < 0 ? '' : this.view(length).toString()
   }
 
+  nullableString(): string | null {
+    const length = this.int16()
+    return length < 0 ? null : this.view(length).toString()
+  }
+
+  /** Bytes after their number, as a view; none where they are null. */
+  sizedBytes(): Buffer {
+    return this.view(Math.max(0, this.int32()))
+  }
+
   /** `length` bytes as a view, not a copy. */
   view(length: number): Buffer {
     const end = this.position + length
@@ -162,14 +181,19 @@ export interface Api {
   readonly name: string
 }
 
-/** Joins body and decoder to what kafkajs' connection sends. `decode` returns the throttle time with its value. */
+/**
+ * Joins body and decoder to what kafkajs' connection sends. `decode` returns the throttle time with its value.
+ * @param requestTimeoutMs where the broker may take longer to answer than the client's `requestTimeoutMs`
+ */
 export function wireRequest<T>(
   api: Api,
   body: WireWriter,
   decode: (reader: WireReader) => { readonly value: T; readonly throttleMs: number },
+  requestTimeoutMs?: number,
 ): WireRequest<T> {
   const buffer = body.toBuffer()
   return {
+    ...(requestTimeoutMs !== undefined && { requestTimeout: requestTimeoutMs }),
     request: {
       apiKey: api.key,
       apiVersion: api.version,

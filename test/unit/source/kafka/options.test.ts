@@ -30,6 +30,10 @@ describe('kafka()', () => {
       startFrom: 'earliest',
       isolation: 'read_committed',
       assignment: 'all',
+      member: null,
+      sessionTimeoutMs: 10_000,
+      heartbeatIntervalMs: 1_000,
+      rebalanceTimeoutMs: 30_000,
       group: null,
       groupMirror: true,
       clientId: 'oncesink',
@@ -114,7 +118,7 @@ describe('kafka()', () => {
     [
       'a group without a mirror',
       { ...least, group: 'g', groupMirror: false },
-      /group names a consumer group, and groupMirror: false mirrors nothing to it; remove one/,
+      /group names a consumer group, but with assignment: 'all' and groupMirror: false nothing is done with it/,
     ],
     ['neither names nor a pattern', { brokers: least.brokers }, /topics or topicPattern is needed/],
     ['a pattern as text', pattern('^orders-'), /topicPattern must be a RegExp, like \/\^orders-\//],
@@ -191,7 +195,11 @@ describe('kafka()', () => {
       { ...least, isolation: 'committed' },
       /isolation must be 'read_committed' or 'read_uncommitted'/,
     ],
-    ['an assignment of the future', { ...least, assignment: 'group' }, /assignment must be 'all'/],
+    [
+      'an assignment of the future',
+      { ...least, assignment: 'sticky' },
+      /assignment must be 'group' or 'all'/,
+    ],
     ['an empty client id', { ...least, clientId: '' }, /clientId must be a non-empty string/],
     ['ssl as text', { ...least, ssl: 'yes' }, /ssl must be true, false or/],
     [

@@ -1,0 +1,63 @@
+import { OncesinkError } from '../../../errors.ts'
+import { ErrorCode, errorCodeName } from '../protocol/error-codes.ts'
+
+/** What messages about a group name. */
+export interface GroupNames {
+  readonly job: string
+  readonly group: string
+  readonly sessionTimeoutMs: number
+}
+
+/** Why a group does not take this member, from an error code of its coordinator. */
+export function membershipError(code: number, names: GroupNames): OncesinkError {
+  const { group } = names
+  const refused = (why: string, cure: string) =>
+    new OncesinkError(
+      'SOURCE_REFUSED',
+      `Kafka consumer group "${group}" does not take this process: ${why} (${errorCodeName(code)}); ${cure}`,
+    )
+  switch (code) {
+    case ErrorCode.GROUP_AUTHORIZATION_FAILED:
+      return refused(
+        'this client has no right on it',
+        "grant this client's user the right: kafka-acls.sh --bootstrap-server <broker> --add --allow-principal " +
+          `User:<name> --operation Read --group '${group}'; or run a single process with kafka({ assignment: 'all', groupMirror: false })`,
+      )
+    case ErrorCode.INCONSISTENT_GROUP_PROTOCOL:
+      return refused(
+        `its members are not processes of job '${names.job}', but other consumers or another job`,
+        'give kafka({ group }) a name that nobody else uses',
+      )
+    case ErrorCode.INVALID_SESSION_TIMEOUT:
+      return refused(
+        `its session may not time out after ${names.sessionTimeoutMs} ms`,
+        "set kafka({ sessionTimeoutMs }) within the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms " +
+          '(6000 to 1800000 unless they were changed)',
+      )
+    case ErrorCode.GROUP_MAX_SIZE_REACHED:
+      return refused(
+        'it has as many members as the brokers allow',
+        'run fewer processes of the job (more than there are partitions have nothing to do), or raise group.max.size of ' +
+          'the brokers',
+      )
+    case ErrorCode.INVALID_GROUP_ID:
+      return refused('no group may have this name', 'give kafka({ group }) another one')
+    case ErrorCode.TOPIC_AUTHORIZATION_FAILED:
+      return refused('no right on one of its topics', "grant this client's user the right Read on the topic")
+    default:
+      return new OncesinkError(
+        'SOURCE_UNAVAILABLE',
+        `the coordinator of Kafka consumer group "${group}" is not there for now (${errorCodeName(code)}); check the brokers`,
+      )
+  }
+}
+
+/** Another process has joined with this one's static member id. */
+export function memberIdTaken(member: string, { group, job }: GroupNames): OncesinkError {
+  return new OncesinkError(
+    'OWNERSHIP_LOST',
+    `another process has joined group "${group}" with the member id '${member}' of this one, which stops and writes ` +
+      `nothing more. Two processes of job '${job}' use one member id: give each its own with kafka({ member }), for example ` +
+      'from the name of its pod, and let its supervisor not restart it on exit code 3.',
+  )
+}
