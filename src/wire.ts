@@ -15,6 +15,7 @@ import { createInlineExecutor } from './executor/inline.ts'
 import { compilePartitionTask } from './executor/partition-task.ts'
 import type { Job } from './job/job.ts'
 import { shapeOf, sinkTablesOf } from './job/shape.ts'
+import { createRate } from './rate/create-rate.ts'
 import type { Runtime } from './runtime/runtime.ts'
 import { createAllPartitions } from './source/kafka/all-partitions.ts'
 import { GroupMembership } from './source/kafka/group/membership.ts'
@@ -69,6 +70,7 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
     executor: createInlineExecutor(source, task, runtime, job.poison),
     strategy: collectThenCommit(session, job.pipelines),
     ownership: new Ownership(),
+    rate: createRate(job),
     mirror: group === null ? null : new GroupMirror({ group, source: mirrored, events, runtime }),
   }
 }

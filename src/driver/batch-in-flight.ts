@@ -1,4 +1,4 @@
-import type { Executor, PartitionResult } from '../executor/executor.ts'
+import type { BatchPlan, Executor, PartitionResult } from '../executor/executor.ts'
 import type { Job } from '../job/job.ts'
 import type { OffsetRange } from '../model/offset-range.ts'
 import type { RangeOutcome } from '../model/outcome.ts'
@@ -7,9 +7,31 @@ import type { CommitReport, Strategy } from '../strategy/strategy.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
 import type { Ownership } from './ownership.ts'
 
+/** A batch that was computed and is to be committed. */
+export interface BatchToCommit {
+  readonly plan: BatchPlan
+  readonly results: readonly PartitionResult[]
+  /** From when it was due to when it was planned. */
+  readonly startDelayMs: number
+  /** From when it was planned to when it was computed, with the waiting for records. */
+  readonly computeMs: number
+  /** When it was computed, by the monotonic clock. */
+  readonly computedAtMs: number
+}
+
+/** How long a batch took, in milliseconds; see the batch event. */
+export interface BatchTimes {
+  readonly schedulingDelayMs: number
+  readonly processingMs: number
+  /** When it ended, by the monotonic clock. */
+  readonly endedAtMs: number
+}
+
 /** How a batch ended. */
 export interface BatchEnd {
   readonly batchId: string
+  readonly plan: BatchPlan
+  readonly times: BatchTimes
   readonly results: readonly PartitionResult[]
   /** Outcomes other than `committed`; empty when the whole batch is durable. */
   readonly failures: readonly Exclude<RangeOutcome, { kind: 'committed' }>[]
@@ -30,35 +52,34 @@ export interface CommitDeps {
  * Commits one computed batch and acknowledges what became durable: known positions move, the batch event is emitted.
  * Runs beside the computing of the next batch; there is never more than one.
  */
-export async function commitAndAcknowledge(
-  deps: CommitDeps,
-  results: readonly PartitionResult[],
-  computeMs: number,
-): Promise<BatchEnd> {
+export async function commitAndAcknowledge(deps: CommitDeps, batch: BatchToCommit): Promise<BatchEnd> {
+  const { plan, results } = batch
+  const { clock } = deps.runtime
+  const beganAt = clock.monotonicMs()
   const batchId = deps.runtime.random.uuid()
   const claims = deps.ownership.claimsFor(results)
   const { poison } = deps.job
   const deadLetterLimit = poison.kind === 'deadLetter' ? poison : null
   const report = await deps.strategy.commit({ batchId, results, claims, deadLetterLimit })
+  const times = timesOf(batch, beganAt, clock.monotonicMs())
   const committed = report.outcomes
     .filter((outcome) => outcome.kind === 'committed')
     .map(({ range }) => range)
   deps.ownership.advance(results.filter(({ range }) => committed.includes(range)))
   const failures = report.outcomes.filter((outcome) => outcome.kind !== 'committed')
-  const announce = (ranges: readonly OffsetRange[]) =>
-    emitBatch(deps, batchId, results, ranges, report, computeMs)
+  const announce = (ranges: readonly OffsetRange[]) => emitBatch(deps, batchId, batch, ranges, report, times)
   if (committed.length > 0) announce(committed)
   await deps.runtime.faultPoints.reach('batch.acknowledged')
-  return { batchId, results, failures, announce }
+  return { batchId, plan, times, results, failures, announce }
 }
 
 function emitBatch(
   deps: CommitDeps,
   batchId: string,
-  results: readonly PartitionResult[],
+  { plan, results, computeMs }: BatchToCommit,
   ranges: readonly OffsetRange[],
   report: CommitReport,
-  computeMs: number,
+  { schedulingDelayMs, processingMs }: BatchTimes,
 ): void {
   const durable = results.filter((result) => ranges.includes(result.range))
   const letters = durable.flatMap((result) => result.deadLetters)
@@ -70,9 +91,29 @@ function emitBatch(
     deadLetters: letters.length,
     bytes: durable.reduce((sum, result) => sum + result.bytes, 0),
     rows: report.rows,
-    durations: { computeMs, ...report.phases },
+    limitRecords: plan.maxRecords,
+    durations: {
+      schedulingDelayMs,
+      processingMs,
+      totalDelayMs: schedulingDelayMs + processingMs,
+      computeMs,
+      ...report.phases,
+    },
     lagRecords: lag(deps.executor),
   })
+}
+
+/**
+ * Waiting for records is nobody's delay, so only the partition tasks' own time counts as computing. Where they run side
+ * by side it is at most as long as the batch was being computed.
+ */
+function timesOf(batch: BatchToCommit, beganAt: number, endedAtMs: number): BatchTimes {
+  const taskMs = batch.results.reduce((sum, { computeMs }) => sum + computeMs, 0)
+  return {
+    schedulingDelayMs: batch.startDelayMs + beganAt - batch.computedAtMs,
+    processingMs: Math.min(taskMs, batch.computeMs) + endedAtMs - beganAt,
+    endedAtMs,
+  }
 }
 
 /** Log end minus taken position over all partitions, as last seen. */

@@ -1,12 +1,18 @@
 import { asError, OncesinkError } from '../errors.ts'
-import type { BatchPlan, PartitionResult } from '../executor/executor.ts'
+import type { BatchPlan } from '../executor/executor.ts'
 import type { Job } from '../job/job.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
+import type { RateController } from '../rate/rate.ts'
 import { Backoff } from '../runtime/backoff.ts'
 import { linkedAbort } from '../runtime/linked-abort.ts'
 import type { Source } from '../source/source.ts'
 import type { JobState } from '../telemetry/events.ts'
-import { type BatchEnd, type CommitDeps, commitAndAcknowledge } from './batch-in-flight.ts'
+import {
+  type BatchEnd,
+  type BatchToCommit,
+  type CommitDeps,
+  commitAndAcknowledge,
+} from './batch-in-flight.ts'
 import { decide, settleUnknown } from './failed-batch.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { hasRewound } from './idle-check.ts'
@@ -17,6 +23,7 @@ import { isPassing, untilDone } from './until-done.ts'
 export interface DriverDeps extends RecoveryDeps, CommitDeps {
   readonly job: Job
   readonly source: Source
+  readonly rate: RateController
 }
 
 export interface DriveOptions {
@@ -33,9 +40,7 @@ const OWNERSHIP_CHECK_MS = 3_000
 /** Pause after a batch that did not commit, so that a failure that repeats does not spin. */
 const FAILURE_BACKOFF = { initialMs: 10, maxMs: 5_000 }
 
-type Computed =
-  | { readonly ok: true; readonly results: PartitionResult[]; readonly computeMs: number }
-  | { readonly ok: false; readonly error: Error }
+type Computed = ({ readonly ok: true } & BatchToCommit) | { readonly ok: false; readonly error: Error }
 
 /**
  * The loop: the way of one micro-batch from plan to acknowledgement. The next batch is fetched and aggregated while
@@ -52,7 +57,8 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
   const partitions = await deps.membership.start()
   if (!(await gain(deps, partitions, stop, deps.job.limits.startupTimeoutMs))) return enter('stopped')
   const until = options.once ? await logEnds(deps, stop) : null
-  const planner = new Planner({ maxRecordsPerBatch: deps.job.limits.maxRecordsPerBatch, until })
+  const { maxRecordsPerBatch } = deps.job.limits
+  const planner = new Planner({ maxRecordsPerBatch, rate: deps.rate, until })
   const pace = pacemaker(deps)
   const housekeeping = new Housekeeping(deps)
   const backoff = new Backoff(FAILURE_BACKOFF, deps.runtime.random)
@@ -69,10 +75,10 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
 
   while (!(stop.aborted || (until && deps.ownership.hasReached(until)))) {
     // Plan, fetch and aggregate the next batch while the previous one commits.
-    await pace(stop)
+    const startDelayMs = await pace(stop)
     const abandon = linkedAbort(stop)
     const plan = planner.next(deps.runtime.clock.monotonicMs(), deps.ownership.claims())
-    const computing = compute(deps, plan, abandon.signal).finally(abandon.unlink)
+    const computing = compute(deps, plan, startDelayMs, abandon.signal).finally(abandon.unlink)
     const ended: BatchEnd | null = await inFlight
     inFlight = null
 
@@ -89,6 +95,7 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
       continue
     }
     if (ended) {
+      planner.observe(ended)
       const unbounded = progressed()
       await housekeeping.tidy()
       // There is nothing to wait for at the end of a run, or within bounds that no longer hold.
@@ -111,7 +118,7 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
     if (change === 'stopped') return enter('stopped')
     if (change === 'applied') continue
     if (computed.results.length > 0) {
-      inFlight = commitAndAcknowledge(deps, computed.results, computed.computeMs)
+      inFlight = commitAndAcknowledge(deps, computed)
       // It is awaited in the next round; a rejection before that is not unhandled.
       inFlight.catch(() => {})
     }
@@ -122,12 +129,18 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
   enter('stopped')
 }
 
-async function compute(deps: DriverDeps, plan: BatchPlan, signal: AbortSignal): Promise<Computed> {
+async function compute(
+  deps: DriverDeps,
+  plan: BatchPlan,
+  startDelayMs: number,
+  signal: AbortSignal,
+): Promise<Computed> {
   const { clock } = deps.runtime
   const startedAt = clock.monotonicMs()
   try {
     const results = await deps.executor.compute(plan, signal)
-    return { ok: true, results, computeMs: clock.monotonicMs() - startedAt }
+    const computedAtMs = clock.monotonicMs()
+    return { ok: true, plan, results, startDelayMs, computeMs: computedAtMs - startedAt, computedAtMs }
   } catch (error) {
     return { ok: false, error: asError(error) }
   }
@@ -176,10 +189,10 @@ async function finish(
   if (ended && ended.failures.length > 0) return decide(deps, planner, ended)
   if (until) return
   const plan: BatchPlan = { maxRecords: 1, maxWaitMs: 0, includeEmptyRanges: true, order: 'fair' }
-  const rest = await compute(deps, plan, new AbortController().signal)
+  const rest = await compute(deps, plan, 0, new AbortController().signal)
   // What cannot be computed was not asked for yet: the next start meets it.
   if (!rest.ok || rest.results.length === 0) return
-  const last = await commitAndAcknowledge(deps, rest.results, rest.computeMs)
+  const last = await commitAndAcknowledge(deps, rest)
   if (last.failures.length > 0) decide(deps, planner, last)
 }
 
@@ -193,15 +206,22 @@ async function logEnds(deps: DriverDeps, stop: AbortSignal): Promise<Map<string,
   return ends
 }
 
-/** Waits until the next batch is due: at once, or `intervalMs` after the previous one began. */
-function pacemaker(deps: DriverDeps): (stop: AbortSignal) => Promise<void> {
+/**
+ * Waits until the next batch is due: at once, or `intervalMs` after the previous one began. Intervals that were missed
+ * are not made up for.
+ * @returns how much later than due it is, in milliseconds
+ */
+function pacemaker(deps: DriverDeps): (stop: AbortSignal) => Promise<number> {
   const { intervalMs } = deps.job.trigger
   const { clock } = deps.runtime
   let due = clock.monotonicMs()
   return async (stop) => {
-    if (intervalMs === 0) return
+    if (intervalMs === 0) return 0
     await clock.sleep(Math.max(0, due - clock.monotonicMs()), stop)
-    due = Math.max(due + intervalMs, clock.monotonicMs())
+    const now = clock.monotonicMs()
+    const lateMs = Math.max(0, now - due)
+    due = Math.max(due + intervalMs, now)
+    return lateMs
   }
 }
 

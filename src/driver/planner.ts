@@ -2,6 +2,8 @@ import type { RecordCoordinates } from '../errors.ts'
 import type { BatchPlan, CondemnedRecord, PartitionResult } from '../executor/executor.ts'
 import type { Claim } from '../model/claim.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
+import type { RateController } from '../rate/rate.ts'
+import type { BatchEnd } from './batch-in-flight.ts'
 
 /** How long a batch waits for its first record before the driver looks around again, in milliseconds. */
 const MAX_WAIT_MS = 1_000
@@ -12,6 +14,8 @@ const FAILURES_BEFORE_HALVING = 3
 
 export interface PlannerOptions {
   readonly maxRecordsPerBatch: number
+  /** How large a batch is that nothing else limits. */
+  readonly rate: RateController
   /** Exclusive upper bounds by partition (a run that ends there), or null for a run without end. */
   readonly until: ReadonlyMap<string, bigint> | null
 }
@@ -28,7 +32,8 @@ interface Suspects {
 }
 
 /**
- * How large the next batch may be. Pure: it only counts.
+ * How large the next batch may be: what the rate controller says, unless there is something to look for. Pure: it only
+ * counts.
  *
  * States: `normal` -> (a batch is rejected, or fails the same way again and again) -> `bisecting` with half the
  * records -> (everything of the suspected ranges has committed) -> `normal`.
@@ -58,13 +63,19 @@ export class Planner {
     this.#clear(owned)
     const bounds = this.#suspects ? boundsOf(this.#suspects, owned) : this.#options.until
     return {
-      maxRecords: this.#suspects?.limit ?? this.#options.maxRecordsPerBatch,
+      ...(this.#suspects ? { maxRecords: this.#suspects.limit } : this.#options.rate.next(owned.length)),
       maxWaitMs: MAX_WAIT_MS,
       includeEmptyRanges: bounds !== null || emptyRangesDue,
       order: this.#suspects ? 'sequential' : 'fair',
       ...(bounds ? { until: bounds } : {}),
       ...(this.#condemned ? { condemned: this.#condemned } : {}),
     }
+  }
+
+  /** A batch has committed. What is being bisected says nothing about the rate. */
+  observe({ plan, results, times }: Pick<BatchEnd, 'plan' | 'results' | 'times'>): void {
+    if (plan.order !== 'fair') return
+    this.#options.rate.observe({ ...times, records: recordsOf(results), limitRecords: plan.maxRecords })
   }
 
   /**
@@ -110,7 +121,7 @@ export class Planner {
    * @returns false when it holds one record or none, so that nothing is left to halve
    */
   rejected(results: readonly PartitionResult[]): boolean {
-    const records = results.reduce((sum, result) => sum + result.records, 0)
+    const records = recordsOf(results)
     if (records <= 1) return false
     const until = this.#suspects?.until ?? new Map<string, bigint>()
     for (const { range } of results) {
@@ -157,12 +168,17 @@ export class Planner {
   failed(results: readonly PartitionResult[], code: string): number {
     if (this.#failures?.code !== code) this.#failures = { code, count: 0, roundsAlone: 0 }
     this.#failures.count += 1
+    if (code === 'STATEMENT_TIMEOUT') this.#options.rate.timedOut(recordsOf(results))
     if (this.#failures.count >= FAILURES_BEFORE_HALVING) {
       this.#failures.count = 0
       if (!this.rejected(results)) this.#failures.roundsAlone += 1
     }
     return this.#failures.roundsAlone
   }
+}
+
+function recordsOf(results: readonly PartitionResult[]): number {
+  return results.reduce((sum, result) => sum + result.records, 0)
 }
 
 /** Suspects end where they failed; partitions without a suspect range wait where they are. */

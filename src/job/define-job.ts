@@ -8,6 +8,7 @@ import { declaredTable } from '../sink/declare-table.ts'
 import type { DatabasePlan, Job, JobLimits } from './job.ts'
 import { JobOptionReader } from './job-option-reader.ts'
 import { poisonPolicyOf } from './poison.ts'
+import { readRate } from './read-rate.ts'
 import { tableOf } from './shape.ts'
 
 export interface JobOptions {
@@ -28,7 +29,7 @@ export interface JobOptions {
     readonly intervalMs?: number | undefined
   }
   readonly limits?: {
-    /** Records of one micro-batch, over all partitions. @default 100000, 1 to 10 million */
+    /** Most records of one micro-batch, over all partitions; `rate` may have fewer. @default 100000, 1 to 10 million */
     readonly maxRecordsPerBatch?: number | undefined
     /** Bytes fetched ahead and not yet computed, over all partitions. @default 67108864 (64 MiB), from 64 KiB */
     readonly maxBufferedBytes?: number | undefined
@@ -36,6 +37,30 @@ export interface JobOptions {
     readonly shutdownTimeoutMs?: number | undefined
     /** Milliseconds during which the first connections are tried. @default 60000, from 1 */
     readonly startupTimeoutMs?: number | undefined
+  }
+  /**
+   * How large batches are, up to `limits.maxRecordsPerBatch`. The first one is small (1,000 records); they grow while
+   * they are processed fast enough, and shrink when the database slows down. See docs/scaling.md.
+   */
+  readonly rate?: {
+    /**
+     * With `trigger.intervalMs`: batches are as large as a rate estimator (Spark's PID estimator) expects to be processed
+     * within one interval. @default false
+     */
+    readonly backpressure?: boolean | undefined
+    /**
+     * With `backpressure`: records per second of each partition, until the estimator has seen a batch.
+     * @default 1000 records in all, 1 to 100 million
+     */
+    readonly initialRatePerPartition?: number | undefined
+    /** With `trigger.intervalMs`: most records per second of each partition. @default no limit, 1 to 100 million */
+    readonly maxRatePerPartition?: number | undefined
+    /**
+     * Without `backpressure`: the processing time that batches may have, in milliseconds. They grow while twice as many
+     * records would still be processed within it, and shrink when it has been exceeded.
+     * @default 1000, or `trigger.intervalMs` where that is longer; 1 to one day
+     */
+    readonly targetBatchMs?: number | undefined
   }
   /**
    * What happens to a record that a function of the job, or the database, cannot take: `'fail'` stops the job before
@@ -72,6 +97,7 @@ export function defineJob(options: JobOptions): Job {
     'pipeline',
     'trigger',
     'limits',
+    'rate',
     'poison',
     'codeVersion',
     'migrate',
@@ -91,6 +117,7 @@ export function defineJob(options: JobOptions): Job {
     shutdownTimeoutMs: read.integer('limits', 'shutdownTimeoutMs', 30_000, 1, MAX_TIMER_MS),
     startupTimeoutMs: read.integer('limits', 'startupTimeoutMs', 60_000, 1, MAX_TIMER_MS),
   }
+  const rate = readRate(read, trigger.intervalMs)
   const poison = readPoison(read)
   const codeVersion = read.printable('codeVersion', '', 0)
   const migrate = read.oneOf('migrate', ['auto', 'check'])
@@ -99,10 +126,10 @@ export function defineJob(options: JobOptions): Job {
   }
   const database = readDatabase(read)
   const pipelines = readPipelines(read)
-  read.refuseUnknown('trigger', 'limits', 'ledger')
+  read.refuseUnknown('trigger', 'limits', 'rate', 'ledger')
   read.throwProblems()
   const root = (pipelines[0] as PipelinePlan).root
-  const parts = { trigger, limits, poison, ledger, pipelines }
+  const parts = { trigger, limits, rate, poison, ledger, pipelines }
   for (const part of Object.values(parts)) Object.freeze(part)
   return Object.freeze({ name, database, root, codeVersion, migrate, ...parts })
 }

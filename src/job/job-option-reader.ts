@@ -1,5 +1,6 @@
 import { OncesinkError } from '../errors.ts'
 import { describeValue } from '../model/excerpt.ts'
+import { nearestWord } from '../model/nearest-word.ts'
 import { isPlainObject, unknownFields } from '../model/plain-object.ts'
 
 const MAX_PRINTABLE = 200
@@ -53,10 +54,27 @@ export class JobOptionReader {
     return words[0]
   }
 
+  /** Whether there is something at `group.option`; null stands for the default, like undefined. */
+  isGiven(group: string, option: string): boolean {
+    return (this.#group(group)[option] ?? null) !== null
+  }
+
+  boolean(group: string, option: string, byDefault: boolean): boolean {
+    const value = this.#groupOption(group, option) ?? byDefault
+    if (typeof value === 'boolean') return value
+    this.problem(`${group}.${option} must be true or false, but is ${describeValue(value)}`)
+    return byDefault
+  }
+
+  /** The integer `group.option` in `[lowest, highest]`, or null where it is not given. */
+  optionalInteger(group: string, option: string, lowest: number, highest: number): number | null {
+    const value = this.integer(group, option, lowest, lowest, highest)
+    return this.isGiven(group, option) ? value : null
+  }
+
   /** The integer `group.option` in `[lowest, highest]`. */
   integer(group: string, option: string, byDefault: number, lowest: number, highest: number): number {
-    this.#known.set(group, [...(this.#known.get(group) ?? []), option])
-    const value = this.#group(group)[option] ?? byDefault
+    const value = this.#groupOption(group, option) ?? byDefault
     if (typeof value === 'number' && Number.isInteger(value) && value >= lowest && value <= highest)
       return value
     this.problem(
@@ -92,6 +110,11 @@ export class JobOptionReader {
     )
   }
 
+  #groupOption(group: string, option: string): unknown {
+    this.#known.set(group, [...(this.#known.get(group) ?? []), option])
+    return this.#group(group)[option]
+  }
+
   #group(name: string): Record<string, unknown> {
     const value = this.#options[name]
     return isPlainObject(value) ? value : {}
@@ -99,8 +122,10 @@ export class JobOptionReader {
 
   #refuseUnknownFields(value: object, known: readonly string[], prefix: string): void {
     for (const option of unknownFields(value, known)) {
+      const meant = nearestWord(option, known)
       this.problem(
-        `there is no option ${prefix}${option}: there are ${known.map((k) => prefix + k).join(', ')}`,
+        `there is no option ${prefix}${option}: there are ${known.map((k) => prefix + k).join(', ')}` +
+          (meant === null ? '' : `; did you mean ${prefix}${meant}?`),
       )
     }
   }

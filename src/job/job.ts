@@ -16,6 +16,7 @@ export interface Job {
   readonly pipelines: readonly PipelinePlan[]
   readonly trigger: { readonly intervalMs: number }
   readonly limits: JobLimits
+  readonly rate: RatePlan
   /** What happens to a record that cannot be processed. */
   readonly poison: PoisonPolicy
   /** Free text written to `oncesink_jobs.code_version`. */
@@ -23,6 +24,18 @@ export interface Job {
   /** Whether a start creates tables that are missing, or only says so. */
   readonly migrate: 'auto' | 'check'
   readonly ledger: { readonly retentionMs: number }
+}
+
+/** What decides how many records a batch has, up to `limits.maxRecordsPerBatch`. */
+export interface RatePlan {
+  /** Whether batches are as large as the rate estimator expects to be processed within an interval. */
+  readonly backpressure: boolean
+  /** Records per second of each partition until the estimator has seen a batch; null: the first batch is small. */
+  readonly initialRatePerPartition: number | null
+  /** Most records per second of each partition; null: no limit. */
+  readonly maxRatePerPartition: number | null
+  /** Without back-pressure: the processing time that batches may have, in milliseconds. */
+  readonly targetBatchMs: number
 }
 
 export interface JobLimits {

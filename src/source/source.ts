@@ -158,6 +158,8 @@ export interface TakeLimits {
    * {@link includeEmptyRanges} asks for them.
    */
   readonly maxRecords: number
+  /** Where given, upper bound of the records of each partition; at least 1. */
+  readonly maxRecordsPerPartition?: number
   /** How long to wait for the first record, in milliseconds. */
   readonly maxWaitMs: number
   /**

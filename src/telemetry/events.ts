@@ -48,9 +48,20 @@ export interface BatchEvent {
   readonly deadLetters: number
   readonly bytes: number
   readonly rows: number
+  /** Records that the batch might have had: what the rate allowed, or a search for a record that the database rejects. */
+  readonly limitRecords: number
   /** Durations in milliseconds. */
   readonly durations: {
-    /** Waiting for records and fetching them. */
+    /**
+     * In which the batch had its records and nothing was done for it: from when it was due (`trigger.intervalMs`) to when
+     * it began, and while the batch before it was being committed.
+     */
+    readonly schedulingDelayMs: number
+    /** Computing and committing it, without waiting for records. */
+    readonly processingMs: number
+    /** Scheduling delay and processing time. */
+    readonly totalDelayMs: number
+    /** Waiting for records, fetching, decoding and aggregating them. */
     readonly computeMs: number
     readonly advanceMs: number
     readonly rowsMs: number

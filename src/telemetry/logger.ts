@@ -43,7 +43,7 @@ export function logEvents(events: JobEventBus, log: Logger): void {
     )
   })
   events.on('batch', (batch) => {
-    const { computeMs, advanceMs, rowsMs, ledgerMs, commitMs } = batch.durations
+    const { durations } = batch
     log.info(
       {
         event: 'batch',
@@ -52,8 +52,14 @@ export function logEvents(events: JobEventBus, log: Logger): void {
         ...(batch.deadLetters > 0 && { deadLetters: batch.deadLetters }),
         rows: batch.rows,
         lagRecords: Number(batch.lagRecords),
-        computeMs: round(computeMs),
-        transactionMs: round(advanceMs + rowsMs + ledgerMs + commitMs),
+        limitRecords: batch.limitRecords,
+        schedulingDelayMs: round(durations.schedulingDelayMs),
+        processingMs: round(durations.processingMs),
+        totalDelayMs: round(durations.totalDelayMs),
+        computeMs: round(durations.computeMs),
+        transactionMs: round(
+          durations.advanceMs + durations.rowsMs + durations.ledgerMs + durations.commitMs,
+        ),
         ranges: batch.ranges.map(formatRange),
       },
       'batch committed',

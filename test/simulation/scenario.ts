@@ -13,6 +13,7 @@ import type { DatabasePlan, Job } from '../../src/job/job.ts'
 import { deadLetter } from '../../src/job/poison.ts'
 import { shapeOf } from '../../src/job/shape.ts'
 import { from } from '../../src/pipeline/from.ts'
+import { createRate } from '../../src/rate/create-rate.ts'
 import { merge } from '../../src/sink/merge.ts'
 import { collectThenCommit } from '../../src/strategy/collect-then-commit.ts'
 import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
@@ -201,7 +202,20 @@ async function live(
   const strategy = collectThenCommit(session, job.pipelines)
   const ownership = new Ownership()
   const membership = simulatedMembership(log)
-  const deps = { job, runtime, events, source, session, claimer, membership, executor, strategy, ownership }
+  const rate = createRate(job)
+  const deps = {
+    job,
+    runtime,
+    events,
+    source,
+    session,
+    claimer,
+    membership,
+    executor,
+    strategy,
+    ownership,
+    rate,
+  }
   try {
     await drive(deps, { stop: new AbortController().signal, once, onRunning: () => {} })
   } finally {

@@ -46,8 +46,8 @@ export function allocate(
   const shares = [...partitions].sort(compareTopicPartitions).map((partition) => {
     return { partition, bound: boundOf(partition, limits), records: 0 }
   })
-  if (limits.order === 'sequential') return allocateInOrder(shares, limits.maxRecords)
-  return allocateFairly(shares, limits.maxRecords, turn)
+  if (limits.order === 'sequential') return allocateInOrder(shares, limits)
+  return allocateFairly(shares, limits, turn)
 }
 
 /** What could be taken of each partition. */
@@ -55,7 +55,7 @@ export function offersOf(partitions: readonly ReadPartition[], limits: TakeLimit
   return sortedByPartition(partitions).flatMap((partition) => {
     const { topic, partition: number, buffer } = partition
     const bound = boundOf(partition, limits)
-    const records = Math.min(buffer.available(bound), limits.maxRecords)
+    const records = Math.min(availableOf(partition, bound, limits), limits.maxRecords)
     const isEmptyRange = records === 0 && limits.includeEmptyRanges && buffer.beginsWithGap(bound)
     return records > 0 || isEmptyRange ? [{ topic, partition: number, records }] : []
   })
@@ -66,13 +66,18 @@ function boundOf(partition: ReadPartition, { until }: TakeLimits): number {
   return bound === undefined ? Number.MAX_SAFE_INTEGER : Number(bound)
 }
 
-function allocateInOrder(shares: readonly Share[], maxRecords: number): Share[] {
+/** Visible records of the partition that may be taken. */
+function availableOf({ buffer }: ReadPartition, bound: number, limits: TakeLimits): number {
+  return Math.min(buffer.available(bound), limits.maxRecordsPerPartition ?? Number.POSITIVE_INFINITY)
+}
+
+function allocateInOrder(shares: readonly Share[], limits: TakeLimits): Share[] {
   const touched: Share[] = []
-  let left = maxRecords
+  let left = limits.maxRecords
   for (const share of shares) {
     const { buffer } = share.partition
     if (buffer.position >= share.bound) continue
-    share.records = Math.min(left, buffer.available(share.bound))
+    share.records = Math.min(left, availableOf(share.partition, share.bound, limits))
     touched.push(share)
     left -= share.records
     const unfinished = share.bound < Number.MAX_SAFE_INTEGER && buffer.fetchedUntil < share.bound
@@ -81,9 +86,9 @@ function allocateInOrder(shares: readonly Share[], maxRecords: number): Share[] 
   return touched
 }
 
-function allocateFairly(shares: readonly Share[], maxRecords: number, turn: number): readonly Share[] {
-  const available = shares.map(({ partition, bound }) => partition.buffer.available(bound))
-  for (const [i, records] of shareFairly(available, maxRecords, turn).entries()) {
+function allocateFairly(shares: readonly Share[], limits: TakeLimits, turn: number): readonly Share[] {
+  const available = shares.map(({ partition, bound }) => availableOf(partition, bound, limits))
+  for (const [i, records] of shareFairly(available, limits.maxRecords, turn).entries()) {
     const share = shares[i]
     if (share) share.records = records
   }

@@ -150,7 +150,7 @@ function sections(): Section[] {
   const upsert = { table: 't', key: 'a' }
   return [
     section('defineJob', as(api.defineJob), job, {
-      groups: ['trigger', 'limits', 'ledger'],
+      groups: ['trigger', 'limits', 'rate', 'ledger'],
       defaults: { ...api.defineJob(job), poison: 'fail' },
     }),
     section('deadLetter', as(api.deadLetter), {}, { defaults: api.deadLetter() }),

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { Planner } from '../../../src/driver/planner.ts'
 import type { PartitionResult } from '../../../src/executor/executor.ts'
 import type { Claim } from '../../../src/model/claim.ts'
+import type { BatchLimits, ProcessedBatch, RateController } from '../../../src/rate/rate.ts'
 
 const claim = (partition: number, nextOffset: bigint): Claim => ({
   topic: 't',
@@ -24,7 +25,27 @@ const result = (partition: number, from: bigint, until: bigint, records: number)
   computeMs: 0,
   partials: [],
 })
-const newPlanner = () => new Planner({ maxRecordsPerBatch: 1000, until: null })
+/** Always allows the same, and remembers what it is told. */
+class FixedRate implements RateController {
+  readonly told: unknown[] = []
+  readonly #limits: BatchLimits
+  constructor(limits: BatchLimits) {
+    this.#limits = limits
+  }
+  next(partitions: number): BatchLimits {
+    this.told.push({ partitions })
+    return this.#limits
+  }
+  observe(batch: ProcessedBatch): void {
+    this.told.push(batch)
+  }
+  timedOut(limitRecords: number): void {
+    this.told.push({ timedOut: limitRecords })
+  }
+}
+
+const rate = new FixedRate({ maxRecords: 1000 })
+const newPlanner = () => new Planner({ maxRecordsPerBatch: 1000, rate, until: null })
 const owned = [claim(0, 0n), claim(1, 50n)]
 
 describe('how large the next batch may be', () => {
@@ -49,9 +70,53 @@ describe('how large the next batch may be', () => {
 
   test('a run that ends somewhere never takes more, and asks for empty ranges so that it gets there', () => {
     const until = new Map([['t/0', 7n]])
-    const plan = new Planner({ maxRecordsPerBatch: 10, until }).next(0, owned)
+    const plan = new Planner({ maxRecordsPerBatch: 10, rate, until }).next(0, owned)
     expect(plan.until).toEqual(until)
     expect(plan.includeEmptyRanges).toBe(true)
+  })
+})
+
+describe('what the rate allows', () => {
+  const times = { schedulingDelayMs: 1, processingMs: 2, endedAtMs: 3 }
+  const planned = (limits: BatchLimits) => {
+    const fixed = new FixedRate(limits)
+    return { fixed, planner: new Planner({ maxRecordsPerBatch: 1000, rate: fixed, until: null }) }
+  }
+
+  test('is what a normal batch may have, for the partitions that are owned', () => {
+    const { planner, fixed } = planned({ maxRecords: 70, maxRecordsPerPartition: 40 })
+    expect(planner.next(0, owned)).toMatchObject({
+      maxRecords: 70,
+      maxRecordsPerPartition: 40,
+      order: 'fair',
+    })
+    expect(fixed.told).toEqual([{ partitions: 2 }])
+  })
+
+  test('follows from the batches that commit', () => {
+    const { planner, fixed } = planned({ maxRecords: 70 })
+    const plan = planner.next(0, owned)
+    fixed.told.length = 0
+    planner.observe({ plan, times, results: [result(0, 0n, 9n, 8), result(1, 50n, 60n, 4)] })
+    expect(fixed.told).toEqual([{ ...times, records: 12, limitRecords: 70 }])
+  })
+
+  test('does not matter to a search for a rejected record, and does not follow from it', () => {
+    const { planner, fixed } = planned({ maxRecords: 3, maxRecordsPerPartition: 3 })
+    planner.rejected([result(0, 0n, 10n, 10)])
+    const plan = planner.next(0, owned)
+    expect(plan.maxRecords).toBe(5)
+    expect(plan).not.toHaveProperty('maxRecordsPerPartition')
+    planner.observe({ plan, times, results: [result(0, 0n, 5n, 5)] })
+    expect(fixed.told).toEqual([])
+  })
+
+  test('is told of a batch that the database gave up because it took too long, and of no other failure', () => {
+    const { planner, fixed } = planned({ maxRecords: 70 })
+    planner.failed([result(0, 0n, 10n, 10)], 'TRANSACTION_ABORTED')
+    expect(fixed.told).toEqual([])
+    planner.failed([result(0, 0n, 10n, 10)], 'STATEMENT_TIMEOUT')
+    expect(fixed.told).toEqual([{ timedOut: 10 }])
   })
 })
 

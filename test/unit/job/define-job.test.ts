@@ -28,6 +28,12 @@ describe('a job', () => {
         shutdownTimeoutMs: 30_000,
         startupTimeoutMs: 60_000,
       },
+      rate: {
+        backpressure: false,
+        initialRatePerPartition: null,
+        maxRatePerPartition: null,
+        targetBatchMs: 1_000,
+      },
       codeVersion: '',
       migrate: 'auto',
       poison: { kind: 'fail' },
@@ -53,7 +59,7 @@ describe('a job', () => {
 
   test('is frozen, and is known for a job', () => {
     const job = defineJob(valid)
-    for (const part of [job, job.pipelines, job.trigger, job.limits, job.ledger])
+    for (const part of [job, job.pipelines, job.trigger, job.limits, job.rate, job.ledger])
       expect(Object.isFrozen(part)).toBe(true)
     expect(isJob(job)).toBe(true)
     for (const other of [null, undefined, {}, valid, pipeline, Object.freeze({ ...valid })])
