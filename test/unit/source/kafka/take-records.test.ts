@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../../src/runtime/clock.ts'
 import { ReadPartition } from '../../../../src/source/kafka/read-partition.ts'
 import { scanRecordBatches } from '../../../../src/source/kafka/record-batch.ts'
-import { allocate, decodeFor, takeShares } from '../../../../src/source/kafka/take-records.ts'
+import { allocate, decodeFor, offersOf, takeShares } from '../../../../src/source/kafka/take-records.ts'
 import type { TakeLimits } from '../../../../src/source/source.ts'
 import { encodeBatch } from '../../../support/record-batches.ts'
 
@@ -51,6 +51,17 @@ describe('fair order', () => {
         }
       }),
     )
+  })
+
+  test('gives no partition more than each may have, and what is left to the others', async () => {
+    const partitions = [50, 3, 20].map((records, partition) => partitionWith(partition, records))
+    const capped = { ...fair(30), maxRecordsPerPartition: 10 }
+    expect(offersOf(partitions, capped).map(({ records }) => records)).toEqual([10, 3, 10])
+    expect(await taken(partitions, capped)).toEqual([
+      [0, 10],
+      [1, 3],
+      [2, 10],
+    ])
   })
 
   test('where there is less to give than partitions, they take turns', async () => {
