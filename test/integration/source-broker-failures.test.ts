@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { SeededRandom } from '../../src/runtime/seeded-random.ts'
 import type { NativeKafka } from '../../src/services/index.ts'
 import { freePort } from '../../src/services/native/free-ports.ts'
 import { eventually } from '../support/eventually.ts'
@@ -141,6 +142,41 @@ describe('a network that fails', () => {
     expect(retries.length).toBeGreaterThan(0)
     expect(collector.records.length).toBe(20_000)
     expect(new Set(collector.values).size).toBe(20_000)
+  })
+
+  test('cuts every response that is not small: what is asked for gets smaller, and every record comes once', async () => {
+    const proxy = await kafkaProxy(proxyPort, listenPort)
+    const { brokers } = kafka
+    const topic = await createTopic('cut-short', { partitions: 3, brokers })
+    // Record batches of 100 records: one of them gets through, and more than a few do not.
+    for (let i = 0; i < 9_000; i += 300) await produce(topic, numbered(i, i + 300), brokers)
+    const { source, events } = await openSource([topic], { brokers })
+    let [retries, connections] = [0, 0]
+    events.on('retrying', () => {
+      retries += 1
+    })
+    await source.seek(await positionsAt(source, 0n))
+    // The first response would bring all of them, and is cut too.
+    const random = new SeededRandom(5)
+    proxy.cutAfter(() => {
+      connections += 1
+      return 3_000 + Math.floor(random.fraction() * 9_000)
+    })
+    proxy.cut()
+    const collector = new Collector()
+    const deadline = Date.now() + 60_000
+    while (collector.records.length < 9_000 && Date.now() < deadline) {
+      collector.add(await source.take(limits, never))
+    }
+    expect(collector.values.sort()).toEqual(
+      numbered(0, 9_000)
+        .map(({ value }) => value)
+        .sort(),
+    )
+    expect(retries).toBeGreaterThan(5)
+    // It neither spins, which would be seen here, nor leaves connections behind.
+    expect(connections).toBeLessThanOrEqual(3 * retries + 3)
+    expect(proxy.cut()).toBeLessThanOrEqual(2)
   })
 
   test('lets connections fall silent: they are replaced after the request timeout', async () => {

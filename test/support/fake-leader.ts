@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { vi } from 'vitest'
 import type { Clock } from '../../src/runtime/clock.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
@@ -16,6 +17,8 @@ export const topicId = '00000000-0000-0000-0000-00000000000a'
 export interface AskedFetch {
   readonly lane: 'waiting' | 'express'
   readonly maxWaitMs: number
+  /** Of the whole response. */
+  readonly maxBytes: number
   readonly partitions: readonly {
     partition: number
     leaderEpoch: number
@@ -45,6 +48,8 @@ export function fakeLeader(
   const plan = kafka({ brokers: ['localhost:1'], topics: ['t'], ...options })
   const reader = new Reader(plan, { ...systemRuntime, clock }, events, maxBufferedBytes)
   const fetches: AskedFetch[] = []
+  // Every fetch that was ever sent listens for the end.
+  setMaxListeners(0, reader.closed)
   const send = (lane: AskedFetch['lane']) => async (_: number, request: WireRequest<FetchResponse>) => {
     const asked = decodeFetch((await request.request.encode()).buf)
     return new Promise<FetchResponse>((resolve, reject) => {
@@ -94,7 +99,9 @@ function decodeFetch(bytes: Buffer) {
   reader.skipTaggedFields()
   reader.int32()
   const maxWaitMs = reader.int32()
-  reader.view(4 + 4 + 1 + 4 + 4)
+  reader.int32()
+  const maxBytes = reader.int32()
+  reader.view(1 + 4 + 4)
   const topics = reader.compactArray(() => {
     reader.uuid()
     const partitions = reader.compactArray(() => {
@@ -107,5 +114,5 @@ function decodeFetch(bytes: Buffer) {
     reader.skipTaggedFields()
     return partitions
   })
-  return { maxWaitMs, partitions: topics.flat() }
+  return { maxWaitMs, maxBytes, partitions: topics.flat() }
 }

@@ -6,6 +6,7 @@ import { ErrorCode, errorCodeName, isRefusal } from './protocol/error-codes.ts'
 import { type FetchPosition, type FetchResponse, fetchRequest } from './protocol/fetch.ts'
 import type { ReadPartition } from './read-partition.ts'
 import type { Reader } from './reader.ts'
+import { ResponseAllowance } from './response-allowance.ts'
 import { Wakeup } from './wakeup.ts'
 
 type Lane = 'waiting' | 'express'
@@ -30,6 +31,7 @@ export class LeaderLoop {
   readonly nodeId: number
   readonly #reader: Reader
   readonly #wakeups: Record<Lane, Wakeup>
+  readonly #allowance: ResponseAllowance
   /** What is being asked for, by partition. */
   readonly #outstanding = new Map<ReadPartition, Ask>()
   #suspended = false
@@ -40,6 +42,7 @@ export class LeaderLoop {
     this.nodeId = nodeId
     this.#reader = reader
     const { clock } = reader.runtime
+    this.#allowance = new ResponseAllowance(reader.plan.fetch.maxBytes)
     this.#wakeups = { waiting: new Wakeup(clock), express: new Wakeup(clock) }
   }
 
@@ -109,9 +112,14 @@ export class LeaderLoop {
 
   async #fetch(asks: readonly Ask[], lane: Lane): Promise<void> {
     const { plan, brokers, troubles, closed } = this.#reader
-    const { maxWaitMs, minBytes, maxBytes } = plan.fetch
+    const { maxWaitMs, minBytes } = plan.fetch
     const isWaiting = lane === 'waiting'
-    const limits = { isolation: plan.isolation, maxWaitMs: isWaiting ? maxWaitMs : 0, minBytes, maxBytes }
+    const limits = {
+      isolation: plan.isolation,
+      maxWaitMs: isWaiting ? maxWaitMs : 0,
+      minBytes,
+      maxBytes: this.#allowance.bytes,
+    }
     const request = fetchRequest(
       asks.map(({ position }) => position),
       limits,
@@ -126,6 +134,7 @@ export class LeaderLoop {
         : brokers.sendTo(this.nodeId, request)
       const response = await answer
       if (response.errorCode !== ErrorCode.NONE) throw refusedWhole(this.subject, response.errorCode)
+      this.#allowance.answered()
       troubles.recovered(this.subject)
       this.#accept(asks, response)
     } catch (error) {
@@ -141,8 +150,10 @@ export class LeaderLoop {
   #fail(asks: readonly Ask[], error: unknown): void {
     this.#suspended = true
     if (!(error instanceof OncesinkError)) this.#reader.crash(error)
-    else if (error.disposition === 'retry') this.#reader.report(this.subject, error)
-    else for (const { partition } of asks) this.#reader.fail(partition, error)
+    else if (error.disposition === 'retry') {
+      this.#allowance.failed(asks.reduce((bytes, { position }) => bytes + position.maxBytes, 0))
+      this.#reader.report(this.subject, error)
+    } else for (const { partition } of asks) this.#reader.fail(partition, error)
   }
 
   #accept(asks: readonly Ask[], response: FetchResponse): void {

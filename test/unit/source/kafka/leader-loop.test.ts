@@ -171,6 +171,30 @@ describe('LeaderLoop', () => {
     expect(asked(await next(fake))).toEqual([[0, 0]])
   })
 
+  test('after every failure half as much is asked for at once, and twice as much again after every answer', async () => {
+    const fake = fakeLeader({ fetch: { maxBytes: 40_000, maxBytesPerPartition: 10_000 } })
+    fake.partition(0)
+    fake.partition(1)
+    const loop = start(fake)
+    const sizes: number[] = []
+    const fetch = async () => {
+      const asks = await next(fake)
+      sizes.push(asks.maxBytes)
+      return asks
+    }
+    for (let i = 0; i < 6; i++) {
+      const failing = await fetch()
+      failing.fail(new OncesinkError('SOURCE_UNAVAILABLE', 'cut'))
+      await eventually(() => fake.reader.troubles.unhandled)
+      fake.reader.troubles.nextDelayMs()
+      loop.resume()
+    }
+    // Of two partitions of 10,000 bytes no more than 20,000 could have come.
+    expect(sizes.splice(0)).toEqual([40_000, 10_000, 5_000, 2_500, 1_250, 1_024])
+    for (let i = 0; i < 7; i++) (await fetch()).answer([recordsAt(i)])
+    expect(sizes).toEqual([1_024, 2_048, 4_096, 8_192, 16_384, 32_768, 40_000])
+  })
+
   test('an answer that is an error as a whole is the failure of the node, not asked for again at once', async () => {
     const fake = fakeLeader()
     fake.partition(0)
