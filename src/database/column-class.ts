@@ -50,6 +50,8 @@ export interface ColumnHolds {
 
 /** How an engine writes what a cure tells the user to do, as it reads after "use". */
 export interface CureWords {
+  /** Makes a table of what is `kind` as the table is described, and no plain table. */
+  plainTable(kind: string): string
   /** A type for `column` that keeps texts apart and as they are. */
   exactText(column: { readonly name: string; readonly type: string; readonly class: ColumnClass }): string
   /** For every integer, for example `bigint`. */

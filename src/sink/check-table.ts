@@ -27,10 +27,12 @@ export function checkSinkTable(pipeline: PipelinePlan, table: TableDescription |
   return problems.map((problem) => `table ${name}: ${problem}`)
 }
 
-function kindProblems({ kind }: TableDescription): string[] {
+function kindProblems({ kind, words }: TableDescription): string[] {
   return kind === 'table'
     ? []
-    : [`it is no plain table (${kind}), so its rows may not commit together with the offsets: use a table`]
+    : [
+        `it is no plain table (${kind}), so its rows may not commit together with the offsets: ${words.plainTable(kind)}`,
+      ]
 }
 
 function privilegeProblems({ missingPrivileges }: TableDescription, sink: SinkPlan): string[] {

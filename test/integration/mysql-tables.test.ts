@@ -255,7 +255,7 @@ describe.each(mysqlFlavours)('describing a table of %s', (engine) => {
     test('no unique key, and a table that does not roll back', async () => {
       expect(await problemsOf({}, '')).toEqual([expect.stringMatching(/ADD PRIMARY KEY \(item, minute\)/)])
       expect(await problemsOf({}, key, 'ENGINE = MyISAM')).toEqual([
-        expect.stringMatching(/no plain table \(MyISAM table\)/),
+        expect.stringMatching(/no plain table \(MyISAM table\).*ALTER TABLE .* ENGINE = InnoDB/),
       ])
     })
   })

@@ -96,6 +96,10 @@ export function cureWords(
   collation: string,
 ): CureWords {
   return {
+    plainTable: (kind) =>
+      kind.endsWith(' table') && !kind.startsWith('temporary')
+        ? `ALTER TABLE ${table} ENGINE = InnoDB`
+        : 'use an ordinary table',
     exactText: ({ name }) => {
       const column = columns.get(name)
       const type = exactType(column?.facts)

@@ -1,8 +1,9 @@
 import { OncesinkError } from '../../errors.ts'
 import type { ColumnValue } from '../../model/values.ts'
 import type { ColumnHolds } from '../column-class.ts'
+import { refuseExcess, refuseRoundedInteger } from '../exact-value.ts'
+import { decimalLiteral, doubleLiteral, integerLiteral } from '../number-text.ts'
 import { dayText, momentText } from './moment-text.ts'
-import { decimalLiteral, doubleLiteral, integerLiteral } from './number-text.ts'
 
 /** A half of a surrogate pair on its own: no Unicode character, so UTF-8 and the server have none for it. */
 const loneSurrogate = /\p{Surrogate}/u
@@ -20,11 +21,11 @@ type Value = Exclude<ColumnValue, null>
 export function columnLiteral(value: Value, holds: ColumnHolds): string {
   switch (holds.class) {
     case 'integer':
-      return integerLiteral(numberText(value))
+      return integerLiteral(exactNumberText(value))
     case 'boolean':
       return integerLiteral(booleanText(value))
     case 'decimal':
-      return decimalLiteral(numberText(value), holds.scale)
+      return decimalLiteral(exactNumberText(value), holds.scale)
     case 'double':
     case 'single':
       return doubleLiteral(numberText(value))
@@ -38,7 +39,7 @@ export function columnLiteral(value: Value, holds: ColumnHolds): string {
     case 'other':
       return otherLiteral(value)
     default:
-      checkLength(plainText(value), holds.maxLength)
+      refuseExcess(plainText(value), holds.maxLength)
       return textLiteral(plainText(value))
   }
 }
@@ -71,6 +72,11 @@ function numberText(value: Value): string {
   if (typeof value === 'object')
     throw new RangeError(`${describe(value)} is no number, and the column keeps numbers`)
   return String(value)
+}
+
+function exactNumberText(value: Value): string {
+  refuseRoundedInteger(value)
+  return numberText(value)
 }
 
 const booleans: Readonly<Record<string, string>> = { t: '1', true: '1', f: '0', false: '0' }
@@ -124,19 +130,4 @@ export function columnLiteralOf(value: ColumnValue | undefined, at: ValuePlace):
 
 function rejected(message: string, cause: Error): OncesinkError {
   return new OncesinkError('ROWS_REJECTED', message, { cause })
-}
-
-/**
- * The server refuses what is too long, except where the excess is spaces: those it cuts with a note only, and two keys
- * would be one row.
- */
-function checkLength(text: string, maxLength: number | null): void {
-  // There are never more code points than code units.
-  if (maxLength === null || text.length <= maxLength) return
-  const length = [...text].length
-  if (length <= maxLength) return
-  throw new RangeError(
-    `the text has ${length} characters and the column takes ${maxLength}: declare the column longer (or as text), ` +
-      'or shorten the value in the job',
-  )
 }

@@ -1,5 +1,5 @@
 import { asError, type ErrorCode, OncesinkError } from '../../errors.ts'
-import { networkCodes } from '../network-codes.ts'
+import { networkCodes, networkCure } from '../network-codes.ts'
 
 /**
  * Whose statement failed:
@@ -217,5 +217,5 @@ function cureOfLocalError(error: Error): string | undefined {
   if (code === 'HANDSHAKE_SSL_ERROR') {
     return 'Give the certificate authority in ssl.ca, or correct the host name.'
   }
-  return undefined
+  return networkCure(error)
 }

@@ -23,9 +23,9 @@ export async function appendRows(
     invariant(row.length === write.columns.length, `a row for ${write.table} has ${row.length} values`)
   }
   const table = await tables.resolve(write.table)
-  const lengths = write.columns.map((column) => columnType(table, write.table, column).maxLength)
+  const holds = write.columns.map((column) => columnType(table, write.table, column).holds)
   const sql = `COPY ${table.qualifiedName} (${write.columns.map(quoteIdentifier).join(', ')}) FROM STDIN`
-  const pieces = copyText(write, lengths, PIECE_CHARACTERS)
+  const pieces = copyText(write, holds, PIECE_CHARACTERS)
   try {
     const taken = await session.guard({ scope: 'sink', doing: `append rows to ${write.table}` }, () =>
       session.withinAnswerTime(copy(session, sql, pieces, faultPoints)),

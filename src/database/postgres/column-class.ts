@@ -51,6 +51,7 @@ export function columnHolds(
 }
 
 export const cureWords: CureWords = {
+  plainTable: (kind) => (kind === 'unlogged table' ? 'ALTER TABLE ... SET LOGGED' : 'use an ordinary table'),
   exactText: (column) => {
     if (column.type.includes(' COLLATE ')) return 'a deterministic collation, such as COLLATE "C"'
     return column.class === 'padded text' ? 'text or varchar' : 'text'

@@ -1,5 +1,7 @@
 import { OncesinkError } from '../../errors.ts'
 import type { ColumnValue } from '../../model/values.ts'
+import type { ColumnHolds } from '../column-class.ts'
+import { refuseDigitsBeyond, refuseExcess, refuseFinerMoment, refuseRoundedInteger } from '../exact-value.ts'
 
 /** A half of a surrogate pair on its own: no Unicode character, so UTF-8 and the server have none for it. */
 const loneSurrogate = /\p{Surrogate}/u
@@ -53,8 +55,7 @@ export interface ValuePlace {
   readonly table: string
   readonly column: string
   readonly row: number
-  /** The column's declared length in code points, null where it has none. */
-  readonly maxLength: number | null
+  readonly holds: ColumnHolds
 }
 
 /** {@link columnText} of one value of a row; a value that cannot be stored becomes ROWS_REJECTED with its place. */
@@ -63,7 +64,7 @@ export function columnTextOf(value: ColumnValue | undefined, at: ValuePlace): st
   try {
     if (value === undefined) throw new RangeError('the value is undefined (write null for NULL)')
     const text = columnText(value)
-    checkLength(text, at.maxLength)
+    refuseChanged(value, text, at.holds)
     return text
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
@@ -75,17 +76,21 @@ export function columnTextOf(value: ColumnValue | undefined, at: ValuePlace): st
   }
 }
 
-/**
- * The server refuses what is too long, except where the excess is spaces: those it cuts without a word, and two keys
- * would be one row.
- */
-function checkLength(text: string, maxLength: number | null): void {
-  // There are never more code points than code units.
-  if (maxLength === null || text.length <= maxLength) return
-  const length = [...text].length
-  if (length <= maxLength) return
-  throw new RangeError(
-    `the text has ${length} characters and the column takes ${maxLength}: declare the column longer (or as text), ` +
-      'or shorten the value in the job',
-  )
+/** Refuses what the server would round or cut, without an error. */
+function refuseChanged(value: ColumnValue, text: string, holds: ColumnHolds): void {
+  switch (holds.class) {
+    case 'integer':
+      refuseRoundedInteger(value)
+      break
+    case 'decimal':
+      refuseRoundedInteger(value)
+      refuseDigitsBeyond(holds.scale, text)
+      break
+    case 'instant':
+    case 'local time':
+      refuseFinerMoment(value, holds)
+      break
+    default:
+      refuseExcess(text, holds.maxLength)
+  }
 }

@@ -1,3 +1,4 @@
+import type { ColumnHolds } from '../column-class.ts'
 import type { AppendWrite } from '../dialect.ts'
 import { columnTextOf } from './column-text.ts'
 
@@ -13,12 +14,12 @@ export function copyField(text: string | null): string {
 /**
  * The rows in COPY's text format, in pieces of at least `pieceCharacters` characters (the last may be shorter), each
  * ending with a row's end.
- * @param lengths declared length of each column, null for none
+ * @param holds what each column holds
  * @throws OncesinkError ROWS_REJECTED for a value that PostgreSQL has no text for
  */
 export function* copyText(
   write: AppendWrite,
-  lengths: readonly (number | null)[],
+  holds: readonly ColumnHolds[],
   pieceCharacters: number,
 ): Generator<string> {
   const { table, columns, rows } = write
@@ -26,7 +27,7 @@ export function* copyText(
   for (const [index, row] of rows.entries()) {
     let line = ''
     for (const [i, column] of columns.entries()) {
-      const place = { table, column, row: index, maxLength: lengths[i] ?? null }
+      const place = { table, column, row: index, holds: holds[i] as ColumnHolds }
       line += `${i === 0 ? '' : '\t'}${copyField(columnTextOf(row[i], place))}`
     }
     piece += `${line}\n`

@@ -1,3 +1,4 @@
+import type { ColumnHolds } from '../column-class.ts'
 import type { ColumnDescription, TableDescription } from '../dialect.ts'
 import { columnHolds, cureWords } from './column-class.ts'
 import { quoteIdentifier, quoteTable } from './identifiers.ts'
@@ -74,7 +75,7 @@ export async function describeTable(session: Session, table: string): Promise<De
           {
             name: column.type_name,
             hasArray: column.has_array,
-            maxLength: column.max_length,
+            holds: holdsOf(column),
             selfMade: column.self_made,
           },
         ]),
@@ -90,6 +91,10 @@ function kindOf({ relkind, relpersistence }: Relation): string {
   return relpersistence === 't' ? 'temporary table' : kind
 }
 
+function holdsOf(column: Column): ColumnHolds {
+  return columnHolds(column.base_type, column.scale, column.max_length, column.folding_collation !== null)
+}
+
 function toColumn(column: Column): ColumnDescription {
   const folds = column.folding_collation
   return {
@@ -98,7 +103,7 @@ function toColumn(column: Column): ColumnDescription {
     nullable: column.nullable,
     hasDefault: column.has_default,
     generated: column.generated,
-    ...columnHolds(column.base_type, column.scale, column.max_length, folds !== null),
+    ...holdsOf(column),
   }
 }
 

@@ -1,5 +1,5 @@
 import { asError, type ErrorCode, OncesinkError } from '../../errors.ts'
-import { networkCodes } from '../network-codes.ts'
+import { networkCodes, networkCure } from '../network-codes.ts'
 
 /**
  * Whose statement failed:
@@ -180,5 +180,5 @@ function cureOfLocalError(error: Error): string | undefined {
   if (/^ERR_SSL.*ALERT|^EPROTO/.test(code))
     return 'The server refuses this side of TLS: check ssl.cert and ssl.key (its authority must be known to the server).'
   if (/^ERR_(SSL|TLS|OSSL)/.test(code)) return 'Check the ssl options.'
-  return undefined
+  return networkCure(error)
 }

@@ -1,7 +1,7 @@
 import { invariant } from '../../errors.ts'
 import type { ColumnValue } from '../../model/values.ts'
 import { columnTextOf } from './column-text.ts'
-import { columnType, type ResolvedTable } from './table-catalog.ts'
+import { type ColumnType, columnType, type ResolvedTable } from './table-catalog.ts'
 
 /*
  * Values travel as one array of text per column, from which the server reads arrays of the column's type. It reads
@@ -45,7 +45,7 @@ export function* rowArrays(
   rows: readonly (readonly ColumnValue[])[],
   checks: readonly (((value: ColumnValue | undefined) => void) | null)[] = [],
 ): Generator<RowArrays> {
-  const lengths = columns.map((column) => columnType(table, write.table, column).maxLength)
+  const types = columns.map((column) => columnType(table, write.table, column))
   let values: (string | null)[][] = columns.map(() => [])
   let taken = 0
   let characters = 0
@@ -57,7 +57,7 @@ export function* rowArrays(
         table: write.table,
         column,
         row: index,
-        maxLength: lengths[i] ?? null,
+        holds: (types[i] as ColumnType).holds,
       })
       values[i]?.push(text)
       characters += text?.length ?? 0

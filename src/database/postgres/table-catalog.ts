@@ -1,4 +1,5 @@
 import { OncesinkError } from '../../errors.ts'
+import type { ColumnHolds } from '../column-class.ts'
 import type { TableDescription } from '../dialect.ts'
 import { describeTable } from './describe-table.ts'
 import type { Session } from './session.ts'
@@ -14,8 +15,7 @@ export interface ColumnType {
   readonly name: string
   /** Whether there is an array type of it (there is none of array types). */
   readonly hasArray: boolean
-  /** Declared length of `varchar(n)` and `char(n)` (domains over them included) in code points, null for none. */
-  readonly maxLength: number | null
+  readonly holds: ColumnHolds
   /** Whether the server makes the value itself where none is given: generated, identity, a default that is computed. */
   readonly selfMade: boolean
 }

@@ -42,7 +42,7 @@ describe('a value as a literal of its column', () => {
     [decimal, 19.5, '19.5'],
     [decimal, '0012.340', '12.34'],
     [decimal, '-.5', '-0.5'],
-    [decimal, 1e21, '1000000000000000000000'],
+    [decimal, '1e21', '1000000000000000000000'],
     [decimal, '-0.000', '0'],
     [holds('double'), 0.1 + 0.2, '0.30000000000000004e0'],
     [holds('double'), 5e-324, '5e-324'],

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { columnHolds } from '../../../../src/database/postgres/column-class.ts'
 import { columnText, columnTextOf, timestampText } from '../../../../src/database/postgres/column-text.ts'
 import { copyField, copyText } from '../../../../src/database/postgres/copy-text.ts'
 import { quoteIdentifier, quoteTable } from '../../../../src/database/postgres/identifiers.ts'
@@ -36,7 +37,7 @@ describe('values as text', () => {
   ])('a value with %s is ROWS_REJECTED with its place', (reason, value) => {
     let error: unknown
     try {
-      columnTextOf(value, { table: 't', column: 'c', row: 7, maxLength: null })
+      columnTextOf(value, { table: 't', column: 'c', row: 7, holds: columnHolds('text', null) })
     } catch (thrown) {
       error = thrown
     }
@@ -45,12 +46,14 @@ describe('values as text', () => {
   })
 
   test('null is NULL, and characters outside the basic plane are characters', () => {
-    expect(columnTextOf(null, { table: 't', column: 'c', row: 0, maxLength: 1 })).toBeNull()
+    expect(
+      columnTextOf(null, { table: 't', column: 'c', row: 0, holds: columnHolds('text', null, 1) }),
+    ).toBeNull()
     expect(columnText('𝄞😀')).toBe('𝄞😀')
   })
 
   test('a text longer than its column is ROWS_REJECTED, counted in code points, also where the excess is spaces', () => {
-    const place = { table: 't', column: 'c', row: 7, maxLength: 2 }
+    const place = { table: 't', column: 'c', row: 7, holds: columnHolds('text', null, 2) }
     for (const fits of ['', 'ab', 'a ', '𝄞😀', 12]) expect(columnTextOf(fits, place)).toBe(String(fits))
     for (const long of ['abc', 'ab ', 'a  ', '𝄞😀 ', 123]) {
       expect(() => columnTextOf(long, place)).toThrow(
@@ -83,8 +86,9 @@ describe('COPY text', () => {
         fc.array(fc.tuple(fc.string({ maxLength: 20 }), fc.integer())),
         fc.nat(100),
         (rows, size) => {
+          const holds = columnHolds('text', null)
           const clean = rows.map(([a, b]): [string, number] => [a.replaceAll('\0', ''), b])
-          const pieces = [...copyText({ table: 't', columns: ['a', 'b'], rows: clean }, [null, null], size)]
+          const pieces = [...copyText({ table: 't', columns: ['a', 'b'], rows: clean }, [holds, holds], size)]
           expect(pieces.every((piece) => piece.endsWith('\n'))).toBe(true)
           const lines = pieces.join('').split('\n').slice(0, -1)
           expect(lines.map((line) => line.split('\t').map(readBack))).toEqual(

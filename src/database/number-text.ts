@@ -9,15 +9,20 @@ const pattern = /^\s*([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?\s*$/
 
 /**
  * A decimal number as digits without an exponent, and without zeros that say nothing: `1.50e1` is `15`.
- * @param scale most digits after the point, null for any number
+ * @param scale most digits after the point, null for any number; below 0 so many digits before it are zeros
  * @throws RangeError for what is no number, and for what the column would round or misread
  */
 export function decimalLiteral(text: string, scale: number | null): string {
   const { negative, whole, fraction } = parse(text)
-  if (scale !== null && fraction.length > scale) {
+  if (scale !== null && fraction.length > Math.max(0, scale)) {
     throw new RangeError(
-      `${text} has ${fraction.length} digits after the point and the column keeps ${scale}: declare more, or round the ` +
+      `${text} has ${fraction.length} digits after the point and the column keeps ${Math.max(0, scale)}: declare more, or round the ` +
         'value in the job',
+    )
+  }
+  if (scale !== null && scale < 0 && whole !== '0' && !whole.endsWith('0'.repeat(-scale))) {
+    throw new RangeError(
+      `${text} has digits that a column of scale ${scale} rounds away: declare it without, or round the value in the job`,
     )
   }
   if (whole.length + fraction.length > MAX_DIGITS) {
