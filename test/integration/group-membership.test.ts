@@ -1,54 +1,191 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { type TopicPartition, topicPartitionKey } from '../../src/model/topic-partition.ts'
-import { systemRuntime } from '../../src/runtime/runtime.ts'
-import { GroupMembership } from '../../src/source/kafka/group/membership.ts'
-import { createKafkaSource } from '../../src/source/kafka/kafka-source.ts'
-import { type KafkaOptions, kafka } from '../../src/source/kafka/options.ts'
-import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
+import { systemClock } from '../../src/runtime/clock.ts'
+import { Brokers } from '../../src/source/kafka/brokers.ts'
+import { Coordinator } from '../../src/source/kafka/group/coordinator.ts'
+import { kafka } from '../../src/source/kafka/options.ts'
+import { ErrorCode } from '../../src/source/kafka/protocol/error-codes.ts'
 import { eventually } from '../support/eventually.ts'
+import { MemberProcess, openMember } from '../support/group-member.ts'
+import { addPartitions } from '../support/kafka-admin.ts'
 import { createTopic, kafkaService } from '../support/kafka-service.ts'
 import { uniqueName } from '../support/unique.ts'
 
-/** A member that takes its changes as a driver without anything in flight would. */
-async function openMember(topics: readonly string[], group: string, options: Partial<KafkaOptions> = {}) {
-  const plan = kafka({
-    brokers: kafkaService().brokers,
-    topics,
-    assignment: 'group',
-    heartbeatIntervalMs: 200,
-    metadataRefreshMs: 200,
-    ...options,
-  })
-  const [runtime, events] = [systemRuntime, new EventBus<JobEvents>()]
-  const source = createKafkaSource(plan, { runtime, events, maxBufferedBytes: 1e6 })
-  await source.open()
-  const membership = new GroupMembership(plan, { job: group, group, source, runtime, events })
-  const owned = new Map<string, TopicPartition>()
-  const close = async () => {
-    await membership.stop()
-    await source.close()
-  }
-  onTestFinished(close)
-  const take = () => {
-    const { gained, lost } = membership.takeChanges()
-    for (const tp of lost) owned.delete(topicPartitionKey(tp))
-    for (const tp of gained) owned.set(topicPartitionKey(tp), tp)
-  }
-  membership.onChange(take)
-  for (const tp of await membership.start()) owned.set(topicPartitionKey(tp), tp)
-  return { membership, owned: () => [...owned.keys()].sort(), close }
+const { brokers } = kafkaService()
+/** No test waits for the end of a session that says so. */
+const longSessionMs = 60_000
+const longSession = { sessionTimeoutMs: longSessionMs, rebalanceTimeoutMs: longSessionMs }
+
+interface Owner {
+  owned(): string[]
 }
 
-test('members divide the partitions of a topic, also when they come and go', async () => {
+/** Waits until each owner has as many partitions as is said, and none has another's. */
+async function divided(counts: readonly number[], owners: readonly Owner[]): Promise<void> {
+  await eventually(() => {
+    const owned = owners.map((owner) => owner.owned())
+    if (new Set(owned.flat()).size === owned.flat().length && `${owned.map((o) => o.length)}` === `${counts}`)
+      return true
+    throw new Error(JSON.stringify(owned))
+  })
+}
+
+test('members come and go: partitions are divided evenly, stay where they can, and have one owner at a time', async () => {
   const group = uniqueName('group')
-  const topic = await createTopic('group', { partitions: 6 })
-  const a = await openMember([topic], group)
+  const source = { brokers, topics: [await createTopic('group', { partitions: 6 })], ...longSession }
+  const a = await openMember(group, source)
   expect(a.owned()).toHaveLength(6)
-  const b = await openMember([topic], group)
-  const c = await openMember([topic], group)
-  const all = () => [a, b, c].map((member) => member.owned())
-  await eventually(() => all().every((owned) => owned.length === 2))
-  expect(all().flat().sort()).toHaveLength(6)
+  const b = await openMember(group, source)
+  await divided([3, 3], [a, b])
+  const [ofA, ofB] = [a.owned(), b.owned()]
+  const c = await openMember(group, source)
+  await divided([2, 2, 2], [a, b, c])
+  for (const [now, then] of [
+    [a.owned(), ofA],
+    [b.owned(), ofB],
+  ]) {
+    expect(then).toEqual(expect.arrayContaining(now ?? []))
+  }
+  const stays = c.owned()
   await b.close()
-  await eventually(() => a.owned().length === 3 && c.owned().length === 3)
-}, 30_000)
+  await divided([3, 3], [a, c])
+  expect(c.owned()).toEqual(expect.arrayContaining(stays))
+})
+
+test('what a member works on goes to nobody before it has let go of it, however often the group rebalances meanwhile', async () => {
+  const group = uniqueName('group')
+  const source = { brokers, topics: [await createTopic('group', { partitions: 2 })], ...longSession }
+  const busy = await openMember(group, source)
+  const heard: string[] = []
+  busy.pause()
+  busy.membership.onChange(() => heard.push('change'))
+  const b = await openMember(group, source)
+  const c = await openMember(group, source)
+  await eventually(() => heard.length > 1)
+  expect([b.owned(), c.owned()]).toEqual([[], []])
+  expect(await busy.membership.confirm()).toBe(true)
+  expect(busy.membership.takeChanges()).toMatchObject({
+    gained: [],
+    lost: [{ partition: expect.any(Number) }],
+  })
+  await eventually(() => b.owned().length + c.owned().length === 1)
+})
+
+test('a leader that is killed and comes back has its partitions at once, without a rebalance; topics and partitions that came meanwhile are divided though nobody knows who leads', async () => {
+  const group = uniqueName('group')
+  const stem = uniqueName('led')
+  const topic = await createTopic(stem, { partitions: 4 })
+  // Members look at the metadata when they start, and not again before the test is over.
+  const source = { brokers, heartbeatIntervalMs: 200, metadataRefreshMs: 600_000, ...longSession }
+  const leader = { group, source: { ...source, member: 'a' }, topicPattern: `^${stem}` }
+  const a = new MemberProcess(leader)
+  await a.joined()
+  const b = await openMember(group, { ...source, member: 'b', topicPattern: new RegExp(`^${stem}`) })
+  await divided([2, 2], [a, b])
+  a.kill('SIGKILL')
+  await a.ended
+  const ofB = b.owned()
+  await addPartitions(topic, 6)
+  const later = await createTopic(stem, { partitions: 2 })
+  const again = new MemberProcess(leader)
+  await divided([4, 4], [again, b])
+  expect(again.changes[0]?.gained).toEqual(a.owned())
+  expect(b.owned()).toEqual(expect.arrayContaining(ofB))
+  expect([...again.owned(), ...b.owned()]).toContain(`${later}/1`)
+})
+
+test('partitions that are added while everybody is there are noticed by a follower too', async () => {
+  const group = uniqueName('group')
+  const topic = await createTopic('grown', { partitions: 2 })
+  const source = { brokers, topics: [topic], ...longSession }
+  const a = await openMember(group, { ...source, metadataRefreshMs: 600_000 })
+  const b = await openMember(group, source)
+  await divided([1, 1], [a, b])
+  // The leader has not seen them: it takes the follower's word.
+  await addPartitions(topic, 4)
+  await divided([2, 2], [a, b])
+  expect(b.owned()).toEqual([`${topic}/2`, `${topic}/3`])
+})
+
+test('two processes with one member id: the first ends with exit code 3 and says why, the second stays', async () => {
+  const group = uniqueName('group')
+  const topic = await createTopic('twins', { partitions: 2 })
+  const first = new MemberProcess({
+    group,
+    source: { brokers, topics: [topic], member: 'one', heartbeatIntervalMs: 100 },
+  })
+  await first.joined()
+  const second = await openMember(group, { brokers, topics: [topic], member: 'one' })
+  expect(await first.ended).toBe(3)
+  expect(first.failed).toMatch(
+    /another process has joined .* with the member id 'one'.*Two processes .* kafka\(\{ member \}\)/,
+  )
+  // Its farewell would have driven the second one out.
+  expect(await second.membership.confirm()).toBe(true)
+  expect(second.owned()).toHaveLength(2)
+})
+
+test('who was stopped past its session loses everything to the others, and gains what it gets then anew', async () => {
+  const group = uniqueName('group')
+  const source = {
+    brokers,
+    topics: [await createTopic('stopped', { partitions: 4 })],
+    heartbeatIntervalMs: 200,
+  }
+  const stopped = new MemberProcess({ group, source: { ...source, sessionTimeoutMs: 1_000 } })
+  await stopped.joined()
+  const other = await openMember(group, source)
+  await divided([2, 2], [stopped, other])
+  const before = stopped.owned()
+  stopped.kill('SIGSTOP')
+  await eventually(() => other.owned().length === 4)
+  stopped.kill('SIGCONT')
+  await divided([2, 2], [stopped, other])
+  const changes = stopped.changes.slice(stopped.changes.findIndex(({ lost }) => `${lost}` === `${before}`))
+  expect(changes[0]?.lost).toEqual(before)
+  expect(changes.flatMap(({ gained }) => gained).sort()).toEqual(stopped.owned())
+})
+
+test('a member that was left out owns nothing when it asks, and is told of what it gets later', async () => {
+  const group = uniqueName('group')
+  const source = { brokers, topics: [await createTopic('removed', { partitions: 2 })], ...longSession }
+  const member = await openMember(group, { ...source, member: 'x', heartbeatIntervalMs: 20_000 })
+  expect(await member.membership.confirm()).toBe(true)
+  await removeMember(group, 'x')
+  const gained: string[][] = []
+  member.pause()
+  member.membership.onChange(() =>
+    gained.push(member.membership.takeChanges().gained.map(({ topic }) => topic)),
+  )
+  expect(await member.membership.confirm()).toBe(false)
+  await eventually(() => gained.some((topics) => topics.length === 2))
+  expect(await member.membership.confirm()).toBe(true)
+})
+
+test('what only Kafka knows to be wrong is refused with its cure', async () => {
+  const group = uniqueName('group')
+  const source = { brokers, topics: [await createTopic('refused')] }
+  const mine = await openMember(group, source)
+  await expect(openMember(group, source, 'another-job')).rejects.toMatchObject({
+    code: 'SOURCE_REFUSED',
+    message: expect.stringMatching(
+      /not processes of job 'another-job', but .*kafka\(\{ group \}\) a name that nobody else uses/,
+    ),
+  })
+  await expect(
+    openMember(uniqueName('group'), { ...source, sessionTimeoutMs: 10, heartbeatIntervalMs: 1 }),
+  ).rejects.toMatchObject({
+    code: 'SOURCE_REFUSED',
+    message: expect.stringContaining('group.min.session.timeout.ms'),
+  })
+  await mine.close()
+  // Its farewell has left the name to whoever comes.
+  await openMember(group, source, 'another-job')
+})
+
+/** As an administrator would. */
+async function removeMember(group: string, instanceId: string): Promise<void> {
+  const connections = new Brokers(kafka({ brokers, topics: ['none'] }), systemClock)
+  onTestFinished(() => connections.close())
+  const coordinator = new Coordinator(connections, { job: group, group, sessionTimeoutMs: 1 })
+  expect(await coordinator.leave({ group, instanceId, memberId: '', generation: -1 })).toBe(ErrorCode.NONE)
+}

@@ -168,9 +168,8 @@ export class Member {
 
   /** Lets the others have everything at once; without it they wait for the end of the session. */
   async #sayFarewell(): Promise<void> {
-    // Who was replaced under its own id would drive its successor out.
-    const isReplaced = this.#failure?.code === 'OWNERSHIP_LOST'
-    if (!this.#hasAsked || isReplaced || (this.#held.id === null && this.#memberId === '')) return
+    // One that was replaced under its own id is told apart by the coordinator from the one that has replaced it.
+    if (!this.#hasAsked || (this.#held.id === null && this.#memberId === '')) return
     const done = new AbortController()
     const farewell = this.#coordinator
       .leave(this.#identity())
