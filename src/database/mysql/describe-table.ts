@@ -30,6 +30,8 @@ interface Column {
   readonly default_value: string | null
   readonly extra: string
   readonly expression: string | null
+  /** `1` for a text that must be JSON, which is what MariaDB makes of a column of JSON. */
+  readonly is_json: string | null
 }
 
 interface IndexPart {
@@ -56,7 +58,7 @@ export async function describeTable(
   const [found] = rows
   if (!found) return null
   const place = [found.db, found.name]
-  const columns = (await session.query<Column>(columnsOf, place, purpose)).rows
+  const columns = (await session.query<Column>(columnsOf[facts.flavour], place, purpose)).rows
   const indexes = uniqueIndexes((await session.query<IndexPart>(uniqueIndexesOf, place, purpose)).rows)
   const qualifiedName = place.map(quoteIdentifier).join('.')
   const described = columns.map((column) => toColumn(column, facts.flavour))
@@ -131,7 +133,7 @@ function isSelfMade({ default_value: value, extra, expression }: Column, flavour
 function typeFacts(column: Column): TypeFacts {
   const collation = column.collation
   return {
-    dataType: column.data_type.toLowerCase(),
+    dataType: column.is_json === '1' ? 'json' : column.data_type.toLowerCase(),
     columnType: column.column_type,
     characterSet: column.character_set,
     collation,
@@ -170,12 +172,22 @@ const relation = `
   FROM information_schema.tables WHERE table_name = ? AND table_schema = coalesce(?, database())`
 
 // MySQL gives names in capitals where there is no AS.
-const columnsOf = `
+const columnsWith = (isJson: string) => `
   SELECT column_name AS name, data_type AS data_type, column_type AS column_type,
     character_set_name AS character_set, collation_name AS collation, character_maximum_length AS max_characters,
     numeric_scale AS scale, datetime_precision AS fraction, is_nullable AS nullable,
-    column_default AS default_value, extra AS extra, generation_expression AS expression
-  FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position`
+    column_default AS default_value, extra AS extra, generation_expression AS expression, ${isJson} AS is_json
+  FROM information_schema.columns AS c WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position`
+
+/** JSON is a word for LONGTEXT CHECK (json_valid(...)) in MariaDB: the constraint of that column alone tells it. */
+const columnsOf: Readonly<Record<Flavour, string>> = {
+  mysql: columnsWith('NULL'),
+  mariadb: columnsWith(`EXISTS (
+      SELECT 1 FROM information_schema.check_constraints AS k
+      WHERE k.constraint_schema = c.table_schema AND k.table_name = c.table_name AND k.level = 'Column'
+        AND k.constraint_name = c.column_name
+        AND k.check_clause = concat('json_valid(\`', replace(c.column_name, '\`', '\`\`'), '\`)'))`),
+}
 
 /** A part of an expression has no column. */
 const uniqueIndexesOf = `
