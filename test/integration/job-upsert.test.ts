@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { formatReport } from '../../src/check/report.ts'
-import { verifyJob } from '../../src/check/verify-job.ts'
 import {
   append,
+  deadLetter,
   defineJob,
   document,
   fields,
@@ -13,16 +12,14 @@ import {
   nullable,
   optional,
   type Pipeline,
-  postgres,
   string,
   text,
   upsert,
 } from '../../src/index.ts'
-import { systemRuntime } from '../../src/runtime/runtime.ts'
-import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
-import { createDialect, createSource } from '../../src/wire.ts'
+import { type EngineTypes, onEveryEngine } from '../support/engines.ts'
 import { produce } from '../support/kafka-service.ts'
 import { type Bench, drain, openBench, startFailure } from '../support/running-job.ts'
+import { verified } from '../support/verified.ts'
 
 interface Customer {
   name: string
@@ -33,12 +30,8 @@ interface Customer {
 const source = (bench: Bench) => from(kafka({ brokers: bench.brokers, topics: [bench.topic] }))
 
 function jobOf(bench: Bench, pipeline: Pipeline | readonly Pipeline[], limits = {}): Job {
-  return defineJob({
-    name: bench.name,
-    database: postgres({ connectionString: bench.database.url }),
-    pipeline,
-    limits,
-  })
+  const database = bench.database.engine.database(bench.database.url)
+  return defineJob({ name: bench.name, database, pipeline, limits })
 }
 
 const customers = (bench: Bench) =>
@@ -46,19 +39,9 @@ const customers = (bench: Bench) =>
     .decode(nullable(json<Customer>()), { key: string() })
     .into(upsert({ table: 'customers', key: { id: (meta) => meta.key }, tombstones: 'delete' }))
 
-const customersTable = `CREATE TABLE customers (
-  id text PRIMARY KEY, name text NOT NULL, note text, address jsonb, made timestamptz NOT NULL DEFAULT now())`
-
-async function verify(job: Job) {
-  const report = await verifyJob({
-    job,
-    dialect: createDialect(job, systemRuntime),
-    source: createSource(job, systemRuntime, new EventBus<JobEvents>()),
-    runtime: systemRuntime,
-    onProgress: () => {},
-  })
-  return { ...report, text: formatReport(report) }
-}
+const customersTable = ({ text: key, longText, json: document, instant }: EngineTypes) => `
+  CREATE TABLE customers (id ${key} PRIMARY KEY, name ${longText} NOT NULL, note ${longText}, address ${document},
+    made ${instant} NOT NULL DEFAULT CURRENT_TIMESTAMP(6))`
 
 const send = (bench: Bench, entries: readonly (readonly [key: string | null, value: unknown])[]) =>
   produce(
@@ -72,115 +55,156 @@ const send = (bench: Bench, entries: readonly (readonly [key: string | null, val
     bench.brokers,
   )
 
-describe('upsert', () => {
-  test('keeps the last value of each key, deletes at tombstones, and is verified, over many batches', async () => {
-    const bench = await openBench('upsert', { partitions: 1, tables: customersTable })
-    const hostile = `💥 "x'; DROP TABLE customers; -- ${'é'.repeat(500)}`
+/** Rows with their JSON read: MariaDB's client gives its text. */
+async function rowsOf(bench: Bench, table: string, order: string, documents: readonly string[]) {
+  const rows: Record<string, unknown>[] = await bench.database.knex(table).orderBy(order)
+  return rows.map((row) => {
+    const read = documents.map((column) => {
+      const value = row[column]
+      return [column, typeof value === 'string' ? (JSON.parse(value) as unknown) : value]
+    })
+    return { ...row, ...Object.fromEntries(read) } as Record<string, unknown>
+  })
+}
+
+onEveryEngine((engine) => {
+  describe('upsert', () => {
+    test('keeps the last value of each key, deletes at tombstones, and is verified, over many batches', async () => {
+      const bench = await openBench('upsert', { engine, partitions: 1, tables: customersTable })
+      const hostile = `💥 "x'; DROP TABLE customers; -- \\' ${'é'.repeat(99)}`
+      await send(bench, [
+        ['1', { name: 'Ann', note: 'first' }],
+        ['2', { name: 'Bob' }],
+        ['__proto__', { name: hostile, address: { zip: hostile, city: '\\u0000 is text' } }],
+        [hostile, { name: '' }],
+        ['1', { name: 'Anna', address: { city: 'Rome' } }],
+        ['2', null],
+        ['3', null],
+        ['4', { name: 'Dan' }],
+        ['4', null],
+        ['4', { name: 'Dana' }],
+      ])
+      const job = jobOf(bench, customers(bench), { maxRecordsPerBatch: 3 })
+      await drain(job)
+      const rows = await rowsOf(bench, 'customers', 'name', ['address'])
+      expect(new Map(rows.map(({ id, made: _, ...row }) => [id, row]))).toEqual(
+        new Map([
+          [hostile, { name: '', note: null, address: null }],
+          ['1', { name: 'Anna', note: null, address: { city: 'Rome' } }],
+          ['4', { name: 'Dana', note: null, address: null }],
+          ['__proto__', { name: hostile, note: null, address: { zip: hostile, city: '\\u0000 is text' } }],
+        ]),
+      )
+      const report = await verified(job)
+      expect(report.outcome, report.text).toBe('ok')
+
+      for (const [sql, difference] of [
+        [`UPDATE customers SET address = '{"city":"Oslo"}' WHERE id = '1'`, 'row-different'],
+        [`DELETE FROM customers WHERE id = '4'`, 'row-missing'],
+        [`INSERT INTO customers (id, name) VALUES ('2', 'Bob')`, 'row-unexpected'],
+      ] as const) {
+        await bench.database.run(sql)
+        const broken = await verified(job)
+        expect(broken.outcome, broken.text).toBe('violation')
+        expect(broken.tables[0]?.differences.first.map((found) => found.class)).toContain(difference)
+      }
+      // Written in another way it is the same document.
+      await bench.database.run(`UPDATE customers SET address = ' { "city" : "Rome" } ' WHERE id = '1'`)
+      const same = await verified(job)
+      expect(same.tables[0]?.differences.first.map((found) => found.class)).not.toContain('row-different')
+    })
+
+    test('a row without what the table must have stops the job there, or is set aside, for new keys and old', async () => {
+      const bench = await openBench('upsert-refused', { engine, partitions: 1, tables: customersTable })
+      await send(bench, [
+        ['1', { name: 'Ann' }],
+        ['2', { note: 'nobody' }],
+        ['1', { note: 'nobody' }],
+        ['3', { name: 'Cat' }],
+      ])
+      const error = await drain(jobOf(bench, customers(bench))).then(
+        () => new Error('it was accepted'),
+        (reason: Error) => reason,
+      )
+      expect(error).toMatchObject({ code: 'ROWS_REJECTED', record: { offset: 1n } })
+      expect(error.message).toContain('name')
+      expect(await bench.database.knex('customers').pluck('id')).toEqual(['1'])
+      const { heard } = await drain({ ...jobOf(bench, customers(bench)), poison: deadLetter() })
+      expect(heard.deadLettered.flatMap(({ letters }) => letters.map(({ offset }) => offset))).toEqual([
+        1n,
+        2n,
+      ])
+      expect(await bench.database.knex('customers').select('id', 'name').orderBy('id')).toEqual([
+        { id: '1', name: 'Ann' },
+        { id: '3', name: 'Cat' },
+      ])
+    })
+
+    test('a table that does not fit is refused before the first record', async () => {
+      const bench = await openBench('upsert-table', { engine, partitions: 1, tables: '' })
+      const { text: key, longText } = engine.types
+      for (const [tables, message] of [
+        ['', /table customers does not exist/],
+        [
+          `CREATE TABLE customers (id ${key} NOT NULL, name ${longText})`,
+          /no primary key or unique index is exactly on \(id\)/,
+        ],
+        [`CREATE TABLE customers (id ${key} UNIQUE, name ${longText})`, /key column 'id' may be NULL/],
+        [
+          `CREATE TABLE customers (id char(9) PRIMARY KEY, name ${longText})`,
+          /key column 'id' is char.*\(9\).*, which ignores trailing spaces/,
+        ],
+        [`CREATE TABLE customers (uid ${key} PRIMARY KEY)`, /it has no column 'id'/],
+      ] as const) {
+        await bench.database.run(`DROP TABLE IF EXISTS customers; ${tables}`)
+        const error = await startFailure(jobOf(bench, customers(bench)))
+        expect(error).toMatchObject({ code: 'PREFLIGHT_FAILED', message: expect.stringMatching(message) })
+      }
+    })
+  })
+
+  test('append writes documents, keys and headers, and is verified', async () => {
+    const bench = await openBench('append-documents', {
+      engine,
+      partitions: 1,
+      tables: ({ longText, json: document }) =>
+        `CREATE TABLE log (name ${longText}, tags json, address ${document}, k ${longText}, h ${document}, o bigint)`,
+    })
     await send(bench, [
-      ['1', { name: 'Ann', note: 'first' }],
-      ['2', { name: 'Bob' }],
-      ['__proto__', { name: hostile, address: { zip: hostile, city: '\\u0000 is text' } }],
-      [hostile, { name: '' }],
-      ['1', { name: 'Anna', address: { city: 'Rome' } }],
-      ['2', null],
-      ['3', null],
-      ['4', { name: 'Dan' }],
-      ['4', null],
-      ['4', { name: 'Dana' }],
+      ['é', { name: 'Ann', address: { zip: null, city: 'Rome' }, tags: ['b', { y: 1, x: 2.5 }] }],
+      [null, { name: 'Bob', tags: [] }],
     ])
-    const job = jobOf(bench, customers(bench), { maxRecordsPerBatch: 3 })
+    const customer = fields({ name: text(), tags: document<unknown[]>(), address: optional(document()) })
+    const pipeline = source(bench)
+      .decode(customer, { key: nullable(string()) })
+      .into(append({ table: 'log', meta: { key: 'k', headers: 'h', offset: 'o' } }) as never)
+    const job = jobOf(bench, pipeline)
     await drain(job)
-    const rows = await bench.database
-      .knex('customers')
-      .select('id', 'name', 'note', 'address')
-      .orderBy('name')
-    expect(new Map(rows.map(({ id, ...row }) => [id, row]))).toEqual(
-      new Map([
-        [hostile, { name: '', note: null, address: null }],
-        ['1', { name: 'Anna', note: null, address: { city: 'Rome' } }],
-        ['4', { name: 'Dana', note: null, address: null }],
-        ['__proto__', { name: hostile, note: null, address: { zip: hostile, city: '\\u0000 is text' } }],
-      ]),
-    )
-    const report = await verify(job)
-    expect(report.outcome, report.text).toBe('ok')
-
-    for (const [sql, difference] of [
-      [`UPDATE customers SET address = '{"city":"Oslo"}' WHERE id = '1'`, 'row-different'],
-      [`DELETE FROM customers WHERE id = '4'`, 'row-missing'],
-      [`INSERT INTO customers VALUES ('2', 'Bob')`, 'row-unexpected'],
-    ] as const) {
-      await bench.database.knex.raw(sql)
-      const broken = await verify(job)
-      expect(broken.outcome, broken.text).toBe('violation')
-      expect(broken.tables[0]?.differences.first.map((found) => found.class)).toContain(difference)
-    }
-  })
-
-  test('a record that fails stops the job there, with everything before it committed', async () => {
-    const bench = await openBench('upsert-nul', { partitions: 1, tables: customersTable })
-    await send(bench, [
-      ['1', { name: 'Ann' }],
-      ['2', { name: 'Bob', address: { city: 'a\0b' } }],
+    const h = { source: 'web', trace: { base64: '/wA=' } }
+    expect(await rowsOf(bench, 'log', 'o', ['tags', 'address', 'h'])).toEqual([
+      { name: 'Ann', tags: ['b', { x: 2.5, y: 1 }], address: { zip: null, city: 'Rome' }, k: 'é', h, o: '0' },
+      { name: 'Bob', tags: [], address: null, k: null, h, o: '1' },
     ])
-    const error = await drain(jobOf(bench, customers(bench))).then(
-      () => new Error('it was accepted'),
-      (reason: Error) => reason,
-    )
-    expect(error).toMatchObject({ code: 'ROWS_REJECTED', record: { offset: 1n } })
-    expect(error.message).toContain(
-      'column address of row 0 for customers: a text in the document has the character NUL (U+0000), which PostgreSQL cannot hold',
-    )
-    expect(await bench.database.knex('customers').pluck('id')).toEqual(['1'])
-  })
-
-  test.each<[string, string, RegExp]>([
-    [
-      'without a unique key',
-      'CREATE TABLE customers (id text NOT NULL, name text)',
-      /no primary key or unique index is exactly on \(id\)/,
-    ],
-    [
-      'whose key may be NULL',
-      'CREATE TABLE customers (id text UNIQUE, name text)',
-      /key column 'id' may be NULL/,
-    ],
-    [
-      'whose key folds',
-      'CREATE TABLE customers (id char(9) PRIMARY KEY, name text)',
-      /key column 'id' is character\(9\), which ignores trailing spaces/,
-    ],
-    ['without its key', 'CREATE TABLE customers (uid text PRIMARY KEY)', /it has no column 'id'/],
-    ['that is not there', '', /table customers does not exist/],
-  ])('a table %s is refused before the first record', async (_, tables, message) => {
-    const bench = await openBench('upsert-table', { partitions: 1, tables })
-    const error = await startFailure(jobOf(bench, customers(bench)))
-    expect(error).toMatchObject({ code: 'PREFLIGHT_FAILED', message: expect.stringMatching(message) })
+    const report = await verified(job)
+    expect(report.outcome, report.text).toBe('ok')
+    await bench.database.run(`UPDATE log SET tags = '["b", {"y": 1, "x": 3}]' WHERE o = 0`)
+    expect((await verified(job)).outcome).toBe('violation')
   })
 })
 
-test('append writes documents, keys and headers, and is verified', async () => {
-  const bench = await openBench('append-documents', {
-    partitions: 1,
-    tables: `CREATE TABLE log (name text, tags json, address jsonb, k text, h jsonb, o bigint)`,
-  })
+test('a NUL, which PostgreSQL cannot hold, is found in a document before the server is asked', async () => {
+  const bench = await openBench('upsert-nul', { partitions: 1, tables: customersTable })
   await send(bench, [
-    ['é', { name: 'Ann', address: { zip: null, city: 'Rome' }, tags: ['b', { y: 1, x: 2.5 }] }],
-    [null, { name: 'Bob', tags: [] }],
+    ['1', { name: 'Ann' }],
+    ['2', { name: 'Bob', address: { city: 'a\0b' } }],
   ])
-  const customer = fields({ name: text(), tags: document<unknown[]>(), address: optional(document()) })
-  const pipeline = source(bench)
-    .decode(customer, { key: nullable(string()) })
-    .into(append({ table: 'log', meta: { key: 'k', headers: 'h', offset: 'o' } }) as never)
-  const job = jobOf(bench, pipeline)
-  await drain(job)
-  const h = { source: 'web', trace: { base64: '/wA=' } }
-  expect(await bench.database.knex('log').orderBy('o')).toEqual([
-    { name: 'Ann', tags: ['b', { x: 2.5, y: 1 }], address: { zip: null, city: 'Rome' }, k: 'é', h, o: '0' },
-    { name: 'Bob', tags: [], address: null, k: null, h, o: '1' },
-  ])
-  const report = await verify(job)
-  expect(report.outcome, report.text).toBe('ok')
-  await bench.database.knex.raw(`UPDATE log SET tags = '["b", {"y": 1, "x": 3}]' WHERE o = 0`)
-  expect((await verify(job)).outcome).toBe('violation')
+  const error = await drain(jobOf(bench, customers(bench))).then(
+    () => new Error('it was accepted'),
+    (reason: Error) => reason,
+  )
+  expect(error).toMatchObject({ code: 'ROWS_REJECTED', record: { offset: 1n } })
+  expect(error.message).toContain(
+    'column address of row 0 for customers: a text in the document has the character NUL (U+0000), which PostgreSQL cannot hold',
+  )
+  expect(await bench.database.knex('customers').pluck('id')).toEqual(['1'])
 })

@@ -97,12 +97,18 @@ async function replaceRows(
   return sent
 }
 
-/** A column that the write does not name gets what an insert would give it, unless the server computes that. */
+/**
+ * A column that the write does not name gets what an insert would give it, unless the server computes that. One that has
+ * to be given is refused by the insert, but MariaDB takes `= DEFAULT` for giving it, and would write an empty text.
+ */
 function updatesOf(table: ResolvedTable, { keys, columns }: UpsertWrite, names: RowNames): string[] {
   const replaced = columns.map((column) => `${quoteIdentifier(column)} = ${names.after(column)}`)
-  const reset = [...table.columns.keys()]
-    .filter((column) => !(table.selfMade.has(column) || keys.includes(column) || columns.includes(column)))
-    .map((column) => `${quoteIdentifier(column)} = DEFAULT`)
+  const reset = [...table.columns.values()]
+    .filter(({ name, nullable, hasDefault }) => {
+      const isWritten = table.selfMade.has(name) || keys.includes(name) || columns.includes(name)
+      return !isWritten && (nullable || hasDefault)
+    })
+    .map(({ name }) => `${quoteIdentifier(name)} = DEFAULT`)
   const updates = [...replaced, ...reset]
   return [...keptKeys(table, keys, updates.length === 0, names), ...updates]
 }
