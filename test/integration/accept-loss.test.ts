@@ -1,14 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { verifyJob } from '../../src/check/verify-job.ts'
-import type { Job } from '../../src/job/job.ts'
-import { systemRuntime } from '../../src/runtime/runtime.ts'
-import { EventBus } from '../../src/telemetry/events.ts'
-import { createDialect, createSource } from '../../src/wire.ts'
 import { accept, planLosses } from '../support/accept-loss.ts'
+import { onEveryEngine } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
 import { logLines } from '../support/job-process.ts'
 import { deleteRecordsBelow, kafkaAdmin, produceAfresh } from '../support/kafka-admin.ts'
 import { drain, Gate, observe, openBench, startFailure, withFaults } from '../support/running-job.ts'
+import { verified } from '../support/verified.ts'
 import { createWorld } from '../support/witness-world.ts'
 
 describe('oncesink accept-loss', () => {
@@ -100,66 +97,115 @@ describe('oncesink accept-loss', () => {
   })
 })
 
+onEveryEngine((engine) => {
+  describe('accepting a loss', () => {
+    test('of records that the job was owed leaves a table that verify finds right', async () => {
+      const bench = await openBench('owed_lost', { engine, partitions: 1 })
+      const job = bench.job({ source: { startFrom: 'latest' } })
+      await drain(job)
+      await bench.produce(20)
+      await deleteRecordsBelow(bench.topic, 5)
+      await accept(job, await planLosses(job))
+      await drain(job)
+      expect(await bench.seen()).toEqual(
+        bench.expected(bench.produced.filter(({ offset }) => offset >= 5)).seen,
+      )
+      const report = await verified(job)
+      expect(report.inconclusive).toEqual([])
+      expect(report).toMatchObject({ outcome: 'ok', lost: 0n, duplicated: 0n, recordsReplayed: 15 })
+      expect(report.chain.acceptedLosses).toMatchObject([{ fromOffset: 0n, untilOffset: 5n }])
+    })
+
+    test('of a topic that was created again reads the new one from its beginning; all its partitions at once', async () => {
+      const bench = await openBench('again', { engine, partitions: 2 })
+      const job = bench.job()
+      await bench.produce(20)
+      await drain(job)
+      const admin = await kafkaAdmin()
+      await admin.deleteTopics({ topics: [bench.topic] })
+      await eventually(async () => !(await admin.listTopics()).includes(bench.topic))
+      await admin.createTopics({ waitForLeaders: true, topics: [{ topic: bench.topic, numPartitions: 3 }] })
+      const orders = [0, 1, 2].map((partition) => ({ partition, value: `{"k":"new","v":${partition}}` }))
+      await eventually(() => produceAfresh(bench.topic, orders).then(() => true))
+      expect(await startFailure(job)).toMatchObject({
+        code: 'TOPIC_RECREATED',
+        message: expect.stringContaining('look at `oncesink accept-loss <job file>`'),
+      })
+
+      const half = await planLosses(job, ({ partition }) => partition === 0)
+      await expect(accept(job, half)).rejects.toMatchObject({
+        code: 'CONFIGURATION_INVALID',
+        message: `topic "${bench.topic}" was created again as a whole: its partitions cannot be accepted one by one, and ${bench.topic}/1 was left out; name the topic without partitions`,
+      })
+      expect(await bench.positions()).toEqual([10, 10])
+
+      const plan = await planLosses(job)
+      expect(plan.lost.map(({ loss }) => [loss.cause, loss.resumeAt])).toEqual([
+        ['recreated', 0n],
+        ['recreated', 0n],
+      ])
+      await accept(job, plan)
+      await drain(job)
+      const totals = bench.expected().totals
+      expect(await bench.totals()).toEqual([...totals, { k: 'new', n: 3, total: 3 }])
+      const report = await verified(job)
+      expect(report.outcome).toBe('inconclusive')
+      expect(report.inconclusive[0]).toContain(
+        `what ${bench.topic}/0 held up to 10 is gone: its topic was created again, which ann@host has accepted`,
+      )
+      // And again, so that the new id is what counts from now on.
+      await drain(job)
+      expect((await planLosses(job)).lost).toEqual([])
+    })
+
+    test('is refused while the owner lives; where it is fenced instead, what it had in hand is never committed', async () => {
+      const bench = await openBench('zombie', { engine, partitions: 1 })
+      await bench.produce(10)
+      await drain(bench.job())
+      await bench.produce(10)
+      const gate = new Gate()
+      const faults = withFaults((point) => (point === 'batch.fetched' ? gate.pass() : undefined))
+      const { failure } = await observe(bench.job(), { runtime: faults })
+      await gate.reached
+      // It holds records that the log has no longer.
+      await deleteRecordsBelow(bench.topic, 17)
+      const plan = await planLosses(bench.job())
+      await expect(accept(bench.job(), plan)).rejects.toMatchObject({
+        code: 'PREFLIGHT_FAILED',
+        message: expect.stringMatching(
+          /^process .+:\d+ of job '.+' owns .+\/0, and its session \d+ is open at the database: stop it first.*--fence-owner/,
+        ),
+      })
+      expect(await bench.positions()).toEqual([10])
+      await accept(bench.job(), plan, true)
+      gate.open()
+      expect(await failure()).toMatchObject({ code: 'OWNERSHIP_LOST', exitCode: 3 })
+      await drain(bench.job())
+      const kept = bench.produced.filter(({ offset }) => offset < 10 || offset >= 17)
+      expect(await bench.seen()).toEqual(bench.expected(kept).seen)
+      expect((await verified(bench.job())).chain.violations.first).toEqual([])
+    })
+
+    test('is refused when the position has been claimed since the plan was made', async () => {
+      const bench = await openBench('moved', { engine, partitions: 1 })
+      const job = bench.job()
+      await bench.produce(10)
+      await drain(job)
+      await bench.produce(10)
+      await deleteRecordsBelow(bench.topic, 15)
+      const plan = await planLosses(job)
+      expect(await startFailure(job)).toMatchObject({ code: 'OFFSET_OUT_OF_RANGE' })
+      await expect(accept(job, plan)).rejects.toMatchObject({
+        code: 'FENCED',
+        message: expect.stringContaining('nothing was changed: the position of'),
+      })
+      expect(await bench.positions()).toEqual([10])
+    })
+  })
+})
+
+// What the log and the brokers say does not depend on the database.
 describe('accepting a loss', () => {
-  test('of records that the job was owed leaves a table that verify finds right', async () => {
-    const bench = await openBench('owed_lost', { partitions: 1 })
-    const job = bench.job({ source: { startFrom: 'latest' } })
-    await drain(job)
-    await bench.produce(20)
-    await deleteRecordsBelow(bench.topic, 5)
-    await accept(job, await planLosses(job))
-    await drain(job)
-    expect(await bench.seen()).toEqual(
-      bench.expected(bench.produced.filter(({ offset }) => offset >= 5)).seen,
-    )
-    const report = await verified(job)
-    expect(report.inconclusive).toEqual([])
-    expect(report).toMatchObject({ outcome: 'ok', lost: 0n, duplicated: 0n, recordsReplayed: 15 })
-    expect(report.chain.acceptedLosses).toMatchObject([{ fromOffset: 0n, untilOffset: 5n }])
-  })
-
-  test('of a topic that was created again reads the new one from its beginning; all its partitions at once', async () => {
-    const bench = await openBench('again', { partitions: 2 })
-    const job = bench.job()
-    await bench.produce(20)
-    await drain(job)
-    const admin = await kafkaAdmin()
-    await admin.deleteTopics({ topics: [bench.topic] })
-    await eventually(async () => !(await admin.listTopics()).includes(bench.topic))
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic: bench.topic, numPartitions: 3 }] })
-    const orders = [0, 1, 2].map((partition) => ({ partition, value: `{"k":"new","v":${partition}}` }))
-    await eventually(() => produceAfresh(bench.topic, orders).then(() => true))
-    expect(await startFailure(job)).toMatchObject({
-      code: 'TOPIC_RECREATED',
-      message: expect.stringContaining('look at `oncesink accept-loss <job file>`'),
-    })
-
-    const half = await planLosses(job, ({ partition }) => partition === 0)
-    await expect(accept(job, half)).rejects.toMatchObject({
-      code: 'CONFIGURATION_INVALID',
-      message: `topic "${bench.topic}" was created again as a whole: its partitions cannot be accepted one by one, and ${bench.topic}/1 was left out; name the topic without partitions`,
-    })
-    expect(await bench.positions()).toEqual([10, 10])
-
-    const plan = await planLosses(job)
-    expect(plan.lost.map(({ loss }) => [loss.cause, loss.resumeAt])).toEqual([
-      ['recreated', 0n],
-      ['recreated', 0n],
-    ])
-    await accept(job, plan)
-    await drain(job)
-    const totals = bench.expected().totals
-    expect(await bench.totals()).toEqual([...totals, { k: 'new', n: 3, total: 3 }])
-    const report = await verified(job)
-    expect(report.outcome).toBe('inconclusive')
-    expect(report.inconclusive[0]).toContain(
-      `what ${bench.topic}/0 held up to 10 is gone: its topic was created again, which ann@host has accepted`,
-    )
-    // And again, so that the new id is what counts from now on.
-    await drain(job)
-    expect((await planLosses(job)).lost).toEqual([])
-  })
-
   test('of a log that has lost what was read goes back to where it ends now, and counts what comes there', async () => {
     const bench = await openBench('cut', { partitions: 1 })
     const job = bench.job()
@@ -179,34 +225,6 @@ describe('accepting a loss', () => {
     expect(report.chain.violations.first).toEqual([])
   })
 
-  test('is refused while the owner lives; where it is fenced instead, what it had in hand is never committed', async () => {
-    const bench = await openBench('zombie', { partitions: 1 })
-    await bench.produce(10)
-    await drain(bench.job())
-    await bench.produce(10)
-    const gate = new Gate()
-    const faults = withFaults((point) => (point === 'batch.fetched' ? gate.pass() : undefined))
-    const { failure } = await observe(bench.job(), { runtime: faults })
-    await gate.reached
-    // It holds records that the log has no longer.
-    await deleteRecordsBelow(bench.topic, 17)
-    const plan = await planLosses(bench.job())
-    await expect(accept(bench.job(), plan)).rejects.toMatchObject({
-      code: 'PREFLIGHT_FAILED',
-      message: expect.stringMatching(
-        /^process .+:\d+ of job '.+' owns .+\/0, and its session \d+ is open at the database: stop it first.*--fence-owner/,
-      ),
-    })
-    expect(await bench.positions()).toEqual([10])
-    await accept(bench.job(), plan, true)
-    gate.open()
-    expect(await failure()).toMatchObject({ code: 'OWNERSHIP_LOST', exitCode: 3 })
-    await drain(bench.job())
-    const kept = bench.produced.filter(({ offset }) => offset < 10 || offset >= 17)
-    expect(await bench.seen()).toEqual(bench.expected(kept).seen)
-    expect((await verified(bench.job())).chain.violations.first).toEqual([])
-  })
-
   test('fences a living owner also where the position stays what it is', async () => {
     const bench = await openBench('stays', { partitions: 1 })
     await bench.produce(10)
@@ -224,22 +242,6 @@ describe('accepting a loss', () => {
     expect(await bench.seen()).toHaveLength(10)
     await drain(bench.job())
     expect(await bench.seen()).toEqual(bench.expected().seen)
-  })
-
-  test('is refused when the position has been claimed since the plan was made', async () => {
-    const bench = await openBench('moved', { partitions: 1 })
-    const job = bench.job()
-    await bench.produce(10)
-    await drain(job)
-    await bench.produce(10)
-    await deleteRecordsBelow(bench.topic, 15)
-    const plan = await planLosses(job)
-    expect(await startFailure(job)).toMatchObject({ code: 'OFFSET_OUT_OF_RANGE' })
-    await expect(accept(job, plan)).rejects.toMatchObject({
-      code: 'FENCED',
-      message: expect.stringContaining('nothing was changed: the position of'),
-    })
-    expect(await bench.positions()).toEqual([10])
   })
 
   test('says nothing of an earliest start that the next claim resolves again by itself', async () => {
@@ -267,15 +269,3 @@ describe('accepting a loss', () => {
     })
   })
 })
-
-function verified(job: Job) {
-  const runtime = systemRuntime
-  const source = createSource(job, runtime, new EventBus())
-  return verifyJob({
-    job,
-    dialect: createDialect(job, runtime),
-    source,
-    runtime,
-    onProgress: () => undefined,
-  })
-}

@@ -138,7 +138,7 @@ async function prepareSession(session: Session, plan: MysqlPlan, name: SessionNa
   session.exactCollation = flavour === 'mariadb' ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin'
   const id = Number(rows[0]?.id)
   return {
-    backend: { id, startedAt: await nameSession(session, name.job, id) },
+    backend: { id, startedAt: await nameSession(session, name, id) },
     flavour,
     version,
     exactCollation: session.exactCollation,

@@ -1,7 +1,9 @@
 import type { JobSessionAtServer } from '../dialect.ts'
+import { schemaVersion } from './migrations.ts'
+import { ownTable } from './own-tables.ts'
 import type { Session } from './session.ts'
 import { listSessions } from './session-list.ts'
-import { sessionsAmong } from './session-lock.ts'
+import { ownersAmong, sessionsAmong } from './session-lock.ts'
 
 /** Whether the server takes writes: it is no replica, and not set to read-only. (Some users may write all the same.) */
 export async function isWritable(session: Session): Promise<boolean> {
@@ -30,16 +32,18 @@ export async function sessionsOf(session: Session, job: string, own: number): Pr
     job,
     [...listed.keys()].filter((id) => id !== own),
   )
-  const owners = ours.size > 0 ? await ownersOf(session) : new Map<number, string>()
+  const told = ours.size > 0 ? await ownersOf(session) : new Map<number, string>()
+  const untold = [...ours].filter((id) => !told.has(id))
+  const found = await ownersAmong(session, untold, await ownersOfPositions(session, job, untold))
   return [...ours]
     .sort((a, b) => a - b)
     .map((id) => ({
       backend: { id, startedAt: '' },
-      owner: owners.get(id) ?? listed.get(id)?.host ?? '',
+      owner: told.get(id) ?? found.get(id) ?? listed.get(id)?.host ?? '',
     }))
 }
 
-/** What sessions have told of themselves when they connected. Kept by performance_schema only, if that is on. */
+/** What sessions have told of themselves when they connected. Kept by performance_schema only, which MariaDB has off. */
 async function ownersOf(session: Session): Promise<Map<number, string>> {
   const { rows } = await session.query<{ id: string; owner: string }>(
     `SELECT processlist_id AS id, attr_value AS owner FROM performance_schema.session_account_connect_attrs
@@ -48,4 +52,15 @@ async function ownersOf(session: Session): Promise<Map<number, string>> {
     { scope: 'own', doing: 'read whose the sessions are' },
   )
   return new Map(rows.map(({ id, owner }) => [Number(id), owner]))
+}
+
+/** Who owns the job's partitions: the owners that somebody may look for. None where nobody is looked for. */
+async function ownersOfPositions(session: Session, job: string, ids: readonly number[]): Promise<string[]> {
+  if (ids.length === 0 || (await schemaVersion(session)) === 0) return []
+  const { rows } = await session.query<{ owner: string }>(
+    `SELECT DISTINCT owner AS owner FROM ${ownTable(session, 'offsets')} WHERE job = ? AND owner IS NOT NULL`,
+    [job],
+    { scope: 'own', doing: 'read who owns the partitions' },
+  )
+  return rows.map(({ owner }) => owner)
 }

@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto'
 import { OncesinkError } from '../../errors.ts'
-import type { BackendId } from '../dialect.ts'
+import type { BackendId, SessionName } from '../dialect.ts'
 import type { Session } from './session.ts'
 import { sessionPrefix } from './session-name.ts'
 
@@ -17,8 +18,17 @@ export function startLock(id: number, startedAt: string): string {
   return `oncesink:start:${id}:${startedAt}`
 }
 
-/** Takes both locks; returns the session's start time by the server's clock. */
-export async function nameSession(session: Session, job: string, id: number): Promise<string> {
+/** A third one, by which those who look know whose the session is, where the server does not tell. */
+function ownerLock(id: number, owner: string): string {
+  return `oncesink:owner:${id}:${createHash('sha256').update(owner).digest('hex').slice(0, 12)}`
+}
+
+/** Takes these locks; returns the session's start time by the server's clock. */
+export async function nameSession(
+  session: Session,
+  { job, owner }: SessionName,
+  id: number,
+): Promise<string> {
   const purpose = { scope: 'own', doing: 'name the session' } as const
   const { rows } = await session.query<{ started: string; named: string | null }>(
     `SELECT utc_timestamp(6) AS started, get_lock(?, 0) AS named`,
@@ -28,8 +38,9 @@ export async function nameSession(session: Session, job: string, id: number): Pr
   const [row] = rows
   const startedAt = row?.started ?? ''
   const start = await session.query<{ named: string | null }>(
-    'SELECT get_lock(?, 0) AS named',
-    [startLock(id, startedAt)],
+    // Nothing but a message depends on the owner's.
+    'SELECT get_lock(?, 0) AS named, get_lock(?, 0) AS owned',
+    [startLock(id, startedAt), ownerLock(id, owner)],
     purpose,
   )
   if (row?.named === '1' && start.rows[0]?.named === '1') return startedAt
@@ -54,6 +65,28 @@ export async function sessionsAmong(
     { scope: 'own', doing: `look for sessions of job '${job}'` },
   )
   return new Set(rows.map(({ id }) => Number(id)))
+}
+
+/** Which sessions are of one of `owners`, by id. */
+export async function ownersAmong(
+  session: Session,
+  ids: readonly number[],
+  owners: readonly string[],
+): Promise<ReadonlyMap<number, string>> {
+  if (ids.length === 0 || owners.length === 0) return new Map()
+  const candidates = ids.flatMap((id) => owners.map((owner) => ({ id, owner, lock: ownerLock(id, owner) })))
+  const { rows } = await session.query<{ i: string }>(
+    `SELECT v.i FROM JSON_TABLE(?, '$[*]' COLUMNS (i FOR ORDINALITY, id bigint PATH '$.id', held varchar(64) PATH '$.lock')) v
+     WHERE is_used_lock(v.held) = v.id`,
+    [JSON.stringify(candidates.map(({ id, lock }) => ({ id, lock })))],
+    { scope: 'own', doing: 'read whose the sessions are' },
+  )
+  return new Map(
+    rows.flatMap(({ i }) => {
+      const found = candidates[Number(i) - 1]
+      return found ? [[found.id, found.owner]] : []
+    }),
+  )
 }
 
 /** Whether the session with this id is still the one that began then. */
