@@ -1,8 +1,8 @@
 import type { ColumnDeclaration, TableDeclaration } from '../database/table-declaration.ts'
-import { OncesinkError } from '../errors.ts'
+import { invariant, OncesinkError } from '../errors.ts'
 import type { Field, FieldKind } from '../fields/field.ts'
 import type { AggregatePlan, PipelinePlan, Terminal } from '../pipeline/plan.ts'
-import type { AppendPlan, MergePlan, MetaField } from './sink-plan.ts'
+import type { AppendPlan, MergePlan, MetaField, UpsertPlan } from './sink-plan.ts'
 
 /*
  * The table that a sink with `createTable` declares. What the job knows by itself need not be said: aggregates that
@@ -11,18 +11,35 @@ import type { AppendPlan, MergePlan, MetaField } from './sink-plan.ts'
 
 /**
  * Null where the sink declares no table.
- * @throws OncesinkError CONFIGURATION_INVALID for a column that nobody has given a type
+ * @throws OncesinkError CONFIGURATION_INVALID for a column that nobody has given a type, or two that have one name
  */
-export function declaredTable({ sink, terminal }: PipelinePlan): TableDeclaration | null {
-  if (sink.kind !== 'merge' && sink.kind !== 'append') return null
+export function declaredTable({ sink, terminal, root }: PipelinePlan): TableDeclaration | null {
+  if (!('createTable' in sink) || sink.createTable === null) return null
   const { createTable, table } = sink
-  if (createTable === null) return null
-  if (sink.kind === 'merge' && terminal.kind === 'aggregate') {
-    refuseUnknown('merge', createTable, [...terminal.keys, ...terminal.aggregates])
-    return { table, ...mergeColumnsOf(sink, terminal, createTable) }
+  switch (sink.kind) {
+    case 'merge':
+      invariant(terminal.kind === 'aggregate', 'merge takes groups')
+      refuseUnknown('merge', createTable, [...terminal.keys, ...terminal.aggregates])
+      return declaration('merge', table, ...mergeColumnsOf(sink, terminal, createTable))
+    case 'upsert':
+      return declaration('upsert', table, ...upsertColumns(sink, createTable))
+    case 'append':
+      return declaration('append', table, [], appendColumns(sink, createTable, root.keyDecoder === null))
   }
-  if (sink.kind === 'append') return { table, columns: appendColumns(sink, createTable), primaryKey: [] }
-  return null
+}
+
+/** @throws OncesinkError CONFIGURATION_INVALID for two columns of one name */
+function declaration(
+  factory: string,
+  table: string,
+  keys: readonly ColumnDeclaration[],
+  others: readonly ColumnDeclaration[],
+): TableDeclaration {
+  const [columns, primaryKey] = [[...keys, ...others], keys.map(({ name }) => name)]
+  const names = columns.map(({ name }) => name)
+  const shared = names.find((name, i) => names.indexOf(name) !== i)
+  if (shared === undefined) return { table, columns, primaryKey }
+  throw invalid(`${factory}(): createTable declares two columns '${shared}' of ${table}: rename one of them.`)
 }
 
 type Declared = Readonly<Record<string, Field<unknown>>>
@@ -31,18 +48,42 @@ function mergeColumnsOf(
   sink: MergePlan,
   terminal: Extract<Terminal, { kind: 'aggregate' }>,
   declared: Declared,
-): Pick<TableDeclaration, 'columns' | 'primaryKey'> {
+): [keys: ColumnDeclaration[], others: ColumnDeclaration[]] {
   const columnOf = (name: string) => sink.columns[name] ?? name
-  const keys = terminal.keys.map(({ name }) => {
-    const field = declared[name]
-    if (!field) throw undeclared('merge', name, 'is a key')
-    if (field.optional) throw invalid(`merge(): createTable.${name} is optional(), but a key is never null.`)
-    return fromField(columnOf(name), field, false)
-  })
   const aggregates = terminal.aggregates.map((aggregate) =>
     aggregateColumn(columnOf(aggregate.name), aggregate, declared[aggregate.name]),
   )
-  return { columns: [...keys, ...aggregates], primaryKey: keys.map(({ name }) => name) }
+  return [keyColumns('merge', terminal.keys, columnOf, declared), aggregates]
+}
+
+/** What a row's other fields are is only known from what is declared. */
+function upsertColumns(
+  sink: UpsertPlan,
+  declared: Declared,
+): [keys: ColumnDeclaration[], others: ColumnDeclaration[]] {
+  const columnOf = (name: string) => sink.columns[name] ?? name
+  const others = Object.entries(declared)
+    .filter(([name]) => !sink.keys.some((key) => key.name === name))
+    .map(([name, field]) => fromField(columnOf(name), field, field.optional))
+  return [keyColumns('upsert', sink.keys, columnOf, declared), others]
+}
+
+function keyColumns(
+  factory: string,
+  keys: readonly { readonly name: string }[],
+  columnOf: (name: string) => string,
+  declared: Declared,
+): ColumnDeclaration[] {
+  return keys.map(({ name }) => {
+    const field = declared[name]
+    if (!field) throw undeclared(factory, name, 'is a key')
+    const where = `${factory}(): createTable.${name} is`
+    if (field.optional) throw invalid(`${where} optional(), but a key is never null.`)
+    if (field.kind === 'document' || field.kind === 'binary') {
+      throw invalid(`${where} ${field.kind}(), which is no type of a key: keys are compared.`)
+    }
+    return fromField(columnOf(name), field, false)
+  })
 }
 
 function aggregateColumn(
@@ -66,7 +107,7 @@ function aggregateColumn(
   }
 }
 
-/** What a key is, the job's key decoder says, whose type is not known here. */
+/** What a decoded key is, the job's key decoder says, whose type is not known here. */
 const metaKinds: Readonly<Record<Exclude<MetaField, 'key'>, FieldKind>> = {
   topic: 'text',
   partition: 'integer',
@@ -75,18 +116,19 @@ const metaKinds: Readonly<Record<Exclude<MetaField, 'key'>, FieldKind>> = {
   headers: 'document',
 }
 
-function appendColumns(sink: AppendPlan, declared: Declared): ColumnDeclaration[] {
+/** @param rawKey whether the record's key is its bytes */
+function appendColumns(sink: AppendPlan, declared: Declared, rawKey: boolean): ColumnDeclaration[] {
   const fields = Object.entries(declared).map(([name, field]) =>
     fromField(sink.columns[name] ?? name, field, field.optional),
   )
   const metas = Object.entries(sink.meta).map(([field, column]) => {
-    if (field === 'key') {
-      throw invalid(
-        `append(): createTable cannot say of what type '${column}' is, the column of the record's key: give the key as a ` +
-          'field of the row, map((value, meta) => ({ ...value, key: meta.key })), or create the table yourself.',
-      )
-    }
-    return ofKind(column, metaKinds[field as keyof typeof metaKinds])
+    if (field !== 'key') return ofKind(column, metaKinds[field as keyof typeof metaKinds])
+    // A record may be without a key.
+    if (rawKey) return { ...ofKind(column, 'binary'), nullable: true }
+    throw invalid(
+      `append(): createTable cannot say of what type '${column}' is, the column of the record's key: give the key as a ` +
+        'field of the row, map((value, meta) => ({ ...value, key: meta.key })), or create the table yourself.',
+    )
   })
   return [...fields, ...metas]
 }

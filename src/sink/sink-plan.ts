@@ -23,6 +23,8 @@ export interface UpsertPlan {
   readonly keys: readonly UpsertKey[]
   readonly tombstones: Tombstones
   readonly columns: Readonly<Record<string, string>>
+  /** As with {@link MergePlan}. */
+  readonly createTable: Readonly<Record<string, Field<unknown>>> | null
 }
 
 export interface UpsertKey {

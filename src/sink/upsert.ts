@@ -4,6 +4,7 @@ import { isPlainObject } from '../model/plain-object.ts'
 import type { RawKey, RecordMeta } from '../model/record-meta.ts'
 import type { KeyValue } from '../model/values.ts'
 import type { AppendRow } from './append.ts'
+import type { TableOfUpsert } from './create-table-option.ts'
 import type { UpsertSink } from './sink.ts'
 import { SinkOptions } from './sink-options.ts'
 import type { Tombstones, UpsertKey } from './sink-plan.ts'
@@ -12,26 +13,40 @@ import type { Tombstones, UpsertKey } from './sink-plan.ts'
 export type RowKey<Row> = (keyof Row & string) | readonly [keyof Row & string, ...(keyof Row & string)[]]
 
 /** Key columns by name, each from the meta data of its record. */
-export type MetaKey<Key> = Readonly<Record<string, (meta: RecordMeta<Key>) => KeyValue>>
+export type MetaKey<Key, Names extends string = string> = Readonly<
+  Record<Names, (meta: RecordMeta<Key>) => KeyValue>
+>
 
-export interface UpsertTable<Row> {
+/** Nothing where the key is made of fields: all names, as far as inference can tell. */
+type KeyNames<Names extends string> = string extends Names ? never : Names
+
+export interface UpsertTable<Row, Names extends string = never> {
   /** The table, with its schema where it is not on the search path. */
   readonly table: string
   /** Column of each field, or of each key that is made of meta data, that is not named like its column. */
-  readonly columns?: Readonly<Record<string, string>> & { readonly [P in keyof NoInfer<Row>]?: string }
+  readonly columns?: { readonly [P in keyof NoInfer<Row> | KeyNames<NoInfer<Names>>]?: string }
+  /**
+   * Creates the table at the start where it does not exist, with the types that these fields say: every field of a row
+   * and every key that is made of meta data; the keys make the primary key, `optional(...)` takes NULL. A table that
+   * exists is checked and never altered. @default the table is yours to create
+   */
+  readonly createTable?: TableOfUpsert<NoInfer<Row>, KeyNames<NoInfer<Names>>>
 }
 
 /**
  * What `upsert` is told. Where values may be null, `tombstones` must say what null means; to delete, the key has to be
  * made of meta data, because null has no fields.
  */
-export type UpsertOptions<Row, Key = RawKey> = UpsertTable<NonNullable<Row>> &
+export type UpsertOptions<Row, Key = RawKey, Names extends string = never> = UpsertTable<
+  NonNullable<Row>,
+  Names
+> &
   RowsFit<NonNullable<Row>> &
   (null extends Row
     ?
-        | { readonly key: MetaKey<Key>; readonly tombstones: Tombstones }
+        | { readonly key: MetaKey<Key, Names>; readonly tombstones: Tombstones }
         | { readonly key: RowKey<NonNullable<Row>>; readonly tombstones: Exclude<Tombstones, 'delete'> }
-    : { readonly key: MetaKey<Key> | RowKey<NonNullable<Row>>; readonly tombstones?: Tombstones })
+    : { readonly key: MetaKey<Key, Names> | RowKey<NonNullable<Row>>; readonly tombstones?: Tombstones })
 
 /** Nothing, where the rows are such as `append` takes. */
 export type RowsFit<Row> = [Row] extends [AppendRow<Row>] ? unknown : RowsDoNotFit
@@ -60,8 +75,10 @@ export interface RowsDoNotFit {
  *
  * @throws OncesinkError CONFIGURATION_INVALID for a missing table or key, or an unknown option
  */
-export function upsert<Row, Key>(options: UpsertOptions<Row, Key>): UpsertSink<Row, Key> {
-  const read = new SinkOptions('upsert', options, ['table', 'key', 'tombstones', 'columns'])
+export function upsert<Row, Key, Names extends string = never>(
+  options: UpsertOptions<Row, Key, Names>,
+): UpsertSink<Row, Key> {
+  const read = new SinkOptions('upsert', options, ['table', 'key', 'tombstones', 'columns', 'createTable'])
   const { key, tombstones = 'fail' } = options as { readonly key?: unknown; readonly tombstones?: unknown }
   if (tombstones !== 'delete' && tombstones !== 'skip' && tombstones !== 'fail') {
     throw invalid(`'tombstones' must be 'delete', 'skip' or 'fail', but is ${describeValue(tombstones)}`)
@@ -74,7 +91,8 @@ export function upsert<Row, Key>(options: UpsertOptions<Row, Key>): UpsertSink<R
     )
   }
   const [table, columns] = [read.name('table'), read.names('columns')]
-  return { plan: Object.freeze({ kind: 'upsert', table, keys, tombstones, columns }) }
+  const createTable = read.fields('createTable')
+  return { plan: Object.freeze({ kind: 'upsert', table, keys, tombstones, columns, createTable }) }
 }
 
 function keysOf(key: unknown): readonly UpsertKey[] {

@@ -1,103 +1,118 @@
+import type { Message } from 'kafkajs'
 import { expect, test } from 'vitest'
-import type { Dialect } from '../../src/database/dialect.ts'
-import { createMysqlDialect } from '../../src/database/mysql/dialect.ts'
-import { mysql } from '../../src/database/mysql/options.ts'
-import { createPostgresDialect } from '../../src/database/postgres/dialect.ts'
-import { postgres } from '../../src/database/postgres/options.ts'
-import type { TableDeclaration } from '../../src/database/table-declaration.ts'
-import { integer, text } from '../../src/fields/builders.ts'
-import { count, sum } from '../../src/index.ts'
-import { createSinkTables } from '../../src/job/create-tables.ts'
-import type { Stream } from '../../src/pipeline/stream.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
-import { append } from '../../src/sink/append.ts'
-import { declaredTable } from '../../src/sink/declare-table.ts'
-import { merge } from '../../src/sink/merge.ts'
 import { createDialect } from '../../src/wire.ts'
-import { onEveryEngine } from '../support/engines.ts'
-import { drain, type Order, openBench, startFailure } from '../support/running-job.ts'
+import { intoDeclaredTables } from '../support/declared-tables.ts'
+import { createDatabaseOn, onEveryEngine, type TestDatabase } from '../support/engines.ts'
+import { oncesink } from '../support/job-process.ts'
+import { produce } from '../support/kafka-service.ts'
+import { drain, openBench, startFailure } from '../support/running-job.ts'
+import { verified } from '../support/verified.ts'
 
-const pipelines = (orders: Stream<Order>) => [
-  orders
-    .groupBy({ k: ({ k }) => k })
-    .aggregate({ n: count(), total: sum(({ v }) => v) })
-    .into(merge({ table: 'totals', createTable: { k: text({ maxLength: 64 }) } })),
-  orders
-    .map(({ v }) => ({ v }))
-    .into(
-      append({
-        table: 'seen',
-        meta: { partition: 'partition', offset: 'log_offset' },
-        createTable: { v: integer() },
-      }),
-    ),
-]
+const tables = ['totals', 'latest', 'seen']
+
+const at = Date.UTC(2026, 0, 31)
+
+const records: readonly Message[] = [
+  { key: 'é', value: { k: 'a', v: 1, note: 'first' }, headers: { by: 'web', trace: Buffer.from([0xff]) } },
+  { key: null, value: { k: 'b', v: 20 } },
+  { key: 'x', value: { k: 'b', v: -3 } },
+  { key: 'é', value: { k: 'a', v: 9_007_199_254_740_991 } },
+].map(({ value, ...record }, i) => ({
+  ...record,
+  value: JSON.stringify(value),
+  partition: 0,
+  timestamp: String(at + i),
+}))
 
 onEveryEngine((engine) => {
   test('tables are created at the start where they are missing, once, and pass their own check', async () => {
-    const bench = await openBench('create-table', { engine, tables: '' })
-    const refused = await startFailure(bench.job({ pipelines, migrate: 'check' }))
-    expect(refused.message).toMatch(
-      /table totals does not exist, and with migrate: 'check'.*oncesink migrate/,
-    )
-    for (const migrate of ['auto', 'check'] as const) {
-      await bench.produce(20)
-      await drain(bench.job({ pipelines, migrate }))
-    }
-    const { totals, seen } = bench.expected()
-    expect(await bench.totals()).toEqual(totals)
-    // The column of the partition is a bigint, which knex reads as text.
-    const rows = (await bench.seen()).map((row) => ({ ...row, partition: Number(row.partition) }))
-    expect(rows).toEqual(seen)
-  })
-
-  test('the statement that is printed makes a table that the job takes as it is', async () => {
-    const bench = await openBench('create-table-printed', { engine, tables: '' })
-    const job = bench.job({ pipelines })
-    for (const pipeline of job.pipelines) {
-      const declaration = declaredTable(pipeline)
-      await bench.database.run(
-        createDialect(job, systemRuntime).createTableText(declaration as TableDeclaration),
+    const bench = await openBench('create-table', { engine, partitions: 1, tables: '' })
+    const job = (migrate: 'auto' | 'check') => bench.job({ pipelines: intoDeclaredTables, migrate })
+    const refused = await startFailure(job('check'))
+    for (const table of tables) {
+      expect(refused.message).toMatch(
+        new RegExp(`table ${table} does not exist, and with migrate: 'check'.*oncesink migrate`),
       )
     }
-    const connection = await createDialect(job, systemRuntime).connect({ job: job.name, owner: 'test' })
-    expect(await createSinkTables(job, connection)).toEqual([])
+    await produce(bench.topic, records.slice(0, 2))
+    await drain(job('auto'))
+    await produce(bench.topic, records.slice(2))
+    await drain(job('check'))
+    const { knex } = bench.database
+    expect(await knex('totals').orderBy('k')).toEqual([
+      { k: 'a', n: '2', total: '9007199254740992', most: '9007199254740991' },
+      { k: 'b', n: '2', total: '17', most: '20' },
+    ])
+    expect(parsed(await knex('latest').orderBy('name'), 'details')).toEqual([
+      { name: '', part: '0', details: { of: ['b'], v: 20 }, note: null },
+      { name: 'x', part: '0', details: { of: ['b'], v: -3 }, note: null },
+      { name: 'é', part: '0', details: { of: ['a'], v: 9_007_199_254_740_991 }, note: null },
+    ])
+    const seen = parsed(await knex('seen').orderBy('log_offset'), 'headers')
+    const [keys, where] = [['é', null, 'x', 'é'], { topic: bench.topic, partition: '0' }]
+    expect(seen).toEqual(
+      [1, 20, -3, 9_007_199_254_740_991].map((v, i) => ({
+        ...where,
+        v: String(v),
+        log_offset: String(i),
+        at: new Date(at + i),
+        record_key: keys[i] === null ? null : Buffer.from(keys[i] as string),
+        headers: i === 0 ? { by: 'web', trace: { base64: '/w==' } } : {},
+      })),
+    )
+    const report = await verified(job('check'))
+    expect(report.outcome, report.text).toBe('ok')
+  })
+
+  test('oncesink migrate makes the tables that --print-sql prints, and makes them once', async () => {
+    const [printed, migrated] = await Promise.all([
+      createDatabaseOn(engine, 'printed'),
+      createDatabaseOn(engine, 'migrated'),
+    ])
+    const migrate = async (url: string, ...args: string[]) => {
+      const file = 'test/support/declaring-job.ts'
+      const env = { JOB_ENGINE: engine.name, DATABASE_URL: url }
+      const { code, stdout, stderr } = await oncesink(['--format', 'json', 'migrate', file, ...args], env)
+      expect(stderr).toBe('')
+      expect(code).toBe(0)
+      return stdout
+    }
+    const unreachable = new URL(printed.url)
+    unreachable.host = '127.0.0.1:1'
+    const sql = await migrate(unreachable.href, '--print-sql')
+    for (const table of tables) expect(sql).toMatch(new RegExp(`CREATE TABLE IF NOT EXISTS .${table}. \\(`))
+    // Applied to what is there it changes nothing.
+    for (const part of [...clientParts(sql), ...clientParts(sql)]) await printed.run(part)
+    expect(JSON.parse(await migrate(printed.url))).toMatchObject({ applied: [], created: [] })
+    expect(JSON.parse(await migrate(migrated.url))).toMatchObject({ created: tables })
+    expect(await described(migrated)).toEqual(await described(printed))
+  })
+
+  async function described(database: TestDatabase) {
+    const dialect = createDialect({ database: engine.database(database.url) }, systemRuntime)
+    const connection = await dialect.connect({ job: 'test', owner: 'test' })
+    const descriptions = []
+    for (const table of tables) {
+      const description = await connection.describeTable(table)
+      expect(description).not.toBeNull()
+      // The words of its cures are functions, and say its name.
+      descriptions.push({ ...description, qualifiedName: table, words: null })
+    }
     await connection.close()
-    await bench.produce(20)
-    await drain(job)
-    expect(await bench.totals()).toEqual(bench.expected().totals)
-  })
+    return descriptions
+  }
 })
 
-test('a column that nobody has given a type is refused when the job is defined', async () => {
-  const bench = await openBench('undeclared', { tables: '' })
-  const without = (orders: Stream<Order>) =>
-    orders
-      .groupBy({ k: ({ k }) => k })
-      .aggregate({ n: count() })
-      .into(merge({ table: 'totals', createTable: {} as { k: ReturnType<typeof text> } }))
-  expect(() => bench.job({ pipelines: without })).toThrow(
-    /createTable does not say what 'k' is, which is a key/,
-  )
-  const withKey = (orders: Stream<Order>) =>
-    orders
-      .map(({ v }) => ({ v }))
-      .into(append({ table: 'seen', meta: { key: 'k' }, createTable: { v: integer() } }))
-  expect(() => bench.job({ pipelines: withKey })).toThrow(/cannot say of what type 'k' is, .*record's key/)
-})
+/** What the command line client of MySQL and MariaDB makes of DELIMITER. */
+function clientParts(script: string): string[] {
+  return script.split(/DELIMITER \$\$\n|\$\$\nDELIMITER ;\n/)
+}
 
-test('a text key without a length, or too long for an index, is refused for MySQL and MariaDB', () => {
-  const dialect: Dialect = createMysqlDialect(mysql({ host: 'h', database: 'd' }), systemRuntime)
-  const declared = (maxLength: number | null) => ({
-    table: 't',
-    primaryKey: ['k'],
-    columns: [{ name: 'k', kind: 'text' as const, nullable: false, maxLength, scale: null, precision: null }],
+/** MariaDB gives JSON as its text. */
+function parsed(rows: Record<string, unknown>[], column: string): Record<string, unknown>[] {
+  return rows.map((row) => {
+    const value = row[column]
+    return { ...row, [column]: typeof value === 'string' ? (JSON.parse(value) as unknown) : value }
   })
-  expect(() => dialect.createTableText(declared(null))).toThrow(/'k' is a text of any length.*maxLength/)
-  expect(() => dialect.createTableText(declared(769))).toThrow(/769 characters.*768 at most/)
-  expect(dialect.createTableText(declared(768))).toMatch(/`k` varchar\(768\) NOT NULL.*InnoDB/s)
-  const postgresText = createPostgresDialect(postgres({ host: 'h' }), systemRuntime).createTableText(
-    declared(5),
-  )
-  expect(postgresText).toContain('"k" varchar(5) NOT NULL')
-})
+}

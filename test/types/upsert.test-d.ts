@@ -1,4 +1,17 @@
-import { from, json, kafka, merge, nullable, string, upsert } from 'oncesink'
+import {
+  boolean,
+  document,
+  from,
+  integer,
+  json,
+  kafka,
+  merge,
+  nullable,
+  optional,
+  string,
+  text,
+  upsert,
+} from 'oncesink'
 import { describe, test } from 'vitest'
 
 interface Customer {
@@ -37,6 +50,52 @@ describe('upsert', () => {
     changes.into(upsert({ table: 't', key: 'id', tombstones: 'delete' }))
     // @ts-expect-error there is no such choice
     changes.into(upsert({ table: 't', key: 'id', tombstones: 'ignore' }))
+  })
+
+  test('takes names of columns for fields that there are, and for keys of meta data', () => {
+    customers.into(upsert({ table: 't', key: { who: (meta) => meta.key }, columns: { name: 'n', who: 'w' } }))
+    changes.into(
+      upsert({ table: 't', key: { who: (meta) => meta.key }, tombstones: 'delete', columns: { who: 'w' } }),
+    )
+    // @ts-expect-error there is no such field
+    customers.into(upsert({ table: 't', key: 'id', columns: { nmae: 'n' } }))
+    // @ts-expect-error there is neither a field nor a key of that name
+    customers.into(upsert({ table: 't', key: { who: (meta) => meta.key }, columns: { hwo: 'w' } }))
+    // @ts-expect-error there is no such field
+    changes.into(upsert({ table: 't', key: 'id', tombstones: 'skip', columns: { nmae: 'n' } }))
+    // @ts-expect-error a column is a name
+    customers.into(upsert({ table: 't', key: 'id', columns: { name: 1 } }))
+  })
+
+  test('declares the table by every field of a row, and every key that is made of meta data', () => {
+    const [key, fields] = ['id', { id: integer(), name: text(), address: optional(document()) }] as const
+    customers.into(upsert({ table: 't', key, createTable: fields }))
+    changes.into(
+      upsert({ table: 't', key, tombstones: 'skip', createTable: { ...fields, name: optional(text()) } }),
+    )
+    const who = text({ maxLength: 9 })
+    customers.into(upsert({ table: 't', key: { who: (meta) => meta.key }, createTable: { ...fields, who } }))
+    customers.into(upsert({ table: 't', key: { id: () => 1 }, createTable: fields }))
+    changes.into(
+      upsert({
+        table: 't',
+        key: { who: (meta) => meta.key, yes: () => true },
+        tombstones: 'delete',
+        createTable: { ...fields, who, yes: boolean() },
+      }),
+    )
+    // @ts-expect-error the field address is not declared
+    customers.into(upsert({ table: 't', key, createTable: { id: integer(), name: text() } }))
+    // @ts-expect-error the key who is not declared
+    customers.into(upsert({ table: 't', key: { who: (meta) => meta.key }, createTable: fields }))
+    // @ts-expect-error the key who is not declared
+    changes.into(upsert({ table: 't', key: { who: () => 1 }, tombstones: 'delete', createTable: fields }))
+    // @ts-expect-error name is text
+    customers.into(upsert({ table: 't', key, createTable: { ...fields, name: integer() } }))
+    // @ts-expect-error there is no such field
+    customers.into(upsert({ table: 't', key, createTable: { ...fields, colour: text() } }))
+    // @ts-expect-error a key is no document
+    customers.into(upsert({ table: 't', key: { who: () => 1 }, createTable: { ...fields, who: document() } }))
   })
 
   test('takes rows of column values and JSON', () => {
