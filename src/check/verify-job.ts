@@ -1,4 +1,5 @@
 import type { Connection, Dialect, PositionRow, TableDescription, Transaction } from '../database/dialect.ts'
+import { hasOwnTables } from '../database/own-tables.ts'
 import { OncesinkError } from '../errors.ts'
 import { compilePartitionTask } from '../executor/partition-task.ts'
 import type { Job } from '../job/job.ts'
@@ -53,7 +54,7 @@ type Findings = Omit<VerifyFindings, 'durationMs'>
 
 async function examine(deps: VerifyDeps, connection: Connection): Promise<Findings> {
   const { job } = deps
-  if ((await connection.schemaVersion()) === 0) {
+  if (!(await hasOwnTables(connection))) {
     return nothingFound(job, 'this database has no tables of oncesink: the job has never run here')
   }
   const described = await describeTables(job, connection)

@@ -1,6 +1,7 @@
 import { stdout } from 'node:process'
 import type { Connection, DeadLetterContent, DeadLetterRow, DeadLetterStatus } from '../database/dialect.ts'
 import { inSnapshot } from '../database/in-snapshot.ts'
+import { hasOwnTables } from '../database/own-tables.ts'
 import { ExitCode as Exit, type ExitCode, OncesinkError, type RecordCoordinates } from '../errors.ts'
 import type { Job } from '../job/job.ts'
 import { loadJob } from '../job/load-job.ts'
@@ -75,7 +76,7 @@ export function parseCoordinates(text: string): RecordCoordinates {
 async function look<T>(job: Job, none: T, read: (connection: Connection) => Promise<T>): Promise<T> {
   const connection = await createDialect(job, systemRuntime).connect({ job: job.name, owner: 'inspect' })
   try {
-    return (await connection.schemaVersion()) === 0 ? none : await read(connection)
+    return (await hasOwnTables(connection)) ? await read(connection) : none
   } finally {
     await connection.close()
   }

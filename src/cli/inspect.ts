@@ -1,5 +1,6 @@
 import type { Connection, PositionRow } from '../database/dialect.ts'
 import { inSnapshot } from '../database/in-snapshot.ts'
+import { hasOwnTables } from '../database/own-tables.ts'
 import { OncesinkError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
 import { systemRuntime } from '../runtime/runtime.ts'
@@ -39,6 +40,6 @@ export function requireStarted(job: Job, { positions, connection }: Inspection):
 }
 
 async function readPositions(job: Job, connection: Connection): Promise<readonly PositionRow[]> {
-  if ((await connection.schemaVersion()) === 0) return []
+  if (!(await hasOwnTables(connection))) return []
   return inSnapshot(connection, (trx) => trx.readPositions(job.name))
 }
