@@ -52,6 +52,12 @@ const dispositions = {
   OWNERSHIP_LOST: 'stop',
   /** The batch in flight did not end before the shutdown deadline. */
   SHUTDOWN_DEADLINE: 'stop',
+  /** A worker thread has ended: an exception that nobody caught, or process.exit in the job's code. */
+  WORKER_LOST: 'stop',
+  /** A worker thread needed more heap than it may have. */
+  WORKER_OUT_OF_MEMORY: 'stop',
+  /** A worker thread gave no sign of life for longer than it may. */
+  WORKER_TIMEOUT: 'stop',
   /** Something that the protocol rules out has happened. */
   INVARIANT_VIOLATED: 'crash',
 } as const satisfies Record<string, Disposition>

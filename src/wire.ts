@@ -11,20 +11,25 @@ import type { DriverDeps } from './driver/driver.ts'
 import { GroupMirror } from './driver/group-mirror.ts'
 import { Ownership } from './driver/ownership.ts'
 import { OncesinkError } from './errors.ts'
+import type { Executor } from './executor/executor.ts'
 import { createInlineExecutor } from './executor/inline.ts'
 import { compilePartitionTask } from './executor/partition-task.ts'
+import { createThreadExecutor } from './executor/threads/thread-executor.ts'
 import type { Job } from './job/job.ts'
+import { jobParts } from './job/job-parts.ts'
 import { shapeOf, sinkTablesOf } from './job/shape.ts'
 import { createRate } from './rate/create-rate.ts'
 import type { Runtime } from './runtime/runtime.ts'
 import { createAllPartitions } from './source/kafka/all-partitions.ts'
 import { GroupMembership } from './source/kafka/group/membership.ts'
-import { createKafkaSource } from './source/kafka/kafka-source.ts'
-import type { KafkaSourcePlan } from './source/kafka/options.ts'
 import type { Membership } from './source/membership.ts'
 import type { Source } from './source/source.ts'
 import { collectThenCommit } from './strategy/collect-then-commit.ts'
 import type { JobEventBus } from './telemetry/events.ts'
+import { createSource, kafkaPlan } from './wire-source.ts'
+import { launcherOf } from './worker/launch.ts'
+
+export { createSource } from './wire-source.ts'
 
 /** The one place where concrete parts are put behind their ports. */
 export interface Wired extends DriverDeps {
@@ -55,7 +60,6 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
     },
     events,
   })
-  const task = compilePartitionTask(job.root, job.pipelines, runtime.clock)
   const { membership, mirrored } = createMembership(job, source, { runtime, events })
   const group = groupOf(job)
   return {
@@ -67,7 +71,7 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
     session,
     claimer,
     membership,
-    executor: createInlineExecutor(source, task, runtime, job.poison),
+    executor: createExecutor(job, source, runtime, events),
     strategy: collectThenCommit(session, job.pipelines),
     ownership: new Ownership(),
     rate: createRate(job),
@@ -112,16 +116,13 @@ export function createDialect(job: Pick<Job, 'database'>, runtime: Runtime): Dia
   }
 }
 
-/** The job's source, for commands that look but do not run the job. */
-export function createSource(job: Job, runtime: Runtime, events: JobEventBus): Source {
-  return createKafkaSource(kafkaPlan(job), { runtime, events, maxBufferedBytes: job.limits.maxBufferedBytes })
-}
-
-function kafkaPlan(job: Job): KafkaSourcePlan {
-  const { source } = job.root
-  if (source.kind === 'kafka') return source as KafkaSourcePlan
-  throw new OncesinkError(
-    'CONFIGURATION_INVALID',
-    `source '${source.kind}' is not supported: use kafka({ brokers, topics }) from 'oncesink'`,
-  )
+/** Where the job's functions run. */
+function createExecutor(job: Job, source: Source, runtime: Runtime, events: JobEventBus): Executor {
+  const { executor: plan, poison } = job
+  if (plan.kind === 'workerThreads') {
+    const launch = launcherOf(plan, job.name)
+    return createThreadExecutor({ plan, parts: jobParts(job), poison, launch, runtime, events })
+  }
+  const task = compilePartitionTask(job.root, job.pipelines, runtime.clock)
+  return createInlineExecutor(source, task, runtime, poison)
 }

@@ -9,6 +9,7 @@ import {
   MAX_STACK_CHARACTERS,
   MAX_VALUE_BYTES,
   type PoisonCause,
+  type PoisonPolicy,
 } from '../model/dead-letter.ts'
 import { compareTopicPartitions, topicPartitionKey } from '../model/topic-partition.ts'
 import { recordHeaderList, recordKey, recordOffset, recordValue } from '../source/record-fields.ts'
@@ -43,6 +44,13 @@ export async function runWithDeadLetters(
   if (here && sentenced) letters.push(letterOf(sentenced.segment, sentenced.i, here.cause))
   letters.sort((a, b) => (a.offset < b.offset ? -1 : 1))
   return { ...result, deadLetters: letters }
+}
+
+/** @throws OncesinkError DEAD_LETTER_LIMIT when the ranges of one batch have more dead letters than it may */
+export function refuseTooMany(results: readonly PartitionResult[], policy: PoisonPolicy): void {
+  if (policy.kind === 'fail') return
+  const letters = results.flatMap(({ deadLetters }) => deadLetters)
+  if (letters.length > policy.maxPerBatch) throw tooMany(letters, policy)
 }
 
 /** The error of a batch with more dead letters than one may have. */

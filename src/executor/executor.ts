@@ -56,3 +56,18 @@ export interface PartitionResult {
   /** One partial result per pipeline, in the order of the job's pipelines. */
   readonly partials: readonly PartialResult[]
 }
+
+/** Where the partition tasks of a job run. Made from the option `executor` of a job. */
+export type ExecutorPlan = { readonly kind: 'inline' } | WorkerThreadsPlan
+
+export interface WorkerThreadsPlan {
+  readonly kind: 'workerThreads'
+  /** Threads beside the driver's. */
+  readonly count: number
+  /** URL of the module whose default export is the job; null where nobody has said it. */
+  readonly module: string | null
+  /** Milliseconds without a sign of life after which a worker counts as stuck. */
+  readonly workerTimeoutMs: number
+  /** Megabytes of JavaScript heap per worker; null for Node's own limit. */
+  readonly maxHeapMb: number | null
+}

@@ -1,8 +1,8 @@
-import type { DeadLetterPolicy, PoisonPolicy } from '../model/dead-letter.ts'
+import type { PoisonPolicy } from '../model/dead-letter.ts'
 import { type TopicPartition, topicPartitionKey } from '../model/topic-partition.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { FetchedRange, Source } from '../source/source.ts'
-import { runWithDeadLetters, tooMany } from './dead-letters.ts'
+import { refuseTooMany, runWithDeadLetters } from './dead-letters.ts'
 import type { CondemnedRecord, Executor, PartitionResult } from './executor.ts'
 import type { PartitionTask } from './partition-task.ts'
 
@@ -86,7 +86,7 @@ export function createInlineExecutor(
       }
       if (results.length > 0) await runtime.faultPoints.reach('batch.computed')
       const fresh = results.filter(({ isStale }) => !isStale()).map(({ result }) => result)
-      if (poison.kind === 'deadLetter') refuseTooMany(fresh, poison)
+      refuseTooMany(fresh, poison)
       return fresh
     },
 
@@ -95,9 +95,4 @@ export function createInlineExecutor(
       current?.abandon.abort()
     },
   }
-}
-
-function refuseTooMany(results: readonly PartitionResult[], policy: DeadLetterPolicy): void {
-  const letters = results.flatMap(({ deadLetters }) => deadLetters)
-  if (letters.length > policy.maxPerBatch) throw tooMany(letters, policy)
 }

@@ -37,6 +37,14 @@ export interface Tolerance {
   readonly onFailure: (segment: RecordSegment, i: number, failure: FunctionFailure) => void
 }
 
+/** Is told what a task is busy with, so that somebody else can see it: a function of the job may not come back. */
+export interface TaskWatch {
+  /** A range begins. */
+  atRange(range: OffsetRange): void
+  /** The record at `offset` is about to run. Called for every record. */
+  atRecord(offset: number): void
+}
+
 /** Work is interrupted after this long, so that heartbeats and the commit in flight are not held up. */
 const MAX_BUSY_MS = 8
 
@@ -48,6 +56,7 @@ export function compilePartitionTask(
   root: RootPlan,
   pipelines: readonly PipelinePlan[],
   clock: Clock,
+  watch: TaskWatch | null = null,
 ): PartitionTask {
   const compiled = pipelines.map((pipeline, i) => {
     invariant(pipeline.root === root, 'the pipelines of a job share one root')
@@ -63,7 +72,8 @@ export function compilePartitionTask(
     const pushes = compiled.map(({ steps, suffix }, i) =>
       throughSteps(steps, (collectors[i] as Collector).push, suffix),
     )
-    const block = new BlockRunner(new RecordRunner(root, pushes), fetched.range, leaveOut)
+    const block = new BlockRunner(new RecordRunner(root, pushes), fetched.range, leaveOut, watch)
+    watch?.atRange(fetched.range)
     let busySince = clock.monotonicMs()
     for (const { segment, begin, end } of fetched.slices) {
       block.enter(segment)
@@ -267,13 +277,15 @@ class BlockRunner {
   readonly #range: OffsetRange
   readonly #until: number
   readonly #leaveOut: LeaveOut
+  readonly #watch: TaskWatch | null
 
-  constructor(runner: RecordRunner, range: OffsetRange, leaveOut: LeaveOut) {
+  constructor(runner: RecordRunner, range: OffsetRange, leaveOut: LeaveOut, watch: TaskWatch | null) {
     this.#runner = runner
     this.#range = range
     this.lastOffset = Number(range.from) - 1
     this.#until = Number(range.until)
     this.#leaveOut = leaveOut
+    this.#watch = watch
   }
 
   enter({ topic, partition }: RecordSegment): void {
@@ -290,6 +302,7 @@ class BlockRunner {
       for (; i < end; i++) {
         const offset = recordOffset(segment, i)
         this.#advanceTo(offset)
+        this.#watch?.atRecord(offset)
         if (this.#leaveOut?.(offset, segment, i)) continue
         this.#runner.run(segment, i)
       }

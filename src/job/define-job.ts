@@ -1,4 +1,5 @@
 import { asError } from '../errors.ts'
+import type { ExecutorPlan, WorkerThreadsPlan } from '../executor/executor.ts'
 import type { DeadLetterPolicy, PoisonPolicy } from '../model/dead-letter.ts'
 import { describeValue } from '../model/excerpt.ts'
 import { isPlainObject } from '../model/plain-object.ts'
@@ -10,6 +11,7 @@ import { JobOptionReader } from './job-option-reader.ts'
 import { poisonPolicyOf } from './poison.ts'
 import { readRate } from './read-rate.ts'
 import { tableOf } from './shape.ts'
+import { executorPlanOf } from './worker-threads.ts'
 
 export interface JobOptions {
   /** 1 to 200 printable characters. It keys the job's positions: another name is another job, which starts anew. */
@@ -67,6 +69,11 @@ export interface JobOptions {
    * it and names it; `deadLetter()` sets it aside and goes on. @default 'fail'
    */
   readonly poison?: 'fail' | DeadLetterPolicy | undefined
+  /**
+   * Where the job's functions run: `'inline'`, in the thread of the driver, or `workerThreads({ count })`.
+   * @default 'inline'
+   */
+  readonly executor?: 'inline' | WorkerThreadsPlan | undefined
   /** Free text that is kept with the job, for example a git commit; up to 200 printable characters. @default '' */
   readonly codeVersion?: string | undefined
   /**
@@ -99,6 +106,7 @@ export function defineJob(options: JobOptions): Job {
     'limits',
     'rate',
     'poison',
+    'executor',
     'codeVersion',
     'migrate',
     'ledger',
@@ -119,6 +127,7 @@ export function defineJob(options: JobOptions): Job {
   }
   const rate = readRate(read, trigger.intervalMs)
   const poison = readPoison(read)
+  const executor = readExecutor(read)
   const codeVersion = read.printable('codeVersion', '', 0)
   const migrate = read.oneOf('migrate', ['auto', 'check'])
   const ledger = {
@@ -131,7 +140,7 @@ export function defineJob(options: JobOptions): Job {
   const root = (pipelines[0] as PipelinePlan).root
   const parts = { trigger, limits, rate, poison, ledger, pipelines }
   for (const part of Object.values(parts)) Object.freeze(part)
-  return Object.freeze({ name, database, root, codeVersion, migrate, ...parts })
+  return Object.freeze({ name, database, root, executor, codeVersion, migrate, ...parts })
 }
 
 function readPoison(read: JobOptionReader): PoisonPolicy {
@@ -139,6 +148,15 @@ function readPoison(read: JobOptionReader): PoisonPolicy {
   if (policy) return policy
   read.problem(`poison must be 'fail' or deadLetter({ ... }), but is ${describeValue(read.raw('poison'))}`)
   return { kind: 'fail' }
+}
+
+function readExecutor(read: JobOptionReader): ExecutorPlan {
+  const plan = executorPlanOf(read.raw('executor'))
+  if (plan) return plan
+  read.problem(
+    `executor must be 'inline' or workerThreads({ ... }), but is ${describeValue(read.raw('executor'))}`,
+  )
+  return { kind: 'inline' }
 }
 
 function readDatabase(read: JobOptionReader): DatabasePlan {

@@ -1,3 +1,4 @@
+import type { ExecutorPlan } from '../executor/executor.ts'
 import type { PoisonPolicy } from '../model/dead-letter.ts'
 import type { PipelinePlan, RootPlan } from '../pipeline/plan.ts'
 
@@ -19,6 +20,8 @@ export interface Job {
   readonly rate: RatePlan
   /** What happens to a record that cannot be processed. */
   readonly poison: PoisonPolicy
+  /** Where its functions run. */
+  readonly executor: ExecutorPlan
   /** Free text written to `oncesink_jobs.code_version`. */
   readonly codeVersion: string
   /** Whether a start creates tables that are missing, or only says so. */

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { createJiti } from 'jiti'
 import { asError, OncesinkError } from '../errors.ts'
 import { describeValue, printable } from '../model/excerpt.ts'
@@ -24,9 +25,19 @@ export async function loadJob(file: string): Promise<Job> {
     if (thrown instanceof OncesinkError) throw thrown
     throw invalid(`job file ${path} ${whyNotLoaded(thrown, path)}`, thrown)
   })
-  if (isJob(job)) return job
+  if (isJob(job)) return withModule(job, path)
   const got = isNamespace(job) ? 'has no default export' : `has ${describeValue(job)} as its default export`
   throw invalid(`job file ${path} ${got}, and no job; write \`export default defineJob({ ... })\``)
+}
+
+/** Workers load the job from where it was loaded, unless it says itself where it is. */
+function withModule(job: Job, path: string): Job {
+  const { executor } = job
+  if (executor.kind === 'inline' || executor.module !== null) return job
+  return Object.freeze({
+    ...job,
+    executor: Object.freeze({ ...executor, module: pathToFileURL(path).href }),
+  })
 }
 
 function invalid(message: string, cause?: unknown): OncesinkError {

@@ -3,7 +3,8 @@ import { untilDone } from '../driver/until-done.ts'
 import { asError, OncesinkError } from '../errors.ts'
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts'
 import { EventBus, type JobEventBus, type JobEvents, type JobState } from '../telemetry/events.ts'
-import { type Wired, wire } from '../wire.ts'
+import type { Wired } from '../wire.ts'
+import { ownWorkerData } from '../worker/worker-data.ts'
 import type { Job } from './job.ts'
 import { preflight } from './preflight.ts'
 
@@ -40,6 +41,9 @@ export interface RunningJob {
  * @throws OncesinkError why it cannot run; nothing was written then but oncesink's own tables
  */
 export async function start(job: Job, options: StartOptions = {}): Promise<RunningJob> {
+  refuseWorker(job)
+  // Loaded when it is needed: job files import this module too, and their worker threads use no database.
+  const { wire } = await import('../wire.ts')
   const runtime = options.runtime ?? systemRuntime
   const events = options.events ?? new EventBus<JobEvents>()
   let state: JobState = 'starting'
@@ -73,6 +77,16 @@ export async function start(job: Job, options: StartOptions = {}): Promise<Runni
     },
     done,
   }
+}
+
+/** A worker thread loads the job's module: what that does besides defining the job happens in every worker. */
+function refuseWorker(job: Job): void {
+  if (!ownWorkerData()) return
+  throw new OncesinkError(
+    'CONFIGURATION_INVALID',
+    `the module of job '${job.name}' calls start() when it is loaded, and its worker threads load it too: start the job from ` +
+      'another module, or only `if (isMainThread)`, which node:worker_threads exports',
+  )
 }
 
 /** The life of a job, from the first connection to the last. */

@@ -56,6 +56,7 @@ const production = [
   'decode',
   'driver',
   'executor',
+  'executor/threads',
   'index.ts',
   'job',
   'job/load-job.ts',
@@ -68,6 +69,8 @@ const production = [
   'strategy',
   'telemetry',
   'wire.ts',
+  'wire-source.ts',
+  'worker',
 ]
 
 export const rules: ArchitectureRules = {
@@ -89,6 +92,7 @@ export const rules: ArchitectureRules = {
     executor: {
       may: [...ports, 'sink/headers-document.ts', 'sink/latest-rows.ts', 'sink/stored-row.ts'],
     },
+    'executor/threads': { may: [...ports, 'executor'] },
     // The chain: its types name what a sink is, its words make decoders.
     pipeline: {
       may: [...ports, 'decode/decoder-of.ts', 'decode/key-decoder.ts'],
@@ -110,6 +114,18 @@ export const rules: ArchitectureRules = {
     // The loop knows ports only; wire.ts alone puts concretes behind them.
     driver: { may: ports },
     'wire.ts': { may: production },
+    'wire-source.ts': { may: [...ports, 'source/kafka'] },
+    // A worker thread, and what starts one.
+    worker: {
+      may: [
+        ...ports,
+        'executor',
+        'executor/threads',
+        'job/job-parts.ts',
+        'job/load-job.ts',
+        'wire-source.ts',
+      ],
+    },
 
     // What users call.
     job: {
@@ -120,6 +136,7 @@ export const rules: ArchitectureRules = {
         'sink/check-table.ts',
         'sink/declare-table.ts',
         'wire.ts',
+        'worker/worker-data.ts',
       ],
     },
     // A job file imports 'oncesink': the loader hands it this very library.

@@ -2,11 +2,14 @@
 // at one of them, and ends it when the test that started it is gone.
 import { writeSync } from 'node:fs'
 import process from 'node:process'
+import { isMainThread } from 'node:worker_threads'
 import { systemRuntime } from '../../dist/runtime/runtime.js'
 
-// The test holds the other end of standard input.
-process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL')).resume()
-process.stdin.unref()
+// The test holds the other end of standard input. (Worker threads load this file too, and have none.)
+if (isMainThread) {
+  process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL')).resume()
+  process.stdin.unref()
+}
 
 const { point, visit, signal } = JSON.parse(process.env.TEST_FAULT ?? '{}')
 let visits = 0

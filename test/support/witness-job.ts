@@ -1,4 +1,4 @@
-import { append, count, defineJob, from, json, kafka, merge, mysql, postgres, sum } from 'oncesink'
+import { append, count, defineJob, from, json, kafka, merge, mysql, postgres, sum, workerThreads } from 'oncesink'
 
 /*
  * The job of the tests that run processes; what differs between tests comes from the environment (see
@@ -38,6 +38,7 @@ export default defineJob({
       .aggregate({ records: count(), total: sum((entry) => entry.value) })
       .into(merge({ table: 'totals' })),
   ],
+  executor: env.JOB_WORKERS === undefined ? 'inline' : workerThreads({ count: Number(env.JOB_WORKERS) }),
   limits: {
     maxRecordsPerBatch: number('JOB_MAX_RECORDS'),
     maxBufferedBytes: number('JOB_MAX_BUFFERED_BYTES'),

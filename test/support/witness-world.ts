@@ -21,6 +21,8 @@ export interface WorldOptions {
   /** Records of one micro-batch at most. */
   readonly maxRecords?: number
   readonly maxBufferedBytes?: number
+  /** Worker threads; default none. */
+  readonly workers?: number
   readonly shutdownTimeoutMs?: number
   /** Characters that every witness row carries besides: to make COPY work. */
   readonly padding?: number
@@ -78,6 +80,7 @@ export class World {
       JOB_TOPIC: topic,
       JOB_MAX_RECORDS: options.maxRecords,
       JOB_MAX_BUFFERED_BYTES: options.maxBufferedBytes,
+      JOB_WORKERS: options.workers,
       JOB_SHUTDOWN_TIMEOUT_MS: options.shutdownTimeoutMs,
       JOB_PADDING: options.padding,
     })
