@@ -29,6 +29,7 @@ export {
   OncesinkError,
   type RecordCoordinates,
 } from './errors.ts'
+export type { ExecutorPlan, WorkerThreadsPlan } from './executor/executor.ts'
 export {
   binary,
   boolean,

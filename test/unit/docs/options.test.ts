@@ -151,8 +151,14 @@ function sections(): Section[] {
   return [
     section('defineJob', as(api.defineJob), job, {
       groups: ['trigger', 'limits', 'rate', 'ledger'],
-      defaults: { ...api.defineJob(job), poison: 'fail' },
+      defaults: { ...api.defineJob(job), poison: 'fail', executor: 'inline' },
     }),
+    section(
+      'workerThreads',
+      as(api.workerThreads),
+      { count: 2 },
+      { defaults: api.workerThreads({ count: 2 }) },
+    ),
     section('deadLetter', as(api.deadLetter), {}, { defaults: api.deadLetter() }),
     {
       heading: 'start',
