@@ -47,6 +47,7 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
   const dialect = createDialect(job, runtime)
   const source = createSource(job, runtime, events)
   const session = new JobSession(dialect, { job: job.name, owner: `${hostname()}:${pid}` }, runtime)
+  const { membership, mirrored } = createMembership(job, source, { runtime, events })
   const claimer = new Claimer({
     session,
     source,
@@ -59,8 +60,8 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
       acceptShapeChange: options.acceptShapeChange,
     },
     events,
+    owner: () => ownerText(session.owner, membership),
   })
-  const { membership, mirrored } = createMembership(job, source, { runtime, events })
   const group = groupOf(job)
   return {
     job,
@@ -93,6 +94,11 @@ function createMembership(
   const group = plan.group ?? job.name
   const membership = new GroupMembership(plan, { job: job.name, group, source, runtime, events })
   return { membership, mirrored: membership }
+}
+
+/** Who owns a partition, as it is written there for people to read: `host:pid (member)` where several share the job. */
+function ownerText(process: string, { member }: Membership): string {
+  return member === null ? process : `${process} (${member})`
 }
 
 /** The consumer group to which the job's positions are mirrored; null where they are not. */

@@ -1,26 +1,26 @@
 import { asError, OncesinkError } from '../errors.ts'
 import type { BatchPlan } from '../executor/executor.ts'
 import type { Job } from '../job/job.ts'
-import { topicPartitionKey } from '../model/topic-partition.ts'
 import type { RateController } from '../rate/rate.ts'
 import { Backoff } from '../runtime/backoff.ts'
-import { linkedAbort } from '../runtime/linked-abort.ts'
 import type { Source } from '../source/source.ts'
 import type { JobState } from '../telemetry/events.ts'
+import { Assignment, type AssignmentDeps } from './assignment.ts'
+import { Attention } from './attention.ts'
 import {
   type BatchEnd,
   type BatchToCommit,
   type CommitDeps,
   commitAndAcknowledge,
 } from './batch-in-flight.ts'
+import { Drain } from './drain.ts'
 import { decide, settleUnknown } from './failed-batch.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { hasRewound } from './idle-check.ts'
 import { Planner } from './planner.ts'
-import { gain, isExpiredStart, type RecoveryDeps, recover } from './recovery.ts'
-import { isPassing, untilDone } from './until-done.ts'
+import { isPassing } from './until-done.ts'
 
-export interface DriverDeps extends RecoveryDeps, CommitDeps {
+export interface DriverDeps extends AssignmentDeps, CommitDeps {
   readonly job: Job
   readonly source: Source
   readonly rate: RateController
@@ -29,9 +29,9 @@ export interface DriverDeps extends RecoveryDeps, CommitDeps {
 export interface DriveOptions {
   /** Aborted to stop: the batch in flight is finished, then {@link drive} returns. */
   readonly stop: AbortSignal
-  /** Drain to the last stable offsets seen at the start, then return. */
+  /** Drain what this process owns (see {@link Drain}), then return. */
   readonly once: boolean
-  /** Called when the partitions are claimed and reading has begun. */
+  /** Called when the job has joined, has claimed what it was given, and reading has begun. */
   readonly onRunning: () => void
 }
 
@@ -43,8 +43,7 @@ const FAILURE_BACKOFF = { initialMs: 10, maxMs: 5_000 }
 type Computed = ({ readonly ok: true } & BatchToCommit) | { readonly ok: false; readonly error: Error }
 
 /**
- * The loop: the way of one micro-batch from plan to acknowledgement. The next batch is fetched and aggregated while
- * the previous one commits; per partition, ranges commit strictly one after another.
+ * Runs the job until it is stopped, or drained.
  *
  * Positions are SQL's. Whenever a batch does not commit, everything in memory is dropped, the partitions are claimed
  * again and sought to the stored positions.
@@ -52,44 +51,62 @@ type Computed = ({ readonly ok: true } & BatchToCommit) | { readonly ok: false; 
  * @throws OncesinkError with disposition `stop` or `crash`: why the job cannot go on
  */
 export async function drive(deps: DriverDeps, options: DriveOptions): Promise<void> {
+  const attention = new Attention(options.stop, deps.membership)
+  try {
+    await loop(deps, options, attention)
+  } finally {
+    attention.close()
+  }
+}
+
+/**
+ * The way of one micro-batch from plan to acknowledgement. The next batch is fetched and aggregated while the previous
+ * one commits; per partition, ranges commit strictly one after another. Between two batches partitions come and go.
+ */
+async function loop(deps: DriverDeps, options: DriveOptions, attention: Attention): Promise<void> {
   const { stop } = options
+  const { ownership, job, runtime } = deps
   const enter = stateMachine(deps)
-  const partitions = await deps.membership.start()
-  if (!(await gain(deps, partitions, stop, deps.job.limits.startupTimeoutMs))) return enter('stopped')
-  const until = options.once ? await logEnds(deps, stop) : null
-  const { maxRecordsPerBatch } = deps.job.limits
-  const planner = new Planner({ maxRecordsPerBatch, rate: deps.rate, until })
+  const assignment = new Assignment(deps, attention)
+  if (!(await assignment.start(stop))) return enter('stopped')
+  const drain = options.once ? new Drain(deps) : null
+  const { maxRecordsPerBatch } = job.limits
+  const planner = new Planner({ maxRecordsPerBatch, rate: deps.rate, until: drain?.until ?? null })
   const pace = pacemaker(deps)
   const housekeeping = new Housekeeping(deps)
-  const backoff = new Backoff(FAILURE_BACKOFF, deps.runtime.random)
+  const backoff = new Backoff(FAILURE_BACKOFF, runtime.random)
   let inFlight: Promise<BatchEnd> | null = null
-  let lastCommitAt = deps.runtime.clock.monotonicMs()
+  let lastCommitAt = runtime.clock.monotonicMs()
   let lastCheckAt = lastCommitAt
   const progressed = () => {
-    lastCommitAt = deps.runtime.clock.monotonicMs()
+    lastCommitAt = runtime.clock.monotonicMs()
     backoff.reset()
-    return planner.committed(deps.ownership.claims())
+    return planner.committed(ownership.claims())
   }
   enter('running')
   options.onRunning()
 
-  while (!(stop.aborted || (until && deps.ownership.hasReached(until)))) {
+  for (;;) {
+    if (drain && !(await drain.extend(stop))) break
+    if (stop.aborted || drain?.isDone()) break
+
     // Plan, fetch and aggregate the next batch while the previous one commits.
-    const startDelayMs = await pace(stop)
-    const abandon = linkedAbort(stop)
-    const plan = planner.next(deps.runtime.clock.monotonicMs(), deps.ownership.claims())
-    const computing = compute(deps, plan, startDelayMs, abandon.signal).finally(abandon.unlink)
+    const waiting = attention.begin()
+    const startDelayMs = await pace(waiting.signal)
+    const claims = ownership.claims()
+    const plan = planner.next(runtime.clock.monotonicMs(), claims, assignment.dueInMs)
+    const computing = compute(deps, plan, startDelayMs, waiting.signal)
     const ended: BatchEnd | null = await inFlight
     inFlight = null
 
     // The previous batch did not commit: the next one is built on sand. Forget both, go back to SQL.
     if (ended && ended.failures.length > 0) {
-      abandon.abort()
+      waiting.abort()
       await computing
       enter('recovering')
-      decide(deps, planner, ended)
-      await deps.runtime.clock.sleep(backoff.nextMs(), stop)
-      if (!(await recover(deps, stop))) return enter('stopped')
+      decide(deps, assignment, planner, ended)
+      await runtime.clock.sleep(backoff.nextMs(), stop)
+      if (!(await assignment.recover(stop))) return enter('stopped')
       if (settleUnknown(deps, planner, ended)) progressed()
       enter('running')
       continue
@@ -99,33 +116,34 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
       const unbounded = progressed()
       await housekeeping.tidy()
       // There is nothing to wait for at the end of a run, or within bounds that no longer hold.
-      if (unbounded || (until && deps.ownership.hasReached(until))) abandon.abort()
+      if (unbounded || drain?.isDone()) waiting.abort()
     }
 
     const computed = await computing
-    if (!(computed.ok || mayPass(deps, planner, plan, computed.error))) throw computed.error
-    const now = deps.runtime.clock.monotonicMs()
+    if (!(computed.ok || mayPass(assignment, planner, plan, computed.error))) throw computed.error
+    const now = runtime.clock.monotonicMs()
     const idle = computed.ok && computed.results.length === 0
     const unsure = idle && now - Math.max(lastCommitAt, lastCheckAt) >= OWNERSHIP_CHECK_MS
     if (unsure) lastCheckAt = now
-    if (!computed.ok || (unsure && (await hasRewound(deps)))) {
+    if (!computed.ok || (unsure && (await hasRewound(deps, assignment)))) {
       enter('recovering')
-      if (!(await recover(deps, stop))) return enter('stopped')
+      if (!(await assignment.recover(stop))) return enter('stopped')
       enter('running')
       continue
     }
-    const change = await applyAssignmentChange(deps, stop)
-    if (change === 'stopped') return enter('stopped')
-    if (change === 'applied') continue
-    if (computed.results.length > 0) {
-      inFlight = commitAndAcknowledge(deps, computed)
+
+    // Partitions come and go; what was computed of those that stay is committed.
+    await assignment.update()
+    const results = ownership.stillOwned(claims, computed.results)
+    if (results.length > 0) {
+      inFlight = commitAndAcknowledge(deps, { ...computed, results })
       // It is awaited in the next round; a rejection before that is not unhandled.
       inFlight.catch(() => {})
     }
   }
 
   enter('stopping')
-  await finish(deps, planner, inFlight, until)
+  await finish(deps, assignment, planner, inFlight, drain !== null)
   enter('stopped')
 }
 
@@ -147,32 +165,11 @@ async function compute(
 }
 
 /** Whether computing again from the positions in SQL may bring more than `error`, perhaps in smaller batches. */
-function mayPass(deps: DriverDeps, planner: Planner, plan: BatchPlan, error: Error): boolean {
-  if (isPassing(error) || isExpiredStart(deps.ownership, error)) return true
+function mayPass(assignment: Assignment, planner: Planner, plan: BatchPlan, error: Error): boolean {
+  if (isPassing(error) || assignment.isExpiredStart(error)) return true
   if (!(error instanceof OncesinkError && error.ofBatch && error.record)) return false
   planner.failsTogether(error.record, plan.maxRecords)
   return true
-}
-
-/**
- * Lost partitions are dropped, gained ones claimed and sought. A batch computed meanwhile is read again.
- * @returns `stopped` when `stop` was aborted before reading could go on
- */
-async function applyAssignmentChange(
-  deps: DriverDeps,
-  stop: AbortSignal,
-): Promise<'none' | 'applied' | 'stopped'> {
-  const { gained, lost } = deps.membership.takeChanges()
-  if (gained.length === 0 && lost.length === 0) return 'none'
-  if (lost.length > 0) {
-    deps.executor.drop(lost)
-    deps.ownership.remove(lost)
-    deps.events.emit('lost', { partitions: lost })
-  }
-  if (gained.length > 0 && !(await gain(deps, gained, stop))) return 'stopped'
-  // Positions of kept partitions: the batch that was computed beside this is not committed, so read it again.
-  const seek = () => deps.executor.seek(deps.ownership.claims())
-  return (await untilDone(deps, stop, Number.POSITIVE_INFINITY, seek)) ? 'applied' : 'stopped'
 }
 
 /**
@@ -181,44 +178,36 @@ async function applyAssignmentChange(
  */
 async function finish(
   deps: DriverDeps,
+  assignment: Assignment,
   planner: Planner,
   inFlight: Promise<BatchEnd> | null,
-  until: ReadonlyMap<string, bigint> | null,
+  isDrained: boolean,
 ): Promise<void> {
   const ended = await inFlight
-  if (ended && ended.failures.length > 0) return decide(deps, planner, ended)
-  if (until) return
+  if (ended && ended.failures.length > 0) return decide(deps, assignment, planner, ended)
+  if (isDrained) return
   const plan: BatchPlan = { maxRecords: 1, maxWaitMs: 0, includeEmptyRanges: true, order: 'fair' }
   const rest = await compute(deps, plan, 0, new AbortController().signal)
   // What cannot be computed was not asked for yet: the next start meets it.
   if (!rest.ok || rest.results.length === 0) return
   const last = await commitAndAcknowledge(deps, rest)
-  if (last.failures.length > 0) decide(deps, planner, last)
-}
-
-/** The last stable offset of every owned partition, as exclusive upper bounds. */
-async function logEnds(deps: DriverDeps, stop: AbortSignal): Promise<Map<string, bigint>> {
-  const ends = new Map<string, bigint>()
-  await untilDone(deps, stop, deps.job.limits.startupTimeoutMs, async () => {
-    const bounds = await deps.source.watermarks(deps.ownership.claims())
-    for (const bound of bounds) ends.set(topicPartitionKey(bound), bound.lastStable)
-  })
-  return ends
+  if (last.failures.length > 0) decide(deps, assignment, planner, last)
 }
 
 /**
  * Waits until the next batch is due: at once, or `intervalMs` after the previous one began. Intervals that were missed
- * are not made up for.
+ * are not made up for; a batch that begins early, because `signal` was aborted, does not put off the next one.
  * @returns how much later than due it is, in milliseconds
  */
-function pacemaker(deps: DriverDeps): (stop: AbortSignal) => Promise<number> {
+function pacemaker(deps: DriverDeps): (signal: AbortSignal) => Promise<number> {
   const { intervalMs } = deps.job.trigger
   const { clock } = deps.runtime
   let due = clock.monotonicMs()
-  return async (stop) => {
+  return async (signal) => {
     if (intervalMs === 0) return 0
-    await clock.sleep(Math.max(0, due - clock.monotonicMs()), stop)
+    await clock.sleep(Math.max(0, due - clock.monotonicMs()), signal)
     const now = clock.monotonicMs()
+    if (signal.aborted && now < due) return 0
     const lateMs = Math.max(0, now - due)
     due = Math.max(due + intervalMs, now)
     return lateMs

@@ -3,10 +3,10 @@ import type { Job } from '../job/job.ts'
 import { type DeadLetterPolicy, MAX_MESSAGE_CHARACTERS, type PoisonCause } from '../model/dead-letter.ts'
 import { formatRange } from '../model/offset-range.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
+import type { Assignment } from './assignment.ts'
 import type { BatchEnd } from './batch-in-flight.ts'
 import type { Ownership } from './ownership.ts'
 import type { Planner } from './planner.ts'
-import { ownershipLost } from './recovery.ts'
 import { isPassing } from './until-done.ts'
 
 interface FailureDeps {
@@ -19,7 +19,7 @@ interface FailureDeps {
  * What a batch that did not commit means: whether it is worth another try, and how large.
  * @throws OncesinkError when it is not
  */
-export function decide(deps: FailureDeps, planner: Planner, ended: BatchEnd): void {
+export function decide(deps: FailureDeps, assignment: Assignment, planner: Planner, ended: BatchEnd): void {
   const [failure] = ended.failures
   invariant(failure, 'a batch without failures was to be decided about')
   const error = 'error' in failure ? failure.error : null
@@ -29,14 +29,10 @@ export function decide(deps: FailureDeps, planner: Planner, ended: BatchEnd): vo
     reason: failure.kind,
     error,
   })
-  const taken = ended.failures.filter((f) => f.kind === 'fenced' && f.reason === 'owned-by-other')
-  if (taken.length > 0) {
-    throw ownershipLost(
-      deps.job.name,
-      taken.map(({ range }) => range),
-      null,
-    )
-  }
+  const taken = ended.failures.flatMap((f) =>
+    f.kind === 'fenced' && f.reason === 'owned-by-other' ? [{ ...f.range, owner: f.owner }] : [],
+  )
+  assignment.fenced(taken)
   if (failure.kind !== 'aborted') return
   if (!(failure.error instanceof OncesinkError)) throw failure.error
   const { code } = failure.error
@@ -135,11 +131,13 @@ function ofRecord(ended: BatchEnd, error: OncesinkError, code: ErrorCode, what: 
 
 /**
  * After a claim the positions tell whether a COMMIT without an answer had arrived. If it had, the batch is announced
- * like any other.
+ * like any other. Of partitions that are somebody else's now they tell it to their new owner.
  * @returns whether anything of it has committed after all
  */
 export function settleUnknown(deps: FailureDeps, planner: Planner, ended: BatchEnd): boolean {
-  const unknown = ended.failures.filter(({ kind }) => kind === 'unknown').map(({ range }) => range)
+  const unknown = ended.failures
+    .filter(({ kind, range }) => kind === 'unknown' && deps.ownership.claimOf(range))
+    .map(({ range }) => range)
   if (unknown.length === 0) return false
   const committed = unknown.filter((range) => deps.ownership.claimOf(range)?.nextOffset === range.until)
   deps.events.emit('outcomeSettled', {

@@ -55,8 +55,9 @@ export class Planner {
   /**
    * @param nowMs monotonic time in milliseconds
    * @param owned what this process owns, with the positions that it knows
+   * @param maxWaitMs how long it may wait for records at most, because there is something else to do
    */
-  next(nowMs: number, owned: readonly Claim[]): BatchPlan {
+  next(nowMs: number, owned: readonly Claim[], maxWaitMs = MAX_WAIT_MS): BatchPlan {
     this.#emptyRangesDueAt ??= nowMs + EMPTY_RANGES_EVERY_MS
     const emptyRangesDue = nowMs >= this.#emptyRangesDueAt
     if (emptyRangesDue) this.#emptyRangesDueAt = nowMs + EMPTY_RANGES_EVERY_MS
@@ -64,7 +65,7 @@ export class Planner {
     const bounds = this.#suspects ? boundsOf(this.#suspects, owned) : this.#options.until
     return {
       ...(this.#suspects ? { maxRecords: this.#suspects.limit } : this.#options.rate.next(owned.length)),
-      maxWaitMs: MAX_WAIT_MS,
+      maxWaitMs: Math.min(maxWaitMs, MAX_WAIT_MS),
       includeEmptyRanges: bounds !== null || emptyRangesDue,
       order: this.#suspects ? 'sequential' : 'fair',
       ...(bounds ? { until: bounds } : {}),

@@ -14,8 +14,55 @@ export interface UntilDoneDeps {
 }
 
 /**
- * Runs `attempt` until it succeeds, with back-off between passing errors; the database connection is dropped after
- * each of them.
+ * Attempts at one thing, with back-off between those that fail for a passing reason; the database connection is dropped
+ * after each of them.
+ */
+export class Attempts {
+  readonly #deps: UntilDoneDeps
+  readonly #backoff: Backoff
+  readonly #failed = new Set<'source' | 'database'>()
+  #dueAtMs = Number.NEGATIVE_INFINITY
+
+  constructor(deps: UntilDoneDeps) {
+    this.#deps = deps
+    this.#backoff = new Backoff(BACKOFF, deps.runtime.random)
+  }
+
+  /** How long until the next attempt is due, in milliseconds; 0 when it is. */
+  get dueInMs(): number {
+    return Math.max(0, this.#dueAtMs - this.#deps.runtime.clock.monotonicMs())
+  }
+
+  /**
+   * @param isLast whether to throw a passing error too
+   * @returns whether it has succeeded
+   * @throws whatever trying again cannot mend
+   */
+  async run(attempt: () => Promise<void>, isLast: () => boolean = () => false): Promise<boolean> {
+    const { events, session, runtime } = this.#deps
+    try {
+      await attempt()
+    } catch (thrown) {
+      const error = asError(thrown)
+      if (!isPassing(error) || isLast()) throw error
+      const what = error.code === 'SOURCE_UNAVAILABLE' ? 'source' : 'database'
+      this.#failed.add(what)
+      session.drop()
+      const delayMs = this.#backoff.nextMs()
+      this.#dueAtMs = runtime.clock.monotonicMs() + delayMs
+      events.emit('retrying', { what, error, attempt: this.#backoff.attempts, delayMs })
+      return false
+    }
+    for (const what of this.#failed) events.emit('recovered', { what })
+    this.#failed.clear()
+    this.#backoff.reset()
+    this.#dueAtMs = Number.NEGATIVE_INFINITY
+    return true
+  }
+}
+
+/**
+ * Runs `attempt` until it succeeds.
  * @param patienceMs no new attempt is made after this many milliseconds
  * @returns false when `signal` was aborted before it succeeded
  * @throws whatever trying again cannot mend; the last passing error once the patience is over
@@ -26,25 +73,12 @@ export async function untilDone(
   patienceMs: number,
   attempt: () => Promise<void>,
 ): Promise<boolean> {
-  const { clock, random } = deps.runtime
-  const backoff = new Backoff(BACKOFF, random)
+  const { clock } = deps.runtime
+  const attempts = new Attempts(deps)
   const deadline = clock.monotonicMs() + patienceMs
-  const failed = new Set<'source' | 'database'>()
   while (!signal.aborted) {
-    try {
-      await attempt()
-      for (const what of failed) deps.events.emit('recovered', { what })
-      return true
-    } catch (thrown) {
-      const error = asError(thrown)
-      if (!isPassing(error) || clock.monotonicMs() >= deadline) throw error
-      const what = error.code === 'SOURCE_UNAVAILABLE' ? 'source' : 'database'
-      failed.add(what)
-      deps.session.drop()
-      const delayMs = backoff.nextMs()
-      deps.events.emit('retrying', { what, error, attempt: backoff.attempts, delayMs })
-      await clock.sleep(delayMs, signal)
-    }
+    if (await attempts.run(attempt, () => clock.monotonicMs() >= deadline)) return true
+    await clock.sleep(attempts.dueInMs, signal)
   }
   return false
 }

@@ -10,7 +10,12 @@ import type { OffsetRange } from './offset-range.ts'
 export type RangeOutcome =
   | { readonly kind: 'committed'; readonly range: OffsetRange }
   | { readonly kind: 'aborted'; readonly range: OffsetRange; readonly error: Error }
-  | { readonly kind: 'fenced'; readonly range: OffsetRange; readonly reason: FencedReason }
+  | {
+      readonly kind: 'fenced'
+      readonly range: OffsetRange
+      readonly reason: FencedReason
+      readonly owner: string | null
+    }
   | { readonly kind: 'unknown'; readonly range: OffsetRange; readonly error: Error }
 
 /**

@@ -3,6 +3,7 @@
  * reached one; only tests listen.
  */
 export type FaultPoint =
+  | 'claim.confirmed'
   | 'claim.before-commit'
   | 'claim.after-commit'
   | 'batch.fetched'

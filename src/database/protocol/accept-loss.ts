@@ -16,6 +16,9 @@ export interface Acceptance {
   readonly fenceOwner: boolean
 }
 
+/** How long it waits for locks before it ends the job's sessions that hold them, in milliseconds. */
+const PATIENCE_MS = 250
+
 export type LostPosition = ExaminedPosition & { readonly loss: FoundLoss }
 
 /**
@@ -37,7 +40,7 @@ export async function acceptLoss(
   if (!acceptance.fenceOwner) await refuseLivingOwner(session.job, connection, lost)
   const trx = await connection.begin('claim')
   try {
-    await endingBlockers(session, connection, events, () => move(trx, session, lost, acceptance))
+    await endingBlockers(session, connection, events, PATIENCE_MS, () => move(trx, session, lost, acceptance))
     await session.runtime.faultPoints.reach('claim.before-commit')
     const committed = await trx.commit()
     if (committed.kind === 'committed') return

@@ -1,9 +1,9 @@
 import { invariant, OncesinkError } from '../../errors.ts'
 import type { Claim } from '../../model/claim.ts'
 import { sortedByPartition, type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
-import type { Source, StartFrom } from '../../source/source.ts'
+import type { Source, SourceDescription, StartFrom } from '../../source/source.ts'
 import type { JobEventBus } from '../../telemetry/events.ts'
-import type { PositionRow, Transaction } from '../dialect.ts'
+import type { Connection, PositionRow, Transaction } from '../dialect.ts'
 import { endingBlockers } from './end-blockers.ts'
 import { confirmIdentity, type JobIdentity, qualifiedTables } from './job-identity.ts'
 import type { JobSession } from './session.ts'
@@ -12,7 +12,7 @@ import { renewExpiredStarts, TopicsNotDescribed, writeMissingStarts } from './st
 export interface ClaimResult {
   /** What this process owns from now on, in partition order. Valid only because the claim's COMMIT was acknowledged. */
   readonly claims: readonly Claim[]
-  /** Partitions that somebody else has claimed since (only when claiming again). */
+  /** What somebody else has claimed of that which this process had claimed before. */
   readonly lost: readonly LostPartition[]
 }
 
@@ -26,18 +26,35 @@ export interface ClaimerDeps {
   readonly startFrom: StartFrom
   readonly identity: Omit<JobIdentity, 'clusterId'>
   readonly events: JobEventBus
+  /** Who is written into the position as its owner, for people to read. Default: the session's owner. */
+  readonly owner?: () => string
 }
 
-type ClaimArguments = [
-  partitions: readonly TopicPartition[],
-  held: readonly TopicPartition[],
-  mayClaim: (row: PositionRow) => boolean,
-  lookFirst?: boolean,
-]
+/** What is claimed, and under which conditions. */
+interface Wanted {
+  readonly partitions: readonly TopicPartition[]
+  /** Nothing is claimed unless these are still this process's own. */
+  readonly held: readonly TopicPartition[]
+  /** Whether a row that somebody else has claimed is left to them. */
+  readonly ownOnly: boolean
+  readonly confirm: Confirm | null
+}
+
+/** Whether this process still is to own what it wants to claim, by the word of whoever hands partitions out. */
+export type Confirm = () => Promise<boolean>
+
+/** How long a claim waits for another claim, which takes some round trips, before it ends that one's session. */
+const OTHER_CLAIM_PATIENCE_MS = 2_000
+/** How long it waits for a batch: that of an owner which has been replaced, so that there is nothing to wait for. */
+const BATCH_PATIENCE_MS = 250
 
 /**
  * Takes ownership of partitions: each claim raises their fencing epochs and writes a fresh random claim id, which
- * every commit compares. All in one READ COMMITTED transaction of its own, rows locked in partition order.
+ * every commit compares. All in one READ COMMITTED transaction of its own.
+ *
+ * Claims of one job are made one after another, because each holds the lock of the job's row: what a claim reads of
+ * other claims under that lock stays as it is until it has committed. It reads them once more before it waits for any
+ * lock, because who waits ends the sessions of those in the way, and who was replaced must not do that to a successor.
  */
 export class Claimer {
   readonly #deps: ClaimerDeps
@@ -47,6 +64,8 @@ export class Claimer {
   readonly #predecessors = new Map<string, string | null>()
   /** Partitions whose newest claim was sent, and its COMMIT not acknowledged. */
   readonly #unacknowledged = new Set<string>()
+  /** Since when it has tried to get the job's lock, over several transactions; null when it is not trying. */
+  #waitingSinceMs: number | null = null
 
   constructor(deps: ClaimerDeps) {
     this.#deps = deps
@@ -56,15 +75,22 @@ export class Claimer {
    * Claims partitions that this process has newly gained, from whoever had them. If somebody else has claimed one of
    * those that it `held` before, nothing is claimed and these are returned as lost: a process that was replaced and
    * does not know it yet must not take new partitions from its successor.
-   * Nor does it claim, after a try whose COMMIT was not acknowledged, what somebody else has claimed since.
-   * @throws OncesinkError the database's errors; JOB_IDENTITY_CONFLICT, TOPIC_RECREATED
+   *
+   * Where partitions are handed out, `confirm` tells whether this process still is to have them. It is asked after a
+   * look at who has claimed them, and the claim is made only if nobody has claimed them since that look; so however
+   * long this process is stopped in between, it does not fence whoever was given them meanwhile.
+   * Where nobody can tell (null), it does not claim, after a try whose COMMIT was not acknowledged, what somebody
+   * else has claimed since.
+   * @returns null when `confirm` says no; nothing is claimed then
+   * @throws OncesinkError the database's errors; JOB_IDENTITY_CONFLICT, TOPIC_RECREATED; FENCED when somebody else has
+   *   claimed a partition since the look: then it is to be tried again, from the look on
    */
-  takeOver(partitions: readonly TopicPartition[], held: readonly TopicPartition[]): Promise<ClaimResult> {
-    return this.#claim(
-      partitions,
-      held,
-      (row) => !this.#unacknowledged.has(topicPartitionKey(row)) || this.#isOwn(row),
-    )
+  takeOver(
+    partitions: readonly TopicPartition[],
+    held: readonly TopicPartition[],
+    confirm: Confirm | null,
+  ): Promise<ClaimResult | null> {
+    return this.#claim({ partitions, held, ownOnly: false, confirm })
   }
 
   /**
@@ -72,8 +98,10 @@ export class Claimer {
    * claimed meanwhile: a process that was stopped for a while and claims unconditionally would fence the rightful
    * owner. Epochs do not tell: a database that has lost acknowledged transactions hands them out again.
    */
-  claimAgain(partitions: readonly TopicPartition[]): Promise<ClaimResult> {
-    return this.#claim(partitions, [], (row) => this.#isOwn(row), true)
+  async claimAgain(partitions: readonly TopicPartition[]): Promise<ClaimResult> {
+    const result = await this.#claim({ partitions, held: [], ownOnly: true, confirm: null })
+    invariant(result, 'a claim that nobody was to confirm was not confirmed')
+    return result
   }
 
   /**
@@ -89,51 +117,50 @@ export class Claimer {
    * A broker that has just started may not know every topic yet. One with positions is asked for again with patience,
    * outside of the transaction, before it counts as vanished.
    */
-  async #claim(...claim: ClaimArguments): Promise<ClaimResult> {
+  async #claim(wanted: Wanted): Promise<ClaimResult | null> {
     try {
-      return await this.#claimOnce(...claim)
+      return await this.#claimOnce(wanted)
     } catch (error) {
       if (!(error instanceof TopicsNotDescribed)) throw error
       await this.#deps.source.describe(error.stored)
-      return await this.#claimOnce(...claim)
+      return await this.#claimOnce(wanted)
     }
   }
 
-  async #claimOnce(
-    partitions: readonly TopicPartition[],
-    held: readonly TopicPartition[],
-    mayClaim: (row: PositionRow) => boolean,
-    lookFirst = false,
-  ): Promise<ClaimResult> {
+  async #claimOnce(wanted: Wanted): Promise<ClaimResult | null> {
     const { session, source, events } = this.#deps
+    const { partitions, held, ownOnly, confirm } = wanted
     const described = await source.describe()
     const connection = await session.connection()
     const sinkTables = await qualifiedTables(connection, this.#deps.identity.sinkTables)
     const trx = await connection.begin('claim')
+    const undone = async <T>(result: T): Promise<T> => {
+      await trx.rollback()
+      return result
+    }
     try {
-      // Who has been replaced must find out before it waits for locks: it would end its successor's sessions.
-      const replaced = lookFirst ? await this.#replacedAmong(trx, partitions) : []
-      if (replaced.length > 0) {
-        await trx.rollback()
-        return { claims: [], lost: replaced }
-      }
+      const seen = await trx.readPositions(session.job)
+      const replaced = this.#othersAmong(seen, ownOnly ? [...held, ...partitions] : held)
+      if (replaced.length > 0) return await undone({ claims: [], lost: replaced })
+      if (confirm && !(await confirm())) return await undone(null)
+      await session.runtime.faultPoints.reach('claim.confirmed')
+
+      await this.#lockJob(
+        trx,
+        connection,
+        { ...this.#deps.identity, sinkTables, clusterId: described.clusterId },
+        described,
+      )
+      // Nobody else can claim from here on.
+      const rows = await trx.readPositions(session.job)
+      const lost = this.#othersAmong(rows, held)
+      if (lost.length > 0) return await undone({ claims: [], lost })
+      if (!ownOnly) refuseClaimedSince(session.job, seen, rows, partitions)
+
       const claimId = session.runtime.random.uuid()
-      const result = await endingBlockers(session, connection, events, async () => {
-        const isKnown = await confirmIdentity(trx, {
-          ...this.#deps.identity,
-          sinkTables,
-          clusterId: described.clusterId,
-        })
-        await writeMissingStarts(trx, session.job, source, {
-          topics: described.topics,
-          startFrom: this.#deps.startFrom,
-          isFirstClaim: !isKnown,
-          acceptOtherTopics: this.#deps.identity.acceptShapeChange,
-        })
-        const lost = await this.#lostAmong(trx, held)
-        if (lost.length > 0) return { claims: [], lost }
-        return this.#claimRows(trx, sortedByPartition(partitions), claimId, mayClaim)
-      })
+      const result = await endingBlockers(session, connection, events, BATCH_PATIENCE_MS, () =>
+        this.#claimRows(trx, sortedByPartition(partitions), claimId, (row) => this.#mayClaim(row, wanted)),
+      )
       // Remembered before COMMIT is sent: if its answer is lost, the row may carry this id.
       this.#ownIds.add(claimId)
       for (const claim of result.claims) this.#unacknowledged.add(topicPartitionKey(claim))
@@ -149,6 +176,39 @@ export class Claimer {
     }
   }
 
+  #mayClaim(row: PositionRow, { ownOnly, confirm }: Wanted): boolean {
+    if (this.#isOwn(row)) return true
+    return !ownOnly && (confirm !== null || !this.#unacknowledged.has(topicPartitionKey(row)))
+  }
+
+  /**
+   * Takes the lock under which claims are made, and writes what is missing of the job's own rows.
+   *
+   * Another claim that holds it is waited for: processes that start together claim one after another. Only one that
+   * does not come to an end is ended.
+   */
+  async #lockJob(
+    trx: Transaction,
+    connection: Connection,
+    identity: JobIdentity,
+    { topics }: SourceDescription,
+  ): Promise<void> {
+    const { session, source, events, startFrom } = this.#deps
+    const now = session.runtime.clock.monotonicMs()
+    this.#waitingSinceMs ??= now
+    const patienceMs = Math.max(BATCH_PATIENCE_MS, OTHER_CLAIM_PATIENCE_MS - (now - this.#waitingSinceMs))
+    const isKnown = await endingBlockers(session, connection, events, patienceMs, () =>
+      confirmIdentity(trx, identity),
+    )
+    this.#waitingSinceMs = null
+    await writeMissingStarts(trx, session.job, source, {
+      topics,
+      startFrom,
+      isFirstClaim: !isKnown,
+      acceptOtherTopics: identity.acceptShapeChange,
+    })
+  }
+
   async #claimRows(
     trx: Transaction,
     partitions: readonly TopicPartition[],
@@ -156,6 +216,7 @@ export class Claimer {
     mayClaim: (row: PositionRow) => boolean,
   ): Promise<ClaimResult> {
     const { session, source, events } = this.#deps
+    const owner = this.#deps.owner?.() ?? session.owner
     const locked = await trx.lockPositions(session.job, partitions)
     invariant(
       locked.length === partitions.length,
@@ -164,7 +225,7 @@ export class Claimer {
     const mine = await renewExpiredStarts(trx, session.job, source, locked.filter(mayClaim), events)
     const claimed = await trx.claimPositions(
       session.job,
-      mine.map(({ topic, partition }) => ({ topic, partition, claimId, owner: session.owner })),
+      mine.map(({ topic, partition }) => ({ topic, partition, claimId, owner })),
     )
     for (const row of mine) {
       if (!this.#isOwn(row)) this.#predecessors.set(topicPartitionKey(row), row.claimId)
@@ -184,19 +245,31 @@ export class Claimer {
     }
   }
 
-  /** Those of `partitions` that somebody else has claimed, read without waiting for locks. */
-  async #replacedAmong(trx: Transaction, partitions: readonly TopicPartition[]): Promise<LostPartition[]> {
+  /** Those of `partitions` that somebody else has claimed. */
+  #othersAmong(rows: readonly PositionRow[], partitions: readonly TopicPartition[]): LostPartition[] {
     const keys = new Set(partitions.map(topicPartitionKey))
-    const rows = await trx.readPositions(this.#deps.session.job)
     return rows.filter((row) => keys.has(topicPartitionKey(row)) && !this.#isOwn(row))
   }
+}
 
-  /** Those of `held` that somebody else has claimed; their rows stay locked, so that nobody can while we claim. */
-  async #lostAmong(trx: Transaction, held: readonly TopicPartition[]): Promise<LostPartition[]> {
-    if (held.length === 0) return []
-    const rows = await trx.lockPositions(this.#deps.session.job, sortedByPartition(held))
-    return rows.filter((row) => !this.#isOwn(row))
-  }
+/** @throws OncesinkError FENCED when a partition was claimed between the two readings */
+function refuseClaimedSince(
+  job: string,
+  before: readonly PositionRow[],
+  now: readonly PositionRow[],
+  partitions: readonly TopicPartition[],
+): void {
+  const claimIds = new Map(before.map((row) => [topicPartitionKey(row), row.claimId]))
+  const keys = new Set(partitions.map(topicPartitionKey))
+  const changed = now.find((row) => {
+    const key = topicPartitionKey(row)
+    return keys.has(key) && row.claimId !== (claimIds.get(key) ?? null)
+  })
+  if (!changed) return
+  throw new OncesinkError(
+    'FENCED',
+    `${topicPartitionKey(changed)} of job '${job}' was claimed by ${changed.owner} while this process was about to claim it`,
+  )
 }
 
 function unacknowledged(job: string, result: { kind: 'aborted' | 'unknown'; error: Error }): OncesinkError {

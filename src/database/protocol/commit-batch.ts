@@ -142,8 +142,13 @@ async function explainFencing(
     )
     const byKey = new Map(rows.map((row) => [topicPartitionKey(row), row]))
     return ranges.map(({ range, claim }): RangeOutcome => {
-      const reason = fencedReason(byKey.get(topicPartitionKey(range)), claim, range.from)
-      return { kind: 'fenced', range, reason }
+      const row = byKey.get(topicPartitionKey(range))
+      return {
+        kind: 'fenced',
+        range,
+        reason: fencedReason(row, claim, range.from),
+        owner: row?.owner ?? null,
+      }
     })
   } catch (error) {
     return ranges.map(({ range }) => ({ kind: 'aborted', range, error: asError(error) }))

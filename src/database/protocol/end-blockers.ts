@@ -2,12 +2,13 @@ import type { JobEventBus } from '../../telemetry/events.ts'
 import type { Connection } from '../dialect.ts'
 import type { JobSession } from './session.ts'
 
-/** How long a claim waits for locks before it looks who holds them, and between two looks, in milliseconds. */
-const PATIENCE_MS = 250
+/** Time between two looks who holds the locks, in milliseconds. */
+const LOOK_EVERY_MS = 250
 
 /**
- * Runs `claim` on `connection`, and while it waits for locks ends the sessions of this job that hold them: a
- * stopped owner keeps its row locks for as long as its socket lives, and no server timeout ends it inside COPY.
+ * Runs `claim` on `connection`, and when it has waited for locks for `patienceMs` ends the sessions of this job that
+ * hold them: a stopped owner keeps its row locks for as long as its socket lives, and no server timeout ends it inside
+ * COPY.
  *
  * Ending a session is safe at any time: its transaction is rolled back, or was already committed.
  */
@@ -15,10 +16,11 @@ export async function endingBlockers<T>(
   session: JobSession,
   connection: Connection,
   events: JobEventBus,
+  patienceMs: number,
   claim: () => Promise<T>,
 ): Promise<T> {
   const settled = new AbortController()
-  const watching = watch(session, connection, events, settled.signal)
+  const watching = watch(session, connection, events, patienceMs, settled.signal)
   try {
     return await claim()
   } finally {
@@ -31,10 +33,11 @@ async function watch(
   session: JobSession,
   waiting: Connection,
   events: JobEventBus,
+  patienceMs: number,
   settled: AbortSignal,
 ): Promise<void> {
   const { clock } = session.runtime
-  await clock.sleep(PATIENCE_MS, settled)
+  await clock.sleep(patienceMs, settled)
   if (settled.aborted) return
   try {
     await session.beside(async (watcher) => {
@@ -49,7 +52,7 @@ async function watch(
             })
           }
         }
-        await clock.sleep(PATIENCE_MS, settled)
+        await clock.sleep(LOOK_EVERY_MS, settled)
       }
     })
   } catch (error) {

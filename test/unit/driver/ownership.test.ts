@@ -27,7 +27,7 @@ const result = (partition: number, from: bigint, until: bigint) => ({
 describe('what the process knows of its positions', () => {
   test('a range that does not start at the committed position is a violated invariant, before anything is sent', () => {
     const ownership = new Ownership()
-    ownership.replace([claim(0, 10n)])
+    ownership.claim([claim(0, 10n)])
     expect(() => ownership.claimsFor([result(0, 11n, 12n)])).toThrow(/committed up to 10/)
     expect(() => ownership.claimsFor([result(0, 9n, 12n)])).toThrow(/committed up to 10/)
     expect(ownership.claimsFor([result(0, 10n, 12n)])).toEqual([claim(0, 10n)])
@@ -35,21 +35,21 @@ describe('what the process knows of its positions', () => {
 
   test('a range of a partition that is not owned is a violated invariant', () => {
     const ownership = new Ownership()
-    ownership.replace([claim(0, 0n)])
+    ownership.claim([claim(0, 0n)])
     ownership.remove([{ topic: 't', partition: 0 }])
     expect(() => ownership.claimsFor([result(0, 0n, 1n)])).toThrow(/not owned/)
   })
 
   test('an acknowledged range moves the position, remembers its leader epoch and counts the batch', () => {
     const ownership = new Ownership()
-    ownership.replace([claim(1, 5n), claim(0, 0n)])
+    ownership.claim([claim(1, 5n), claim(0, 0n)])
     ownership.advance([{ ...result(1, 5n, 9n), leaderEpoch: 3 }])
     expect(ownership.claims()).toEqual([claim(0, 0n), { ...claim(1, 9n), seq: 1n, leaderEpoch: 3 }])
   })
 
   test('the bounds of a run that ends are reached when every partition is at or past its own', () => {
     const ownership = new Ownership()
-    ownership.replace([claim(0, 5n), claim(1, 9n)])
+    ownership.claim([claim(0, 5n), claim(1, 9n)])
     expect(
       ownership.hasReached(
         new Map([

@@ -1,0 +1,180 @@
+import type { Claimer, LostPartition } from '../database/protocol/claim.ts'
+import type { JobSession } from '../database/protocol/session.ts'
+import { asError, OncesinkError } from '../errors.ts'
+import type { Executor } from '../executor/executor.ts'
+import type { Job } from '../job/job.ts'
+import type { Claim } from '../model/claim.ts'
+import type { TopicPartition } from '../model/topic-partition.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import type { Membership } from '../source/membership.ts'
+import type { JobEventBus } from '../telemetry/events.ts'
+import type { Attention } from './attention.ts'
+import { Contention } from './contention.ts'
+import type { Ownership } from './ownership.ts'
+import { contended, ownershipLost } from './ownership-lost.ts'
+import { Attempts, untilDone } from './until-done.ts'
+
+export interface AssignmentDeps {
+  readonly job: Job
+  readonly runtime: Runtime
+  readonly events: JobEventBus
+  readonly session: JobSession
+  readonly claimer: Claimer
+  readonly membership: Membership
+  readonly executor: Executor
+  readonly ownership: Ownership
+}
+
+/**
+ * Keeps what this process owns in step with what the membership gives and takes, and with what others claim.
+ *
+ * Called only while no batch is in flight: what is taken away is released, and claims use the batch's connection.
+ * Partitions that stay are not touched, except by {@link recover}.
+ */
+export class Assignment {
+  readonly #deps: AssignmentDeps
+  readonly #attention: Attention
+  readonly #claiming: Attempts
+  readonly #contention = new Contention()
+
+  constructor(deps: AssignmentDeps, attention: Attention) {
+    this.#deps = deps
+    this.#attention = attention
+    this.#claiming = new Attempts(deps)
+  }
+
+  /** How long until {@link update} has something to try again, in milliseconds; Infinity when it has nothing. */
+  get dueInMs(): number {
+    return this.#deps.ownership.unread().length > 0 ? this.#claiming.dueInMs : Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * Joins, claims what this process is given, and seeks it to the positions stored in SQL.
+   * @returns false when `stop` was aborted before it succeeded
+   * @throws OncesinkError whatever trying again cannot mend; the last passing error once `limits.startupTimeoutMs` is over
+   */
+  async start(stop: AbortSignal): Promise<boolean> {
+    const { membership, ownership, job } = this.#deps
+    const { startupTimeoutMs } = job.limits
+    const join = async () => ownership.give(await membership.start())
+    if (!(await untilDone(this.#deps, stop, startupTimeoutMs, join))) return false
+    return untilDone(this.#deps, stop, startupTimeoutMs, async () => {
+      this.#takeChanges()
+      await this.#claimGained()
+    })
+  }
+
+  /**
+   * Lets go of what was lost, and claims and seeks what was gained. One attempt: while broker or database are away the
+   * others go on, and it is made again when {@link dueInMs} is over.
+   * @throws OncesinkError whatever trying again cannot mend
+   */
+  async update(): Promise<void> {
+    this.#takeChanges()
+    if (this.dueInMs > 0) return
+    await this.#claiming.run(() => this.#claimGained())
+  }
+
+  /**
+   * Gets back to a known state after a batch that did not commit, or whose outcome is unknown: the connection is
+   * dropped, what is owned is claimed again and sought to the positions in SQL. Everything in memory ahead of them is
+   * forgotten.
+   * @returns false when `stop` was aborted before it succeeded
+   * @throws OncesinkError OWNERSHIP_LOST, see {@link fenced}
+   */
+  recover(stop: AbortSignal): Promise<boolean> {
+    const { session, membership, claimer, ownership } = this.#deps
+    session.drop()
+    return untilDone(this.#deps, stop, Number.POSITIVE_INFINITY, async () => {
+      this.#takeChanges()
+      if (ownership.claims().length === 0) return
+      if (!(await membership.confirm())) return this.#releaseAll()
+      await this.#claimAndSeek(async () => {
+        const { claims, lost } = await claimer.claimAgain(ownership.claims())
+        this.fenced(lost)
+        return claims
+      })
+    })
+  }
+
+  /**
+   * Somebody else has claimed partitions of this process.
+   * @throws OncesinkError OWNERSHIP_LOST where the job is not shared: this process was replaced. Where it is, these are
+   *   dropped, and claimed again if the membership still gives them to this process, but not over and over
+   */
+  fenced(lost: readonly LostPartition[]): void {
+    const { job, membership, ownership, executor, events, runtime } = this.#deps
+    if (lost.length === 0) return
+    if (!membership.isShared) throw ownershipLost(job.name, lost)
+    const tooOften = this.#contention.fenced(lost, runtime.clock.monotonicMs())
+    if (tooOften.length > 0) throw contended(job.name, tooOften)
+    executor.drop(lost)
+    ownership.unclaim(lost)
+    events.emit('lost', { partitions: lost })
+  }
+
+  #takeChanges(): void {
+    this.#attention.taken()
+    const { gained, lost } = this.#deps.membership.takeChanges()
+    this.#release(lost)
+    this.#deps.ownership.give(gained)
+  }
+
+  #releaseAll(): void {
+    this.#release(this.#deps.ownership.all())
+  }
+
+  #release(partitions: readonly TopicPartition[]): void {
+    const { executor, ownership, events } = this.#deps
+    if (partitions.length === 0) return
+    executor.drop(partitions)
+    ownership.remove(partitions)
+    this.#contention.forget(partitions)
+    events.emit('lost', { partitions })
+  }
+
+  async #claimGained(): Promise<void> {
+    const { claimer, membership, ownership } = this.#deps
+    const gained = ownership.unread()
+    const confirm = membership.isShared ? () => membership.confirm() : null
+    await this.#claimAndSeek(async () => {
+      const result = await claimer.takeOver(gained, ownership.claims(), confirm)
+      if (!result) this.#releaseAll()
+      this.fenced(result?.lost ?? [])
+      return result?.claims ?? []
+    })
+  }
+
+  /** Retention may pass a start between its claim and its seek: then it is claimed once more. */
+  async #claimAndSeek(claim: () => Promise<readonly Claim[]>): Promise<void> {
+    const claimed = async () => {
+      const claims = await claim()
+      this.#deps.ownership.claim(claims)
+      return claims
+    }
+    try {
+      await this.#seekToStored(await claimed())
+    } catch (error) {
+      if (!this.isExpiredStart(asError(error))) throw error
+      await this.#seekToStored(await claimed())
+    }
+  }
+
+  /** The seek after a claim: that, and nothing else, decides where reading goes on. */
+  async #seekToStored(claims: readonly Claim[]): Promise<void> {
+    const { executor, ownership, events } = this.#deps
+    if (claims.length === 0) return
+    await executor.seek(claims)
+    ownership.read(claims)
+    events.emit('claimed', { claims })
+  }
+
+  /**
+   * Whether a start that the log has left behind before anything was committed stands in the way: claiming again
+   * resolves a symbolic start again; an explicit one stays out of range.
+   */
+  isExpiredStart(error: Error): boolean {
+    if (!(error instanceof OncesinkError) || error.code !== 'OFFSET_OUT_OF_RANGE') return false
+    return error.partition !== undefined && this.#deps.ownership.claimOf(error.partition)?.seq === 0n
+  }
+}
