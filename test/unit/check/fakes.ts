@@ -153,6 +153,7 @@ export function fakeDialect({
 }: FakeDatabase): Dialect {
   const connection = partOf<Connection>({
     schemaVersion: async () => schemaVersion,
+    pendingMigrations: async () => [],
     describeTable: async (name) => {
       const table = tables[name]
       return table ? describeFake(name, table) : null
