@@ -17,14 +17,13 @@ const DISTINCT_SIZES = 1.5
 /** How much of what is believed about fixed costs is left after a batch above the target that has taught nothing new. */
 const BELIEF_KEPT = 0.97
 /** Batches that take longer than so many times the target do not grow, whatever that would gain. */
-const MAX_STRETCH = 4
+const MAX_STRETCH = 10
 
 /**
  * Batches as large as their processing time allows: the first one is small, and the limit is doubled while twice the
  * records would still be processed within the target, and halved, or cut further, when a batch has taken longer.
  *
- * Not all of a batch's time belongs to its records: round trips, COMMIT, rows that every batch updates take as long for a small batch.
- * Where that alone comes near the target, smaller batches would not be faster, only more; so as much time again is
+ * Not all of a batch's time belongs to its records: round trips, COMMIT, rows that every batch updates. Where that alone comes near the target, smaller batches would not be faster, only more; so as much time again is
  * allowed for the records. How much it is comes from comparing a batch with the one before it, where their sizes
  * differ; until two do, a batch within the target is believed to be all fixed costs, and one above it to have none, so
  * that the next one differs.
@@ -56,9 +55,10 @@ export class BatchTimeTarget implements RateController {
       this.#limit = Math.max(1, Math.floor(Math.min(this.#limit, cut)))
       return
     }
+    // What is only believed is tried once: not again by the batch that was planned before the news of it.
+    const mayGrow = isBounded(batch) && (this.#fixedShare !== null || limitRecords >= this.#limit)
     const doubled = Math.min(this.#limit * 2, maxRecordsPerBatch)
-    if (isBounded(batch) && fits >= doubled && processingMs <= targetBatchMs * MAX_STRETCH)
-      this.#limit = doubled
+    if (mayGrow && fits >= doubled && processingMs <= targetBatchMs * MAX_STRETCH) this.#limit = doubled
   }
 
   timedOut(limitRecords: number): void {

@@ -64,6 +64,7 @@ export class PidRateEstimator {
     const errorSlope = (error - this.#latest.error) / elapsedSeconds
     const rate =
       this.#latest.rate - PROPORTIONAL * error - INTEGRAL * accumulatedError - DERIVATIVE * errorSlope
+    if (!Number.isFinite(rate)) return false
     this.#latest = { atMs: endedAtMs, rate: Math.max(minRate, rate), error }
     return true
   }
