@@ -105,10 +105,10 @@ describe('a database that slows down', () => {
   test('is not asked twice for the same: the batch that was planned before the news cuts the limit no further', () => {
     const target = newTarget()
     const batch = { endedAtMs: 0, records: 1_000, limitRecords: 1_000, schedulingDelayMs: 0 }
-    target.observe({ ...batch, processingMs: 2_000 })
-    expect(target.next()).toEqual({ maxRecords: 500 })
-    target.observe({ ...batch, processingMs: 2_000 })
-    expect(target.next()).toEqual({ maxRecords: 500 })
+    target.observe({ ...batch, processingMs: 20_000 })
+    expect(target.next()).toEqual({ maxRecords: 125 })
+    target.observe({ ...batch, processingMs: 20_000 })
+    expect(target.next()).toEqual({ maxRecords: 125 })
   })
 
   test('while batches shrink, so that this does not seem to help, has them shrink on after a while', () => {
@@ -133,6 +133,18 @@ describe('a database that slows down', () => {
 })
 
 describe('the limit', () => {
+  test('does not follow from a batch without records, however long it took', () => {
+    const target = newTarget()
+    target.observe({
+      endedAtMs: 0,
+      records: 0,
+      limitRecords: 1_000,
+      processingMs: 9_000,
+      schedulingDelayMs: 0,
+    })
+    expect(target.next()).toEqual({ maxRecords: 1_000 })
+  })
+
   test('is a whole number from 1 to the ceiling, whatever it is told', () => {
     const anything = fc.oneof(fc.double(), fc.double({ min: 0, max: 1e5 }), fc.integer(), fc.constant(0))
     const batch = fc.record({

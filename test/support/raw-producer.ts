@@ -1,0 +1,70 @@
+import { systemClock } from '../../src/runtime/clock.ts'
+import { Brokers } from '../../src/source/kafka/brokers.ts'
+import { kafka } from '../../src/source/kafka/options.ts'
+import { metadataRequest } from '../../src/source/kafka/protocol/metadata.ts'
+import { type WireReader, WireWriter, wireRequest } from '../../src/source/kafka/protocol/wire.ts'
+import { encodeBatch } from './record-batches.ts'
+
+const produceApi = { key: 0, version: 7, name: 'Produce' }
+/** Record batches in one request; the broker takes a megabyte of them. */
+const MAX_REQUEST_BYTES = 900_000
+
+/** Values of a record batch that is sent `times` times to `partition`. */
+export interface RepeatedBatch {
+  readonly partition: number
+  readonly values: readonly string[]
+  readonly times: number
+}
+
+/**
+ * Fills a topic with the same record batches again and again. A broker numbers what it is sent, and the checksum does
+ * not cover the number: a batch is encoded once, and millions of records take seconds.
+ */
+export async function produceRepeated(
+  brokerList: readonly string[],
+  topic: string,
+  batches: readonly RepeatedBatch[],
+): Promise<void> {
+  const brokers = new Brokers(kafka({ brokers: [...brokerList], topics: [topic] }), systemClock)
+  try {
+    const metadata = await brokers.sendToAny(metadataRequest([topic]))
+    brokers.update(metadata.brokers)
+    const partitions = metadata.topics.find((known) => known.topic === topic)?.partitions ?? []
+    for (const { partition, values, times } of batches) {
+      const leader = partitions.find((known) => known.partition === partition)?.leader
+      if (leader === undefined) throw new Error(`${topic} has no partition ${partition}`)
+      const bytes = encodeBatch({
+        records: values.map((value, offset) => ({ offset, value, timestampMs: 1_767_268_800_000 })),
+        leaderEpoch: -1,
+      })
+      for (let sent = 0; sent < times; sent += 1)
+        await brokers.sendTo(leader, produceRequest(topic, partition, bytes))
+    }
+  } finally {
+    brokers.close()
+  }
+}
+
+/** One record batch, which the leader acknowledges once all replicas have it. */
+function produceRequest(topic: string, partition: number, batch: Buffer) {
+  if (batch.length > MAX_REQUEST_BYTES) throw new Error(`a batch of ${batch.length} bytes is too large`)
+  const [allReplicas, timeoutMs] = [-1, 30_000]
+  const body = new WireWriter().nullableString(null).int16(allReplicas).int32(timeoutMs)
+  body.array([topic], (name) => {
+    body.string(name).array([partition], (number) => body.int32(number).sizedBytes(batch))
+  })
+  return wireRequest(produceApi, body, decode)
+}
+
+function decode(reader: WireReader) {
+  reader.array(() => {
+    const topic = reader.string()
+    reader.array(() => {
+      const partition = reader.int32()
+      const errorCode = reader.int16()
+      if (errorCode !== 0) throw new Error(`${topic}/${partition} refuses a batch with error ${errorCode}`)
+      for (const _offsetTimeAndLogStart of [1, 2, 3]) reader.int64()
+    })
+  })
+  return { value: undefined, throttleMs: reader.int32() }
+}
