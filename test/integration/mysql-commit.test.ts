@@ -5,10 +5,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Connection, Dialect, LedgerWrite } from '../../src/database/dialect.ts'
 import { beginTransaction } from '../../src/database/mysql/begin.ts'
 import { Canary } from '../../src/database/mysql/canary.ts'
-import { commit } from '../../src/database/mysql/commit.ts'
 import { openSession } from '../../src/database/mysql/connect.ts'
 import { createMysqlDialect } from '../../src/database/mysql/dialect.ts'
 import { mysql } from '../../src/database/mysql/options.ts'
+import { TableCatalog } from '../../src/database/mysql/table-catalog.ts'
+import { MysqlTransaction } from '../../src/database/mysql/transaction.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
 import { eventually } from '../support/eventually.ts'
 import { MysqlFixture, mysqlFlavours } from '../support/mysql-fixture.ts'
@@ -81,6 +82,22 @@ describe.each(mysqlFlavours)('%s', (flavour) => {
     await db.admin.query('CREATE PROCEDURE hidden_commit() BEGIN COMMIT; START TRANSACTION; END')
     await db.admin.query('CREATE PROCEDURE hidden_ddl() BEGIN TRUNCATE TABLE scratch; END')
     await db.admin.query('CREATE PROCEDURE hidden_rollback() BEGIN ROLLBACK; END')
+    const failing = (name: string, first: string, sqlState: string, errno: number) =>
+      db.admin.query(
+        `CREATE PROCEDURE ${name}() BEGIN ${first} SIGNAL SQLSTATE '${sqlState}' SET MYSQL_ERRNO = ${errno}; END`,
+      )
+    await failing('fails', '', '45000', 1_644)
+    await failing('commits_and_fails', 'COMMIT;', '45000', 1_644)
+    await failing('commits_and_deadlocks', 'COMMIT; START TRANSACTION;', '40001', 1_213)
+    await failing('rolls_back_and_fails', 'ROLLBACK;', '45000', 1_644)
+    await failing('rolls_back_and_times_out', 'ROLLBACK;', 'HY000', 1_205)
+    await failing('rolls_back_and_deadlocks', 'ROLLBACK;', '40001', 1_213)
+    await db.admin.query(`CREATE PROCEDURE swallows_deadlock() BEGIN
+      DECLARE CONTINUE HANDLER FOR 1213 BEGIN END;
+      UPDATE sink SET x = x WHERE x = 60;
+      UPDATE sink SET x = x WHERE x = 61;
+      INSERT INTO scratch VALUES (60);
+    END`)
     await db.table('scratch', 'x int')
   })
   afterAll(async () => {
@@ -164,25 +181,45 @@ describe.each(mysqlFlavours)('%s', (flavour) => {
       deadLetters: 0,
     })
 
-    test.each(['hidden_commit', 'hidden_ddl', 'hidden_rollback'])(
+    const [committed, rolledBack] = [
+      /ended before its COMMIT.* was committed:.*in a procedure.*oncesink verify/s,
+      /ended before its COMMIT.* was rolled back:.*in a procedure.*oncesink verify/s,
+    ]
+
+    /** A batch of a job of its own whose position is advanced; `moved` is where the stored position ends up. */
+    async function advancedBatch(job: string) {
+      const claimer = await db.connect(job)
+      const claimId = await claimTopic(claimer, job, 'topic', 1)
+      await claimer.close()
+      const connection = await db.connect(job)
+      const trx = await connection.begin('batch')
+      const row = ledgerRow(claimId)
+      expect(await trx.advanceRanges(job, [{ range: row.range, epoch: 1n, claimId, leaderEpoch: 0 }])).toBe(1)
+      return { connection, trx, row }
+    }
+
+    test.each([
+      ['hidden_commit', committed, 1],
+      ['hidden_ddl', committed, 1],
+      ['hidden_rollback', rolledBack, 0],
+      // Their own errors would be taken for the data's fault, or for a passing one.
+      ['commits_and_fails', committed, 1],
+      ['commits_and_deadlocks', committed, 1],
+      ['rolls_back_and_fails', rolledBack, 0],
+      ['rolls_back_and_times_out', rolledBack, 0],
+    ])(
       '%s in a procedure of the job is found when the job’s code is done, and nothing more is written',
-      async (procedure) => {
+      async (procedure, message, moved) => {
         const job = `job of ${procedure}`
-        const claimId = await claimTopic(await db.connect(job), job, 'topic', 1)
-        const connection = await db.connect(job)
-        const trx = await connection.begin('batch')
-        const row = ledgerRow(claimId)
-        expect(await trx.advanceRanges(job, [{ range: row.range, epoch: 1n, claimId, leaderEpoch: 0 }])).toBe(
-          1,
-        )
+        const { connection, trx, row } = await advancedBatch(job)
         await expect(trx.runUserCode((knex) => knex.raw(`CALL ${procedure}()`))).rejects.toMatchObject({
           code: 'INVARIANT_VIOLATED',
-          message: expect.stringMatching(/ended before its COMMIT.*in a procedure.*oncesink verify/s),
+          message: expect.stringMatching(message),
         })
         await expect(trx.writeLedger(job, [row])).rejects.toMatchObject({ code: 'INVARIANT_VIOLATED' })
         await trx.rollback()
         // The ledger does not account for the position that was committed without its rows: verify sees it.
-        expect(await nextOffset(job)).toBe(procedure === 'hidden_rollback' ? 0 : 1)
+        expect(await nextOffset(job)).toBe(moved)
         expect(
           await db.rows("SELECT 1 FROM oncesink_batches WHERE job = ? AND kind = 'batch'", [job]),
         ).toEqual([])
@@ -190,16 +227,61 @@ describe.each(mysqlFlavours)('%s', (flavour) => {
       },
     )
 
+    test.each([
+      ['fails', 'ROWS_REJECTED'],
+      // As a deadlock of the server's own does.
+      ['rolls_back_and_deadlocks', 'TRANSACTION_ABORTED'],
+    ])('%s is what its error says', async (procedure, code) => {
+      const { connection, trx } = await advancedBatch(`job of ${procedure}`)
+      await expect(trx.runUserCode((knex) => knex.raw(`CALL ${procedure}()`))).rejects.toMatchObject({ code })
+      await trx.rollback()
+      expect(await nextOffset(`job of ${procedure}`)).toBe(0)
+      await connection.close()
+    })
+
+    test('a deadlock that a procedure swallows has taken the positions back, and what came after it may be stored', async () => {
+      await db.rows('INSERT INTO sink VALUES (60), (61)')
+      const { connection, trx } = await advancedBatch('swallowed')
+      const other: Client = await createConnection({ uri: db.url })
+      await other.query('START TRANSACTION')
+      await other.query('INSERT INTO sink VALUES (62), (63), (64), (65)')
+      await other.query('UPDATE sink SET x = x WHERE x = 61')
+      const blocked = trx.runUserCode((knex) => knex.raw('CALL swallows_deadlock()'))
+      await db.untilBlocked(connection)
+      const closing = other.query('UPDATE sink SET x = x WHERE x = 60')
+      await expect(blocked).rejects.toMatchObject({
+        code: 'INVARIANT_VIOLATED',
+        message: expect.stringMatching(rolledBack),
+      })
+      await closing
+      await other.query('ROLLBACK')
+      await other.end()
+      await trx.rollback()
+      expect(await nextOffset('swallowed')).toBe(0)
+      // MariaDB stays in a transaction after the deadlock; MySQL does not, so that each statement commits by itself.
+      const rowsAfter = await db.rows('SELECT 1 FROM scratch WHERE x = 60')
+      expect(rowsAfter).toHaveLength(flavour === 'mysql' ? 1 : 0)
+      await connection.close()
+    })
+
     test('whatever gets past every guard is found before COMMIT is sent', async () => {
-      const { session } = await openSession(db.plan, name, systemRuntime)
+      const { session, facts } = await openSession(db.plan, name, systemRuntime)
       await beginTransaction(session, 'batch')
       const canary = new Canary(session, systemRuntime.random)
       await canary.set()
+      const trx = new MysqlTransaction({
+        session,
+        runtime: systemRuntime,
+        tables: new TableCatalog(session, facts),
+        canary,
+        sessionState: facts.state,
+        onEnd: () => {},
+      })
       await session.send('INSERT INTO sink VALUES (20)', [])
       await session.send('COMMIT', [])
       await session.send('START TRANSACTION', [])
       await session.send('INSERT INTO sink VALUES (21)', [])
-      expect(await commit(session, canary)).toMatchObject({
+      expect(await trx.commit()).toMatchObject({
         kind: 'aborted',
         error: { code: 'INVARIANT_VIOLATED', disposition: 'crash' },
       })
@@ -317,6 +399,30 @@ describe.each(mysqlFlavours)('%s', (flavour) => {
       expect(connection.broken).toBe(false)
       expect(await connection.isWritable()).toBe(true)
       await connection.close()
+    })
+
+    test('a statement that runs too long on a server that does not answer KILL QUERY is given up with its connection', async () => {
+      const deaf = createServer((client) => {
+        const server = connectTcp(Number(new URL(db.url).port), new URL(db.url).hostname)
+        client.on('error', () => {}).on('close', () => server.destroy())
+        server.on('error', () => {}).on('data', (data) => client.write(data))
+        client.on('data', (data) => data.includes('KILL QUERY') || server.write(data))
+      })
+      await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve))
+      const address = deaf.address()
+      const port = typeof address === 'object' && address ? address.port : 0
+      // A hundred times as fast.
+      const sleep = (ms: number, signal?: AbortSignal) => systemRuntime.clock.sleep(ms / 100, signal)
+      const runtime = { ...systemRuntime, clock: { ...systemRuntime.clock, sleep } }
+      const plan = mysql({ connectionString: db.urlAs({ port }), statementTimeoutMs: 60_000 })
+      const connection = await db.connect('job', runtime, 'test', plan)
+      const trx = await connection.begin('batch')
+      await expect(trx.runUserCode((knex) => knex.raw('SELECT sleep(60)'))).rejects.toMatchObject({
+        code: 'DATABASE_UNAVAILABLE',
+      })
+      expect(connection.broken).toBe(true)
+      await trx.rollback()
+      deaf.close()
     })
 
     test('a statement larger than max_allowed_packet is not sent, and the connection stays', async () => {

@@ -96,16 +96,41 @@ describe.each(mysqlFlavours)('%s', (flavour) => {
       const watcher = await db.connect('modest', systemRuntime, 'watcher', plan)
       // Who does not wait is not helped.
       expect(await watcher.endBlockers(owner.backend, 'modest')).toEqual([])
-      const blockers = await watcher.endBlockers(second.claimer.backend, 'modest')
-      expect(blockers).toEqual([
+      // A process that works, and has the word at this moment: it has none of the locks.
+      const healthy = await db.connect('modest', systemRuntime, 'healthy', plan)
+      const ended = await eventually(async () => {
+        expect(await healthy.isWritable()).toBe(true)
+        const blockers = await watcher.endBlockers(second.claimer.backend, 'modest')
+        return blockers.length > 0 && blockers
+      })
+      expect(ended).toEqual([
         { backend: { id: owner.backend.id, startedAt: '' }, application: expect.any(String), ended: true },
       ])
       await first.waiting
       await first.trx.rollback()
       await second.waiting
       await second.trx.rollback()
-      expect(first.claimer.broken || second.claimer.broken || watcher.broken).toBe(false)
+      const others = [first.claimer, second.claimer, watcher, healthy]
+      expect(others.some(({ broken }) => broken)).toBe(false)
       await eventually(() => owner.broken)
+    })
+
+    test('without that right nobody is ended who has worked a moment ago, when the lock is somebody else’s', async () => {
+      const plan = modestPlan()
+      await claimTopic(await db.connect('guess'), 'guess', 'topic', 1)
+      const foreign: Client = await createConnection({ uri: db.url })
+      await foreign.query('START TRANSACTION')
+      await foreign.query("SELECT * FROM oncesink_offsets WHERE job = 'guess' FOR UPDATE")
+      const healthy = await db.connect('guess', systemRuntime, 'healthy', plan)
+      const { claimer, trx, waiting } = await claimBehind('guess', plan)
+      const watcher = await db.connect('guess', systemRuntime, 'watcher', plan)
+      expect(await healthy.isWritable()).toBe(true)
+      expect(await watcher.endBlockers(claimer.backend, 'guess')).toEqual([])
+      await foreign.query('ROLLBACK')
+      await foreign.end()
+      await waiting
+      await trx.rollback()
+      expect(await healthy.isWritable()).toBe(true)
     })
 
     test('sessions of others are told and left alone: another job’s, and those that are not oncesink', async () => {

@@ -82,6 +82,44 @@ describe.each(mysqlFlavours)('on %s', (engine) => {
       ).toBeNull()
     })
 
+    test.each([
+      ['a time zone', "SET time_zone = '+05:00'", "time_zone is '+05:00' and was '+00:00'"],
+      ['checks of foreign keys', 'SET foreign_key_checks = 0', "foreign_key_checks is '0' and was '1'"],
+      ['autocommit', 'SET autocommit = 0', "autocommit is '0' and was '1'"],
+      [
+        'the isolation of later transactions',
+        'SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE',
+        "isolation is 'SERIALIZABLE' and was 'READ-COMMITTED'",
+      ],
+      ['the name of the session', 'DO release_all_locks()', 'has freed the user-level lock'],
+    ])(
+      '%s that a procedure changes for good is found, and the session is not used again',
+      async (what, sql, said) => {
+        const procedure = `${db.schema}.\`changes ${what}\``
+        await db.rows(`CREATE PROCEDURE ${procedure}() BEGIN ${sql}; END`)
+        const own = await db.connect()
+        const trx = await own.begin('batch')
+        const running = trx.runUserCode(async (knex) => {
+          await knex(table).insert({ x: 35 })
+          await knex.raw(`CALL ${procedure}()`)
+        })
+        await expect(running).rejects.toMatchObject({
+          code: 'JOB_FUNCTION_FAILED',
+          message: expect.stringContaining(said),
+        })
+        expect(own.broken).toBe(true)
+        await trx.rollback()
+        expect(await stored()).not.toContain(35)
+      },
+    )
+
+    test('a procedure may change a variable of the session that it sets back, and those that decide nothing here', async () => {
+      await db.rows(`CREATE PROCEDURE ${db.schema}.polite() BEGIN
+        SET @zone = @@time_zone; SET time_zone = '+05:00'; SET time_zone = @zone; SET SESSION group_concat_max_len = 5000;
+      END`)
+      expect(await run((knex) => knex.raw(`CALL ${db.schema}.polite()`))).toBeNull()
+    })
+
     test('dates go in and out in UTC, whatever the process’s time zone; big numbers and bytes are exact', async () => {
       const at = new Date('2026-03-29T01:30:00.250Z')
       const d = new Date('2026-03-29T00:00:00.000Z')

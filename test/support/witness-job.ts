@@ -1,4 +1,16 @@
-import { append, count, defineJob, from, json, kafka, merge, mysql, postgres, sum, workerThreads } from 'oncesink'
+import {
+  append,
+  count,
+  defineJob,
+  from,
+  json,
+  kafka,
+  merge,
+  mysql,
+  postgres,
+  sum,
+  workerThreads,
+} from 'oncesink'
 
 /*
  * The job of the tests that run processes; what differs between tests comes from the environment (see

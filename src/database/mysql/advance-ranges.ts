@@ -24,10 +24,6 @@ export async function advanceRanges(
   job: string,
   advances: readonly RangeAdvance[],
 ): Promise<number> {
-  const list = partitionsJson(
-    advances.map((advance) => ({ ...advance.range, advance })),
-    ({ from, until, advance }) => [from, until, advance.epoch, advance.claimId, advance.leaderEpoch],
-  )
   const { affectedRows } = await session.query(
     `UPDATE ${wanted} STRAIGHT_JOIN ${ownTable(session, 'offsets')} o FORCE INDEX (PRIMARY)
        ON ${ofPartition(session.exactCollation)}
@@ -35,8 +31,32 @@ export async function advanceRanges(
        o.updated_at = utc_timestamp(6)
      WHERE o.next_offset = v.from_offset AND o.epoch = v.wanted_epoch
        AND o.claim_id = v.wanted_claim COLLATE ${session.exactCollation}`,
-    [list, job],
+    [listOf(advances), job],
     { scope: 'own', doing: `advance the positions of job '${job}'` },
   )
   return affectedRows
+}
+
+/** How many of the ranges are stored, under the same claim: none, unless the transaction that advanced them has committed. */
+export async function countMoved(
+  session: Session,
+  job: string,
+  advances: readonly RangeAdvance[],
+): Promise<number> {
+  const { rows } = await session.query<{ moved: string }>(
+    `SELECT count(*) AS moved FROM ${wanted} STRAIGHT_JOIN ${ownTable(session, 'offsets')} o FORCE INDEX (PRIMARY)
+       ON ${ofPartition(session.exactCollation)}
+     WHERE o.next_offset = v.until_offset AND o.epoch = v.wanted_epoch
+       AND o.claim_id = v.wanted_claim COLLATE ${session.exactCollation}`,
+    [listOf(advances), job],
+    { scope: 'own', doing: `look whether positions of job '${job}' have moved` },
+  )
+  return Number(rows[0]?.moved)
+}
+
+function listOf(advances: readonly RangeAdvance[]): string {
+  return partitionsJson(
+    advances.map((advance) => ({ ...advance.range, advance })),
+    ({ from, until, advance }) => [from, until, advance.epoch, advance.claimId, advance.leaderEpoch],
+  )
 }

@@ -32,31 +32,19 @@ export class Canary {
 
   /**
    * Takes the savepoint away.
-   * @throws OncesinkError INVARIANT_VIOLATED when it was gone: the transaction had ended before
+   * @returns false when it was gone: the transaction had ended before
    */
-  async release(): Promise<void> {
+  async release(): Promise<boolean> {
     try {
       await this.#session.query(`RELEASE SAVEPOINT ${this.#name}`, [], {
         scope: 'own',
         doing: 'find the savepoint that marks the transaction',
       })
+      return true
     } catch (error) {
-      if (error instanceof OncesinkError && asServerError(error.cause)?.errno === NO_SUCH_SAVEPOINT) {
-        throw hiddenEnd(this.#session, error)
-      }
+      if (error instanceof OncesinkError && asServerError(error.cause)?.errno === NO_SUCH_SAVEPOINT)
+        return false
       throw error
     }
   }
-}
-
-function hiddenEnd(session: Session, cause: OncesinkError): OncesinkError {
-  return new OncesinkError(
-    'INVARIANT_VIOLATED',
-    `invariant violated: the transaction at ${session.target} ended before its COMMIT. Something in the job's own SQL ` +
-      'committed or rolled back: a COMMIT, DDL, or one of the other statements with an implicit commit (TRUNCATE, LOCK ' +
-      'TABLES, ...) in a procedure that it calls. If it committed, the positions and the rows written until then are ' +
-      'stored and the rows after it are missing. Take it out of the procedure, then compare the tables with the topic ' +
-      '(oncesink verify) before you start the job again',
-    { cause },
-  )
 }

@@ -9,11 +9,15 @@ import { asServerError } from './errors.ts'
 import type { MysqlPlan, MysqlTarget } from './options.ts'
 import { type Flavour, readVersion } from './server-version.ts'
 import { Session } from './session.ts'
-import { nameSession } from './session-lock.ts'
+import { nameSession, sessionLock, startLock } from './session-lock.ts'
 import { settingsOf, unfitReason } from './session-settings.ts'
+import { SessionState } from './session-state.ts'
 
 /** Silence after which the kernel asks whether the peer is still there, in milliseconds. */
 const KEEPALIVE_AFTER_MS = 10_000
+
+/** How long the server may take to answer KILL QUERY once it has let us in, in milliseconds. */
+const KILL_ANSWER_MS = 2_000
 
 /** What is known of a session once it is open. */
 export interface ServerFacts {
@@ -23,6 +27,7 @@ export interface ServerFacts {
   readonly version: string
   /** See {@link Session.exactCollation}. */
   readonly exactCollation: string
+  readonly state: SessionState
 }
 
 /**
@@ -35,7 +40,7 @@ export async function openSession(
   runtime: Runtime,
 ): Promise<{ session: Session; facts: ServerFacts }> {
   const { client, socket } = await createClient(plan, name, runtime.clock)
-  let id: number | null = null
+  let backend: BackendId | null = null
   const session = new Session({
     client,
     socket,
@@ -43,12 +48,12 @@ export async function openSession(
     target: describeTarget(plan.target),
     schema: plan.schema,
     statementTimeoutMs: plan.statementTimeoutMs,
-    interrupt: () => interruptStatement(plan, name, id, runtime.clock),
+    interrupt: () => interruptStatement(plan, name, backend, runtime.clock),
   })
   try {
     await session.guard({ scope: 'connect', doing: 'connect' }, () => connected(client))
     const facts = await prepareSession(session, plan, name)
-    id = facts.backend.id
+    backend = facts.backend
     return { session, facts }
   } catch (error) {
     session.destroy()
@@ -130,46 +135,63 @@ async function prepareSession(session: Session, plan: MysqlPlan, name: SessionNa
   const { flavour, version } = server
   await session.query('SET NAMES utf8mb4', [], purpose)
   await session.query(`SET SESSION ${settingsOf(plan, flavour).join(', ')}`, [], purpose)
-  await session.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', [], purpose)
+  // Statements outside of transactions write, too: a server may let transactions begin read-only.
+  await session.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE', [], purpose)
   const variables = await readVariables(session)
   const unfit = unfitReason(variables)
   if (unfit) throw new OncesinkError('DATABASE_REFUSED', `${session.target} cannot be used: ${unfit}`)
   session.maxAllowedPacket = Number(variables.get('max_allowed_packet'))
   session.exactCollation = flavour === 'mariadb' ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin'
+  if (variables.get('lower_case_table_names') !== '0') session.lockScope = plan.schema.toLowerCase()
   const id = Number(rows[0]?.id)
-  return {
-    backend: { id, startedAt: await nameSession(session, name, id) },
-    flavour,
-    version,
-    exactCollation: session.exactCollation,
-  }
+  const startedAt = await nameSession(session, name, id)
+  const state = new SessionState(session, flavour, sessionLock(session.lockScope, name.job, id))
+  await state.remember()
+  return { backend: { id, startedAt }, flavour, version, exactCollation: session.exactCollation, state }
 }
 
 /** SHOW and not SELECT @@: no server has all of them. */
 async function readVariables(session: Session): Promise<Map<string, string>> {
   const { rows } = await session.query<{ Variable_name: string; Value: string }>(
-    `SHOW SESSION VARIABLES WHERE Variable_name IN ('max_allowed_packet', 'log_bin', 'binlog_format')`,
+    `SHOW SESSION VARIABLES
+     WHERE Variable_name IN ('max_allowed_packet', 'log_bin', 'binlog_format', 'lower_case_table_names')`,
     [],
     { scope: 'own', doing: "read the server's settings" },
   )
   return new Map(rows.map((row) => [row.Variable_name.toLowerCase(), row.Value]))
 }
 
-/** The bare connection, without a session's settings and name: one statement, and away. */
+/**
+ * The bare connection, without a session's settings and name: one statement, and away.
+ *
+ * The server is told the name of the lock that only this very session can hold, and not its id: whoever answers may be
+ * another server by now, or the same one after a restart, where the id is somebody else's.
+ */
 async function interruptStatement(
   plan: MysqlPlan,
   name: SessionName,
-  id: number | null,
+  backend: BackendId | null,
   clock: Clock,
 ): Promise<void> {
+  if (!backend) throw new Error('the session is not set up yet')
   const { client, socket } = await createClient(plan, name, clock)
+  const settled = new AbortController()
+  const answered = new Promise<void>((resolve, reject) => {
+    // Once it has been in use a connection tells its loss by this event only.
+    client.on('error', reject)
+    const kill = 'KILL QUERY is_used_lock(?)'
+    client.query(kill, [startLock(backend.id, backend.startedAt)], (error) =>
+      error ? reject(error) : resolve(),
+    )
+  })
+  // The driver bounds the time to connect, and nothing after it.
+  const limit = clock.sleep(plan.connectTimeoutMs + KILL_ANSWER_MS, settled.signal).then(() => {
+    throw new Error('no answer to KILL QUERY')
+  })
   try {
-    await new Promise<void>((resolve, reject) => {
-      // Once it has been in use a connection tells its loss by this event only.
-      client.on('error', reject)
-      client.query(`KILL QUERY ${Number(id)}`, (error) => (error ? reject(error) : resolve()))
-    })
+    await Promise.race([answered, limit])
   } finally {
     socket.destroy()
+    settled.abort()
   }
 }

@@ -107,6 +107,7 @@ export class MysqlConnection implements Connection {
         runtime,
         tables: this.#tables,
         canary,
+        sessionState: this.#deps.facts.state,
         onEnd: () => {
           this.#transaction = null
         },

@@ -6,6 +6,9 @@ import type { Session } from './session.ts'
 import { type ListedSession, listSessions } from './session-list.ts'
 import { isSession, leaveSessionsOf, sessionLock, sessionsAmong } from './session-lock.ts'
 
+/** See {@link guessBlockers}. A process without anything to commit looks at its positions more often than that. */
+const HEALTHY_SECONDS = 5
+
 /** Who waits for whom, as the server sees it. */
 interface LockWait {
   readonly waiting: number
@@ -100,10 +103,12 @@ export function blockersOf(id: number, waits: readonly LockWait[]): number[] {
 }
 
 /**
- * Without the right to see lock waits: if `waiting` is in the middle of a statement, this job's other sessions are
- * ended that are not (they sleep, or the server waits for their client, as it does for ever for one that is stopped).
- * One of them holds the lock, if the job's sessions do. It may hit a healthy one of another process of the job, which
- * then connects and claims again: tiresome, but safe. Only sessions of the same account are seen.
+ * Without the right to see lock waits: if `waiting` is in the middle of a statement, that one of this job's other sessions
+ * is ended that has not been for the longest time (it sleeps, or the server waits for its client, as it does for ever for
+ * one that is stopped). One after another: who asks again is told the next. One of them holds the lock, if the job's
+ * sessions do. It may hit a healthy one of another process of the job, which then connects and claims again: tiresome,
+ * but safe. One that has worked within {@link HEALTHY_SECONDS} is left alone: two processes that claim at once would
+ * otherwise end each other's claims between two statements, again and again. Only sessions of the same account are seen.
  */
 async function guessBlockers(
   session: Session,
@@ -117,7 +122,11 @@ async function guessBlockers(
   await leaveSessionsOf(session, job, own.id)
   const others = [...listed.keys()].filter((id) => id !== own.id && id !== waiting.id)
   const ours = await sessionsAmong(session, job, others)
-  return [...ours].filter((id) => isIdle(listed.get(id))).map((id) => ({ id, ours: true, toEnd: true }))
+  const idle = [...ours]
+    .flatMap((id) => listed.get(id) ?? [])
+    .filter((other) => isIdle(other) && other.seconds >= HEALTHY_SECONDS)
+    .sort((a, b) => b.seconds - a.seconds)
+  return idle.slice(0, 1).map(({ id }) => ({ id, ours: true, toEnd: true }))
 }
 
 /** Whether a session's client has the word. */
@@ -194,5 +203,5 @@ function nameOf(
   listed: ListedSession | undefined,
 ): string {
   const who = listed ? `${listed.user}@${listed.host}` : ''
-  return ours ? `${sessionLock(session.schema, job, id)} ${who}`.trim() : who
+  return ours ? `${sessionLock(session.lockScope, job, id)} ${who}`.trim() : who
 }

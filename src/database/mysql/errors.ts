@@ -27,6 +27,7 @@ const byNumber: Readonly<Record<number, ErrorCode>> = {
   1180: 'TRANSACTION_ABORTED', // error during COMMIT: a cluster's certification failed
   1205: 'TRANSACTION_ABORTED', // lock wait timeout: this undoes one statement only
   1213: 'TRANSACTION_ABORTED', // deadlock: this undoes the whole transaction
+  1412: 'TRANSACTION_ABORTED', // a table was altered since the snapshot began
   1613: 'TRANSACTION_ABORTED',
   1614: 'TRANSACTION_ABORTED',
   1637: 'TRANSACTION_ABORTED', // too many concurrent transactions
@@ -50,8 +51,15 @@ const byNumber: Readonly<Record<number, ErrorCode>> = {
   1226: 'DATABASE_UNAVAILABLE', // this user's hourly resources
   1836: 'DATABASE_UNAVAILABLE', // read-only mode
   1927: 'DATABASE_UNAVAILABLE', // MariaDB: connection was killed
+  // A client's errors, as proxies answer with that cannot reach a server (MySQL Router, ProxySQL, MaxScale).
+  2002: 'DATABASE_UNAVAILABLE',
+  2003: 'DATABASE_UNAVAILABLE',
+  2005: 'DATABASE_UNAVAILABLE',
   2006: 'DATABASE_UNAVAILABLE',
   2013: 'DATABASE_UNAVAILABLE',
+  9001: 'DATABASE_UNAVAILABLE', // ProxySQL: no server of the host group in time
+  3032: 'DATABASE_UNAVAILABLE', // offline mode: lets only administrators in
+  3168: 'DATABASE_UNAVAILABLE', // server is not available
   3169: 'DATABASE_UNAVAILABLE', // session was killed
   4031: 'DATABASE_UNAVAILABLE', // closed for inactivity
   // may be the data's fault, where the table is a sink's, although their SQLSTATE does not say so
@@ -121,6 +129,7 @@ const cures: Readonly<Record<number, string>> = {
   1146: 'Create the table, or correct its name in the job.',
   1153: "The statement is larger than the server's max_allowed_packet: raise it.",
   1203: 'Raise max_user_connections or use fewer.',
+  3032: 'An administrator has set offline_mode.',
   1226: "Raise the user's limit (ALTER USER ... WITH ...), or wait.",
   1227: 'Grant the privilege to this user.',
   1251: "The server wants an authentication plugin that is not known: change the user's plugin.",

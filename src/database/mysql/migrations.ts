@@ -183,7 +183,7 @@ async function guardedMigration({ version, name, file }: Migration, schema: stri
 async function lock(session: Session, plan: MysqlPlan): Promise<void> {
   const { rows } = await session.query<{ locked: string | null }>(
     'SELECT get_lock(?, ?) AS locked',
-    [lockName(session.schema), plan.lockTimeoutSeconds],
+    [lockName(session.lockScope), plan.lockTimeoutSeconds],
     { scope: 'own', doing: "wait for another process that migrates oncesink's tables" },
   )
   if (rows[0]?.locked === '1') return
@@ -196,7 +196,7 @@ async function lock(session: Session, plan: MysqlPlan): Promise<void> {
 async function unlock(session: Session): Promise<void> {
   try {
     if (session.broken) return
-    await session.query('DO release_lock(?)', [lockName(session.schema)], {
+    await session.query('DO release_lock(?)', [lockName(session.lockScope)], {
       scope: 'own',
       doing: 'free the lock of migrations',
     })
@@ -207,8 +207,8 @@ async function unlock(session: Session): Promise<void> {
 }
 
 /** Locks of this kind are the whole server's, and their names have 64 characters at most. */
-function lockName(schema: string): string {
-  return `oncesink migrations ${createHash('sha256').update(schema).digest('hex').slice(0, 32)}`
+function lockName(scope: string): string {
+  return `oncesink migrations ${createHash('sha256').update(scope).digest('hex').slice(0, 32)}`
 }
 
 function refuseNewer(version: number, newest: number, session: Session): void {

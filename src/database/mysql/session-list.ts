@@ -9,6 +9,8 @@ export interface ListedSession {
   /** What it is about: `Sleep`, `Query` ... */
   readonly command: string
   readonly state: string
+  /** How long it has been about that, in whole seconds: 1 may be a moment. */
+  readonly seconds: number
 }
 
 export async function listSessions(session: Session): Promise<Map<number, ListedSession>> {
@@ -19,8 +21,12 @@ export async function listSessions(session: Session): Promise<Map<number, Listed
   return new Map(
     rows.map((row) => {
       const id = Number(row.Id)
-      const { User: user, Host: host, Command: command, State: state } = row
-      return [id, { id, user: user ?? '', host: host ?? '', command: command ?? '', state: state ?? '' }]
+      const { User: user, Host: host, Command: command, State: state, Time: time } = row
+      const seconds = Number(time ?? 0)
+      return [
+        id,
+        { id, user: user ?? '', host: host ?? '', command: command ?? '', state: state ?? '', seconds },
+      ]
     }),
   )
 }

@@ -9,8 +9,8 @@ import { sessionPrefix } from './session-name.ts'
  * session, so whoever holds the lock of this name *is* this session: no table of sessions that could be out of date,
  * and no privilege is needed to ask (IS_USED_LOCK).
  */
-export function sessionLock(schema: string, job: string, id: number): string {
-  return `${sessionPrefix(schema, job)}${id}`
+export function sessionLock(scope: string, job: string, id: number): string {
+  return `${sessionPrefix(scope, job)}${id}`
 }
 
 /** A second lock, that only this very session can hold: an id may be given out again after a restart. */
@@ -32,7 +32,7 @@ export async function nameSession(
   const purpose = { scope: 'own', doing: 'name the session' } as const
   const { rows } = await session.query<{ started: string; named: string | null }>(
     `SELECT utc_timestamp(6) AS started, get_lock(?, 0) AS named`,
-    [sessionLock(session.schema, job, id)],
+    [sessionLock(session.lockScope, job, id)],
     purpose,
   )
   const [row] = rows
@@ -46,7 +46,7 @@ export async function nameSession(
   if (row?.named === '1' && start.rows[0]?.named === '1') return startedAt
   throw new OncesinkError(
     'DATABASE_REFUSED',
-    `could not name the session at ${session.target}: the lock ${sessionLock(session.schema, job, id)} is held by ` +
+    `could not name the session at ${session.target}: the lock ${sessionLock(session.lockScope, job, id)} is held by ` +
       'another session, or the server gives no user-level locks (GET_LOCK)',
   )
 }
@@ -61,7 +61,7 @@ export async function sessionsAmong(
   const { rows } = await session.query<{ id: string }>(
     `SELECT v.id FROM JSON_TABLE(?, '$[*]' COLUMNS (id bigint PATH '$')) v
      WHERE is_used_lock(concat(?, v.id)) = v.id`,
-    [JSON.stringify(ids), sessionPrefix(session.schema, job)],
+    [JSON.stringify(ids), sessionPrefix(session.lockScope, job)],
     { scope: 'own', doing: `look for sessions of job '${job}'` },
   )
   return new Set(rows.map(({ id }) => Number(id)))
@@ -101,7 +101,7 @@ export async function isSession(session: Session, { id, startedAt }: BackendId):
 
 /** Takes this session out of the sessions of `job`. */
 export async function leaveSessionsOf(session: Session, job: string, id: number): Promise<void> {
-  await session.query('DO release_lock(?)', [sessionLock(session.schema, job, id)], {
+  await session.query('DO release_lock(?)', [sessionLock(session.lockScope, job, id)], {
     scope: 'own',
     doing: 'leave the sessions of the job',
   })

@@ -31,6 +31,8 @@ export function settingsOf(plan: MysqlPlan, flavour: Flavour): string[] {
     `completion_type = 'NO_CHAIN'`,
     'foreign_key_checks = 1',
     'unique_checks = 1',
+    // Without it the server would not count what it has changed with no more than a note, see sendRows.
+    'sql_notes = 1',
     'sql_safe_updates = 0',
     'sql_big_selects = 1',
     'sql_select_limit = 18446744073709551615',
@@ -38,7 +40,11 @@ export function settingsOf(plan: MysqlPlan, flavour: Flavour): string[] {
     // Of tables that are being altered.
     `lock_wait_timeout = ${lockTimeoutSeconds}`,
     ...(flavour === 'mariadb'
-      ? [`max_statement_time = ${statementTimeoutMs / 1_000}`, `idle_transaction_timeout = ${idle}`]
+      ? [
+          `max_statement_time = ${statementTimeoutMs / 1_000}`,
+          `idle_transaction_timeout = ${idle}`,
+          'check_constraint_checks = 1',
+        ]
       : // MySQL does not tell idle in a transaction from idle. A process looks at its positions every few seconds.
         [`max_execution_time = ${statementTimeoutMs}`, `wait_timeout = ${idle}`]),
   ]

@@ -79,6 +79,11 @@ export class Session {
   maxAllowedPacket = Number.POSITIVE_INFINITY
   /** Collation that compares text byte by byte, trailing spaces included; known once the session is set up. */
   exactCollation = ''
+  /**
+   * The database of oncesink's tables, as names of user-level locks are made of it: in lower case where the server does
+   * not tell the case of names. Known once the session is set up.
+   */
+  lockScope: string
   readonly #socket: Socket
   readonly #clock: Clock
   readonly #statementTimeoutMs: number
@@ -89,6 +94,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.client = options.client
     this.schema = options.schema
+    this.lockScope = options.schema
     this.target = options.target
     this.#socket = options.socket
     this.#clock = options.clock

@@ -28,12 +28,14 @@ import type { Canary } from './canary.ts'
 import { claimPositions, lockPositions, readPositions } from './claim-statements.ts'
 import { commit, rollback } from './commit.ts'
 import { countDeadLetters, listDeadLetters, readDeadLetters, writeDeadLetters } from './dead-letters.ts'
+import { type Advanced, failureOrHiddenEnd, hiddenEnd } from './hidden-end.ts'
 import { findJobsWritingTo, insertJob, lockJob, readJob, updateJob } from './job-statements.ts'
 import { readLedger, writeLedger } from './ledger.ts'
 import { mergeRows } from './merge-rows.ts'
 import { movePositions, replaceTopicId } from './operator-statements.ts'
 import { readTable } from './read-table.ts'
 import type { Session } from './session.ts'
+import type { SessionState } from './session-state.ts'
 import { insertStarts, lockTopics, replaceStart, upsertTopic } from './start-statements.ts'
 import type { TableCatalog } from './table-catalog.ts'
 import { upsertRows } from './upsert-rows.ts'
@@ -45,6 +47,8 @@ export interface MysqlTransactionDeps {
   readonly tables: TableCatalog
   /** Set in this transaction; null in one that only reads. */
   readonly canary: Canary | null
+  /** What the job's own SQL must leave as it is. */
+  readonly sessionState: SessionState
   /** Called once, when the connection is free again. */
   readonly onEnd: () => void
 }
@@ -60,6 +64,7 @@ export class MysqlTransaction implements Transaction {
   readonly #deps: MysqlTransactionDeps
   #state: 'open' | 'failed' | 'ended' = 'open'
   #busy = false
+  #advanced: Advanced | null = null
 
   constructor(deps: MysqlTransactionDeps) {
     this.#deps = deps
@@ -119,7 +124,10 @@ export class MysqlTransaction implements Transaction {
   }
 
   advanceRanges(job: string, advances: readonly RangeAdvance[]): Promise<number> {
-    return this.#run(() => advanceRanges(this.#session, job, advances))
+    return this.#run(() => {
+      this.#advanced = { job, advances }
+      return advanceRanges(this.#session, job, advances)
+    })
   }
 
   mergeRows(write: MergeWrite): Promise<number> {
@@ -136,12 +144,21 @@ export class MysqlTransaction implements Transaction {
     )
   }
 
-  /** Only here a COMMIT can be hidden: so it is looked for at once, before the ledger would be written in its wake. */
+  /**
+   * Only here a COMMIT can be hidden, or the session be changed: so it is looked for at once, before anything would be
+   * written in its wake, and also where the code has failed.
+   */
   runUserCode(work: (trx: Knex) => Promise<unknown>): Promise<void> {
     return this.#run(async () => {
-      await runUserCode(this.#session, work)
-      await this.#deps.canary?.release()
-      await this.#deps.canary?.set()
+      const { canary, sessionState } = this.#deps
+      try {
+        await runUserCode(this.#session, work)
+      } catch (error) {
+        throw canary ? await failureOrHiddenEnd(this.#session, canary, this.#advanced, error) : error
+      }
+      await this.#requireSameTransaction()
+      await canary?.set()
+      await sessionState.check()
     })
   }
 
@@ -197,7 +214,7 @@ export class MysqlTransaction implements Transaction {
     }
     this.#state = 'ended'
     try {
-      return await commit(this.#session, this.#deps.canary)
+      return await commit(this.#session, () => this.#requireSameTransaction())
     } finally {
       this.#deps.onEnd()
     }
@@ -213,6 +230,12 @@ export class MysqlTransaction implements Transaction {
     } finally {
       this.#deps.onEnd()
     }
+  }
+
+  /** @throws OncesinkError INVARIANT_VIOLATED when the transaction had ended before */
+  async #requireSameTransaction(): Promise<void> {
+    const { canary } = this.#deps
+    if (canary && !(await canary.release())) throw await hiddenEnd(this.#session, this.#advanced)
   }
 
   async #run<T>(operation: () => Promise<T>): Promise<T> {

@@ -59,8 +59,12 @@ describe('names', () => {
       sessionLock('s', 'j', 2),
       sessionLock('s', 'k', 1),
       sessionLock('t', 'j', 1),
+      // The server compares the names of locks without their case.
+      sessionLock('s', 'J', 1),
+      sessionLock('s', `${'j'.repeat(199)}a`, 1),
+      sessionLock('s', `${'j'.repeat(199)}A`, 1),
     ]
-    expect(new Set(locks).size).toBe(4)
+    expect(new Set(locks.map((lock) => lock.toLowerCase())).size).toBe(7)
   })
 })
 
