@@ -64,6 +64,9 @@ const dispositions = {
 
 export type ErrorCode = keyof typeof dispositions
 
+/** Every code. */
+export const errorCodes = Object.keys(dispositions) as readonly ErrorCode[]
+
 /** Exit codes, the same for every command. */
 export const ExitCode = {
   ok: 0,
