@@ -37,6 +37,7 @@ describe('a job', () => {
       codeVersion: '',
       migrate: 'auto',
       poison: { kind: 'fail' },
+      executor: { kind: 'inline' },
       ledger: { retentionMs: 604_800_000 },
     })
   })

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadJob } from '../../../src/job/load-job.ts'
 
@@ -36,6 +37,19 @@ describe('a job file', () => {
     ['transpiled.js', `const { ${names} } = require('oncesink')\nexports.default = ${definition}\n`],
   ])('may be %s', async (name, text) => {
     expect(await loadJob(fileOf(name, text))).toMatchObject({ name: 'loaded' })
+  })
+
+  test('tells the worker threads of its job where it is, unless the job says so itself', async () => {
+    const threaded = (options: string) =>
+      esm
+        .replace('defineJob,', 'defineJob, workerThreads,')
+        .replace(`name: 'loaded',`, `name: 'loaded', executor: workerThreads({ count: 2${options} }),`)
+    const silent = fileOf('threads.ts', threaded(''))
+    expect((await loadJob(silent)).executor).toMatchObject({ module: pathToFileURL(silent).href })
+    const other = fileOf('other.ts', threaded(', module: import.meta.url'))
+    expect((await loadJob(other)).executor).toMatchObject({ module: pathToFileURL(other).href })
+    const elsewhere = fileOf('elsewhere.ts', `export { default } from './other.ts'`)
+    expect((await loadJob(elsewhere)).executor).toMatchObject({ module: pathToFileURL(other).href })
   })
 })
 
