@@ -77,7 +77,7 @@ onEveryEngine((engine) => {
     await restore(randomUUID())
     expect(await second.claimAgain(partitions(bench, 0))).toMatchObject({
       claims: [],
-      lost: [{ partition: 0 }],
+      lost: [{ partition: 0, rewound: true }],
     })
   })
 

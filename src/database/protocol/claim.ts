@@ -18,6 +18,11 @@ export interface ClaimResult {
 
 export interface LostPartition extends TopicPartition {
   readonly owner: string | null
+  /**
+   * True where the row is of an older epoch than a claim that this process holds: the database has lost that claim, which
+   * it had acknowledged, and whether the owner was before this process or came after it cannot be told.
+   */
+  readonly rewound?: boolean
 }
 
 export interface ClaimerDeps {
@@ -62,6 +67,8 @@ export class Claimer {
   readonly #ownIds = new Set<string>()
   /** Claim ids that this process has replaced, by partition: what a database that has lost its claim shows again. */
   readonly #predecessors = new Map<string, string | null>()
+  /** Epoch of this process's newest acknowledged claim, by partition: a lower one in the row means that it was lost. */
+  readonly #epochs = new Map<string, bigint>()
   /** Partitions whose newest claim was sent, and its COMMIT not acknowledged. */
   readonly #unacknowledged = new Set<string>()
   /** Since when it has tried to get the job's lock, over several transactions; null when it is not trying. */
@@ -167,7 +174,10 @@ export class Claimer {
       await session.runtime.faultPoints.reach('claim.before-commit')
       const committed = await trx.commit()
       if (committed.kind !== 'committed') throw unacknowledged(session.job, committed)
-      for (const claim of result.claims) this.#unacknowledged.delete(topicPartitionKey(claim))
+      for (const claim of result.claims) {
+        this.#unacknowledged.delete(topicPartitionKey(claim))
+        this.#epochs.set(topicPartitionKey(claim), claim.epoch)
+      }
       await session.runtime.faultPoints.reach('claim.after-commit')
       return result
     } catch (error) {
@@ -241,14 +251,20 @@ export class Claimer {
     invariant(claimed.length === mine.length, 'the claim did not reach every locked row')
     return {
       claims: claimed.map((row) => ({ ...row, claimId })),
-      lost: locked.filter((row) => !mayClaim(row)),
+      lost: locked.filter((row) => !mayClaim(row)).map((row) => this.#lost(row)),
     }
   }
 
   /** Those of `partitions` that somebody else has claimed. */
   #othersAmong(rows: readonly PositionRow[], partitions: readonly TopicPartition[]): LostPartition[] {
     const keys = new Set(partitions.map(topicPartitionKey))
-    return rows.filter((row) => keys.has(topicPartitionKey(row)) && !this.#isOwn(row))
+    return rows
+      .filter((row) => keys.has(topicPartitionKey(row)) && !this.#isOwn(row))
+      .map((row) => this.#lost(row))
+  }
+
+  #lost(row: PositionRow): LostPartition {
+    return { ...row, rewound: row.epoch < (this.#epochs.get(topicPartitionKey(row)) ?? 0n) }
   }
 }
 
