@@ -1,6 +1,7 @@
 import type { RecordMeta } from '../model/record-meta.ts'
 import { type Aggregate, aggregateOf, type Selector } from './aggregate.ts'
 import { type CompoundAggregate, compoundOf } from './compound-aggregate.ts'
+import { refuseUnknownOptions } from './refuse-unknown-options.ts'
 import { type SumDecimalOptions, sumDecimal } from './sum-decimal.ts'
 
 /** Columns of `avg`, by what stands after its name. */
@@ -14,12 +15,13 @@ export type AverageColumns = Readonly<Record<'_sum', string> & Record<'_count', 
  * Null and undefined are no values: they count in neither column. A record fails for every other value that
  * `sumDecimal` refuses.
  *
- * @throws OncesinkError CONFIGURATION_INVALID for a scale that is not an integer from 0 to 30
+ * @throws OncesinkError CONFIGURATION_INVALID for a scale that is not an integer from 0 to 30, or an unknown option
  */
 export function avg<T, Key>(
   select: Selector<T, number | bigint | string | null | undefined, Key>,
   options: SumDecimalOptions,
 ): CompoundAggregate<T, AverageColumns, Key> {
+  refuseUnknownOptions('avg', options, ['scale'])
   return compoundOf<T, AverageColumns, Key>({
     // What is no value adds nothing; a selector of the job runs once per column and is pure.
     _sum: sumDecimal((value: T, meta: RecordMeta<Key>) => select(value, meta) ?? 0, options),

@@ -6,6 +6,7 @@ import { type Aggregate, aggregateOf, type Selector } from './aggregate.ts'
 import { type CompoundAggregate, compoundOf } from './compound-aggregate.ts'
 import { type Comparable, comparableOf, extreme } from './extreme.ts'
 import { compareKeys, keyTypeOf } from './group-key.ts'
+import { refuseUnknownOptions } from './refuse-unknown-options.ts'
 import { compareCodePoints } from './text-order.ts'
 
 export interface ExtremeByOptions<T, B extends Comparable, Key = RawKey> {
@@ -26,6 +27,8 @@ export type ExtremeByColumns<V extends KeyValue, B extends Comparable> = Readonl
  * Records without a `by` (null or undefined) are ignored. Values are text, finite numbers, bigints, booleans or Dates, of
  * one type, or null. The column `x_by` is BIGINT, NUMERIC without a scale or TIMESTAMPTZ: it must tell apart what the job
  * tells apart.
+ *
+ * @throws OncesinkError CONFIGURATION_INVALID for a `by` that is no function, or an unknown option
  */
 export function maxBy<T, V extends KeyValue, B extends Comparable, Key>(
   select: Selector<T, V | null | undefined, Key>,
@@ -54,6 +57,7 @@ function extremeBy<T, V extends KeyValue, B extends Comparable, Key>(
   select: Selector<T, V | null | undefined, Key>,
   options: ExtremeByOptions<T, B, Key>,
 ): CompoundAggregate<T, ExtremeByColumns<V, B>, Key> {
+  refuseUnknownOptions(kind, options, ['by'])
   const by = options?.by
   if (typeof by !== 'function') {
     throw new OncesinkError(

@@ -2,6 +2,7 @@ import { OncesinkError } from '../errors.ts'
 import type { RawKey, RecordMeta } from '../model/record-meta.ts'
 import type { Selector } from './aggregate.ts'
 import { type Duration, durationMs } from './duration.ts'
+import { refuseUnknownOptions } from './refuse-unknown-options.ts'
 import { timestampMs } from './timestamp.ts'
 import { windowStart } from './tumbling.ts'
 
@@ -31,13 +32,14 @@ export interface HoppingOptions {
  * and excludes its end. They never close: a late record adds to the rows of its windows. A group has one such key at most.
  *
  * @param at when the record happened, as for `tumbling`
- * @throws OncesinkError CONFIGURATION_INVALID for a length that is not a duration, and for a `size` that is not a
- *   multiple of `every` or more than 1,000 times as long
+ * @throws OncesinkError CONFIGURATION_INVALID for an unknown option, a length that is not a duration, and a `size`
+ *   that is not a multiple of `every` or more than 1,000 times as long
  */
 export function hopping<T, Key>(
   options: HoppingOptions,
   at: Selector<T, string | Date | number, Key>,
 ): HoppingFunction<T, Key> {
+  refuseUnknownOptions('hopping', options, ['size', 'every'])
   const [windowMs, everyMs] = [durationMs(options?.size), durationMs(options?.every)]
   const windows = windowMs / everyMs
   if (!Number.isInteger(windows) || windows > MAX_WINDOWS) {

@@ -3,6 +3,7 @@ import { describeValue } from '../model/excerpt.ts'
 import { type Aggregate, aggregateOf, type Selector } from './aggregate.ts'
 import { decimalText, MAX_SCALE, scaledReader } from './decimal.ts'
 import { addExact, type ExactInteger } from './exact-integer.ts'
+import { refuseUnknownOptions } from './refuse-unknown-options.ts'
 
 export interface SumDecimalOptions {
   /** Digits after the point, 0 to 30. The column must have at least as many. */
@@ -17,12 +18,13 @@ export interface SumDecimalOptions {
  * that has more digits after the point than `scale` (nothing is ever rounded), or a fractional number of more than 15
  * significant digits: what JSON said before it became a number is no longer known, so pass it as a string.
  *
- * @throws OncesinkError CONFIGURATION_INVALID for a scale that is not an integer from 0 to 30
+ * @throws OncesinkError CONFIGURATION_INVALID for a scale that is not an integer from 0 to 30, or an unknown option
  */
 export function sumDecimal<T, Key>(
   select: Selector<T, number | bigint | string, Key>,
   options: SumDecimalOptions,
 ): Aggregate<T, string, Key> {
+  refuseUnknownOptions('sumDecimal', options, ['scale'])
   const scale: unknown = options?.scale
   if (typeof scale !== 'number' || !Number.isInteger(scale) || scale < 0 || scale > MAX_SCALE) {
     throw new OncesinkError(

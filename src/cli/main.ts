@@ -58,9 +58,11 @@ command('run', 'Run the job until it is stopped (SIGTERM, SIGINT).')
 
 command('status', 'Show per partition: stored offset, log end, lag, mirrored offset, owner, epoch.')
   .alias('lag')
-  .action(async (file: string) => {
+  .option('--watch <seconds>', 'show it again and again, this often, until Ctrl-C')
+  .action(async (file: string, { watch }: { watch?: string }) => {
     const { status } = await import('./status.ts')
-    await finish(status(file, globals().format))
+    const everySeconds = watch === undefined ? null : positive('--watch', watch)
+    await finish(status(file, globals().format, everySeconds))
   })
 
 command('peek', 'Compute the next micro-batch and print its rows; nothing is written or claimed.')

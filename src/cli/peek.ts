@@ -2,9 +2,12 @@ import { stderr } from 'node:process'
 import { collectPartials } from '../aggregation/collect.ts'
 import type { PartialResult } from '../aggregation/partial-result.ts'
 import { ExitCode as Exit, type ExitCode } from '../errors.ts'
+import { runWithDeadLetters } from '../executor/dead-letters.ts'
 import { compilePartitionTask } from '../executor/partition-task.ts'
 import type { Job } from '../job/job.ts'
 import { loadJob } from '../job/load-job.ts'
+import type { DeadLetter } from '../model/dead-letter.ts'
+import { printable } from '../model/excerpt.ts'
 import { formatRange } from '../model/offset-range.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import { systemRuntime } from '../runtime/runtime.ts'
@@ -30,10 +33,17 @@ export async function peek(file: string, limits: PeekLimits, format: OutputForma
       never,
     )
     const results = []
-    for (const range of fetched) results.push(await task.run(range, never))
+    for (const range of fetched) {
+      results.push(
+        job.poison.kind === 'fail'
+          ? await task.run(range, never)
+          : await runWithDeadLetters(task, range, never, job.poison, undefined),
+      )
+    }
     stderr.write(
       `${results.map((r) => `${formatRange(r.range)}: ${r.records} records`).join('\n') || 'no records within 5 s'}\n`,
     )
+    sayWhatIsLeftOut(results.flatMap((result) => result.deadLetters))
     for (const [i, pipeline] of job.pipelines.entries()) {
       const partials = results.flatMap((result) => result.partials[i] ?? [])
       const collected = collectPartials(pipeline.terminal, partials)
@@ -42,6 +52,18 @@ export async function peek(file: string, limits: PeekLimits, format: OutputForma
     }
   })
   return Exit.ok
+}
+
+/** Records of which nothing is in the rows that follow. */
+function sayWhatIsLeftOut(letters: readonly DeadLetter[]): void {
+  if (letters.length === 0) return
+  const [count, are] =
+    letters.length === 1 ? ['1 record', 'a dead letter'] : [`${letters.length} records`, 'dead letters']
+  const lines = letters.map(
+    ({ topic, partition, offset, cause }) =>
+      `  ${topic}/${partition}/${offset}: ${printable(`${cause.stage} failed: ${cause.message}`)}\n`,
+  )
+  stderr.write(`${count} would be left out of all rows, as ${are}:\n${lines.join('')}`)
 }
 
 function printResult(

@@ -7,11 +7,26 @@ import { partitionsToRead } from '../source/source.ts'
 import { groupOf } from '../wire.ts'
 import { type Inspection, inspect, requireStarted } from './inspect.ts'
 import { type OutputFormat, printTable } from './output.ts'
+import { watch } from './watch.ts'
 
-/** `oncesink status`: what is stored, and how far the log is ahead of it. */
-export async function status(file: string, format: OutputFormat): Promise<ExitCode> {
+/**
+ * `oncesink status`: what is stored, and how far the log is ahead of it.
+ * @param everySeconds how often it is shown again, until a signal ends it; null, the default: once
+ */
+export async function status(
+  file: string,
+  format: OutputFormat,
+  everySeconds: number | null = null,
+): Promise<ExitCode> {
   const job = await loadJob(file)
-  const rows = await inspect(job, async (inspection) => {
+  const look = async () => printTable(format, await statusOf(job), '(no partitions)')
+  if (everySeconds === null) await look()
+  else await watch(look, everySeconds)
+  return Exit.ok
+}
+
+async function statusOf(job: Job) {
+  return await inspect(job, async (inspection) => {
     requireStarted(job, inspection)
     const ends = await logEnds(inspection)
     const mirrored = await mirroredOffsets(job, inspection)
@@ -31,8 +46,6 @@ export async function status(file: string, format: OutputFormat): Promise<ExitCo
       }
     })
   })
-  printTable(format, rows, '(no partitions)')
-  return Exit.ok
 }
 
 /**

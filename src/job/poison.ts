@@ -1,6 +1,7 @@
 import { OncesinkError } from '../errors.ts'
 import type { DeadLetterPolicy, PoisonPolicy } from '../model/dead-letter.ts'
 import { describeValue } from '../model/excerpt.ts'
+import { orMeant } from '../model/known-options.ts'
 import { isPlainObject, unknownFields } from '../model/plain-object.ts'
 
 export interface DeadLetterOptions {
@@ -35,7 +36,9 @@ export function deadLetter(options: DeadLetterOptions = {}): DeadLetterPolicy {
   const given: Readonly<Record<string, unknown>> = isPlainObject(options) ? options : {}
   if (!isPlainObject(options)) problems.push(`it takes an options object, but got ${describeValue(options)}`)
   for (const option of unknownFields(given, Object.keys(ranges))) {
-    problems.push(`there is no option ${option}: there are ${Object.keys(ranges).join(', ')}`)
+    problems.push(
+      `there is no option ${option}: there are ${Object.keys(ranges).join(', ')}${orMeant(option, Object.keys(ranges))}`,
+    )
   }
   const read = (option: keyof typeof ranges): number => {
     const { byDefault, lowest, highest } = ranges[option]

@@ -1,6 +1,7 @@
 import { drive } from '../driver/driver.ts'
 import { untilDone } from '../driver/until-done.ts'
 import { asError, OncesinkError } from '../errors.ts'
+import { unknownOption } from '../model/known-options.ts'
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts'
 import { EventBus, type JobEventBus, type JobEvents, type JobState } from '../telemetry/events.ts'
 import type { Wired } from '../wire.ts'
@@ -36,11 +37,21 @@ export interface RunningJob {
   readonly done: Promise<void>
 }
 
+const known = {
+  signal: true,
+  once: true,
+  acceptShapeChange: true,
+  events: true,
+  runtime: true,
+} satisfies Readonly<Record<keyof StartOptions, true>>
+
 /**
  * Starts a job and resolves once it has claimed its partitions and reads: preflight, migrate, claim, seek, loop.
- * @throws OncesinkError why it cannot run; nothing was written then but oncesink's own tables
+ * @throws OncesinkError why it cannot run, an unknown option among them; nothing was written then but oncesink's own tables
  */
 export async function start(job: Job, options: StartOptions = {}): Promise<RunningJob> {
+  const wrong = unknownOption('start', options, Object.keys(known))
+  if (wrong !== null) throw new OncesinkError('CONFIGURATION_INVALID', wrong)
   refuseWorker(job)
   // Loaded when it is needed: job files import this module too, and their worker threads use no database.
   const { wire } = await import('../wire.ts')

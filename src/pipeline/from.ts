@@ -1,11 +1,12 @@
 import type { Aggregate } from '../aggregation/aggregate.ts'
 import type { CompoundAggregate } from '../aggregation/compound-aggregate.ts'
+import { refuseUnknownOptions } from '../aggregation/refuse-unknown-options.ts'
 import type { Decoder } from '../decode/decoder.ts'
 import { type AnyDecoder, decoderOf } from '../decode/decoder-of.ts'
 import { keyDecoder } from '../decode/key-decoder.ts'
 import { OncesinkError } from '../errors.ts'
 import { describeValue } from '../model/excerpt.ts'
-import { isPlainObject, unknownFields } from '../model/plain-object.ts'
+import { isPlainObject } from '../model/plain-object.ts'
 import { checkSink } from './check-sink.ts'
 import { Pipeline } from './pipeline.ts'
 import type { AggregatePlan, KeyPlan, RootPlan, SourcePlan, Step, Terminal } from './plan.ts'
@@ -21,8 +22,7 @@ export function from(source: SourcePlan): SourceStream {
     decode<T, Key>(decoder: AnyDecoder<T>, options: DecodeOptions<Key> = {}): Stream<T, Key> {
       const { key } = options ?? {}
       if (!isPlainObject(options)) throw misuse('decode', 'an options object after the decoder', options)
-      const [unknown] = unknownFields(options, ['key'])
-      if (unknown !== undefined) throw invalid(`decode has no option '${unknown}': its option is key`)
+      refuseUnknownOptions('decode', options, ['key'])
       const root = {
         source,
         decoder: checkedDecoder('decode', decoder),
@@ -68,15 +68,19 @@ function stream<T, Key>(root: RootPlan, steps: readonly Step[]): Stream<T, Key> 
         },
       }
     },
-    reduce: ({ zero, add, merge }: Record<'zero' | 'add' | 'merge', never>) =>
-      end(
+    reduce: (fold: Record<'zero' | 'add' | 'merge', never>) => {
+      if (!isPlainObject(fold)) throw misuse('reduce', 'an object { zero, add, merge }', fold)
+      refuseUnknownOptions('reduce', fold, ['zero', 'add', 'merge'])
+      const { zero, add, merge } = fold
+      return end(
         Object.freeze({
           kind: 'reduce',
           zero: checked('reduce.zero', zero),
           add: checked('reduce.add', add),
           merge: checked('reduce.merge', merge),
         }),
-      ),
+      )
+    },
     into: end(Object.freeze({ kind: 'rows' })).into,
   }
   return link as unknown as Stream<T, Key>

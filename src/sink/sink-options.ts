@@ -2,6 +2,7 @@ import { OncesinkError } from '../errors.ts'
 import { isField } from '../fields/builders.ts'
 import type { Field } from '../fields/field.ts'
 import { describeValue } from '../model/excerpt.ts'
+import { orMeant } from '../model/known-options.ts'
 import { isPlainObject, unknownFields } from '../model/plain-object.ts'
 
 /** Reads and checks the options of one sink factory; every complaint names the factory and the option. */
@@ -16,7 +17,10 @@ export class SinkOptions {
     this.#options = options
     const [unknown] = unknownFields(options, known)
     if (unknown !== undefined) {
-      throw this.#invalid(`has no option '${unknown}': its options are ${known.join(', ')}`)
+      throw this.#invalid(
+        `has no option '${unknown}': its options are ${known.join(', ')}`,
+        orMeant(unknown, known, '.'),
+      )
     }
   }
 
@@ -31,7 +35,10 @@ export class SinkOptions {
       throw this.#invalid(`'${option}' must be an object, but is ${describeValue(value)}`)
     const [unknown] = fields ? unknownFields(value, fields) : []
     if (unknown !== undefined) {
-      throw this.#invalid(`'${option}' has no field '${unknown}': its fields are ${fields?.join(', ')}`)
+      throw this.#invalid(
+        `'${option}' has no field '${unknown}': its fields are ${fields?.join(', ')}`,
+        orMeant(unknown, fields ?? [], '.'),
+      )
     }
     const entries = Object.entries(value).filter(([, name]) => name !== undefined)
     // Without a prototype, so that a field that is named like an inherited one finds nothing.
@@ -66,8 +73,8 @@ export class SinkOptions {
     throw this.#invalid(`'${where}' must be a name, but is ${describeValue(value)}`)
   }
 
-  #invalid(message: string): OncesinkError {
-    return new OncesinkError('CONFIGURATION_INVALID', `${this.#factory}(): ${message}.`)
+  #invalid(message: string, end = '.'): OncesinkError {
+    return new OncesinkError('CONFIGURATION_INVALID', `${this.#factory}(): ${message}${end}`)
   }
 }
 

@@ -1,9 +1,13 @@
 import type { AppendWrite, MergeWrite, Transaction, UpsertWrite } from '../database/dialect.ts'
 import { OncesinkError } from '../errors.ts'
-import type { ColumnValue } from '../model/values.ts'
+import type { JsonArray, JsonObject } from '../model/json-value.ts'
+import type { ColumnValue, JsonText } from '../model/values.ts'
+
+/** What is in a column. A document is its value. */
+export type TestValue = Exclude<ColumnValue, JsonText> | JsonObject | JsonArray
 
 /** A row of a table, by column. */
-export type TestRow = Readonly<Record<string, ColumnValue>>
+export type TestRow = Readonly<Record<string, TestValue>>
 
 /** Stands in for the batch transaction: keeps what a sink hands to its empty table. */
 export class CapturedRows {
@@ -31,7 +35,12 @@ export class CapturedRows {
 
   #add(columns: readonly string[], rows: readonly (readonly ColumnValue[])[]): number {
     for (const row of rows)
-      this.rows.push(Object.fromEntries(columns.map((column, i) => [column, row[i] ?? null])))
+      this.rows.push(Object.fromEntries(columns.map((column, i) => [column, shown(row[i] ?? null)])))
     return rows.length
   }
+}
+
+function shown(value: ColumnValue): TestValue {
+  const isDocument = typeof value === 'object' && value !== null && 'json' in value
+  return isDocument ? (JSON.parse(value.json) as JsonObject | JsonArray) : value
 }

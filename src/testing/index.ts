@@ -1,4 +1,11 @@
 // What users import to test their jobs, as 'oncesink/testing'. Named exports, nothing else.
 export type { DatabaseOptions, DatabaseService, KafkaOptions, KafkaService } from '../services/index.ts'
 export { startKafka, startMariadb, startMysql, startPostgres } from '../services/index.ts'
-export { type SentBatch, type TestedJob, type TestRecord, type TestRow, testJob } from './test-job.ts'
+export {
+  type SentBatch,
+  type TestedJob,
+  type TestRecord,
+  type TestRow,
+  type TestValue,
+  testJob,
+} from './test-job.ts'

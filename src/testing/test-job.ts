@@ -1,5 +1,6 @@
 import { collectPartials } from '../aggregation/collect.ts'
 import type { PartialResult } from '../aggregation/partial-result.ts'
+import { refuseOverWindow } from '../database/protocol/dead-letters.ts'
 import { OncesinkError } from '../errors.ts'
 import { createInlineExecutor } from '../executor/inline.ts'
 import { compilePartitionTask } from '../executor/partition-task.ts'
@@ -14,7 +15,7 @@ import type { FetchedRange, Source } from '../source/source.ts'
 import { CapturedRows, type TestRow } from './captured-rows.ts'
 import { TestLog, type TestRecord } from './fetched-ranges.ts'
 
-export type { TestRow } from './captured-rows.ts'
+export type { TestRow, TestValue } from './captured-rows.ts'
 export type { TestRecord } from './fetched-ranges.ts'
 
 /** What became of the records of one `send`. */
@@ -35,7 +36,7 @@ export interface TestedJob {
   send(records: TestRecord | readonly TestRecord[]): Promise<SentBatch>
   /**
    * What the table holds after everything that was sent: by key where its rows have one, else in log order. Decimals
-   * are exact strings, as on their way to the database.
+   * are exact strings, as on their way to the database; documents are what their JSON says.
    * @param table may be left out where the job declares just one
    * @throws OncesinkError CONFIGURATION_INVALID when no declared sink writes to it; JOB_FUNCTION_FAILED when a result
    *   does not fit its column
@@ -60,18 +61,22 @@ export interface TestedJob {
 export function testJob(job: Job): TestedJob {
   const log = new TestLog(firstTopicOf(job))
   const deadLetters: DeadLetter[] = []
+  const budget = new WindowBudget(job)
   let taken: FetchedRange[] = []
   let records = 0
-  let collected: PartialResult[] = job.pipelines.map(({ terminal }) => collectPartials(terminal, []))
+  /** Null before the first batch. */
+  let collected: (PartialResult | null)[] = job.pipelines.map(() => null)
   const source = { take: async () => taken } as Partial<Source> as Source
   const task = compilePartitionTask(job.root, job.pipelines, systemRuntime.clock)
   const executor = createInlineExecutor(source, task, systemRuntime, job.poison)
   const plan = { maxRecords: 1, maxWaitMs: 0, includeEmptyRanges: false, order: 'fair' } as const
 
   async function captured(pipeline: PipelinePlan, i: number): Promise<TestRow[]> {
+    const result = collected[i]
     const capture = new CapturedRows()
+    if (!result) return capture.rows
     const batch = { batchId: '', job: job.name, ranges: [], records, deadLetters: deadLetters.length }
-    await deliver(capture.transaction(), pipeline, collected[i] as PartialResult, batch)
+    await deliver(capture.transaction(), pipeline, result, batch)
     return capture.rows
   }
 
@@ -80,12 +85,12 @@ export function testJob(job: Job): TestedJob {
       taken = log.append(Array.isArray(sent) ? sent : [sent])
       const results = await executor.compute(plan, new AbortController().signal)
       const letters = results.flatMap((result) => result.deadLetters)
-      collected = job.pipelines.map(({ terminal }, i) =>
-        collectPartials(terminal, [
-          collected[i] as PartialResult,
-          ...results.map(({ partials }) => partials[i] as PartialResult),
-        ]),
-      )
+      budget.spend(letters)
+      collected = job.pipelines.map(({ terminal }, i) => {
+        const before = collected[i] ? [collected[i]] : []
+        const all = [...before, ...results.map(({ partials }) => partials[i] as PartialResult)]
+        return all.length === 0 ? null : collectPartials(terminal, all)
+      })
       const count = results.reduce((sum, result) => sum + result.records, 0)
       records += count
       deadLetters.push(...letters)
@@ -113,11 +118,32 @@ export function testJob(job: Job): TestedJob {
         )
       }
       const { terminal } = job.pipelines[index] as PipelinePlan
-      const result = collected[index] as PartialResult
+      const result = collected[index] ?? collectPartials(terminal, [])
       return result.kind === 'reduced' ? [result.value] : rowValues(terminal, result)
     },
 
     deadLetters,
+  }
+}
+
+/** Counts what was set aside lately, as the database does for a job. */
+class WindowBudget {
+  readonly #job: Job
+  /** When records were set aside, in milliseconds of a clock that never jumps. */
+  readonly #times: number[] = []
+
+  constructor(job: Job) {
+    this.#job = job
+  }
+
+  /** @throws OncesinkError DEAD_LETTER_LIMIT, and counts none of `letters` then */
+  spend(letters: readonly DeadLetter[]): void {
+    const { poison, name } = this.#job
+    if (poison.kind === 'fail' || letters.length === 0) return
+    const now = systemRuntime.clock.monotonicMs()
+    const lately = this.#times.filter((time) => time >= now - poison.windowMs).length
+    refuseOverWindow(name, lately, letters, poison)
+    this.#times.push(...letters.map(() => now))
   }
 }
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { onEveryEngine } from '../support/engines.ts'
-import { type Ended, logLines, oncesink } from '../support/job-process.ts'
+import { eventually } from '../support/eventually.ts'
+import { type Ended, logLines, oncesink, startOncesink } from '../support/job-process.ts'
 import { createWorld, type World } from '../support/witness-world.ts'
 
 const json = ['--format', 'json']
@@ -119,14 +120,38 @@ describe('a job that has run', () => {
   })
 
   test('status and verify look at a job while it is running, and take nothing from it', async () => {
+    const watching = startOncesink([...json, 'status', world.job, '--watch', '1'], world.env)
+    const seen = (nextOffset: number, lag: number) =>
+      eventually(() =>
+        watching.lines.some((line) =>
+          (JSON.parse(line) as { nextOffset: number; lag: number }[]).every(
+            (row) => row.nextOffset === nextOffset && row.lag === lag,
+          ),
+        ),
+      )
+    await seen(100, 2)
     const process = world.run()
     await world.drained()
     await world.produce(6)
-    for (const command of ['status', 'verify']) expect((await world.command(command)).code).toBe(0)
+    expect((await world.command('verify')).code).toBe(0)
     await world.drained()
+    await seen(104, 0)
+    watching.kill('SIGINT')
+    expect(await watching.ended).toMatchObject({ code: 0, signal: null, stderr: '' })
     process.kill('SIGTERM')
     expect((await process.ended).code).toBe(0)
     await world.expectExact()
+  })
+
+  test('status --watch wants seconds, and fails at once where there is nothing to look at', async () => {
+    const none = await world.command('status', ['--watch', '0'])
+    expect([none.code, logLines(none)[0]?.msg]).toEqual([
+      2,
+      "--watch must be a whole number above 0, not '0'",
+    ])
+    const { env } = await createWorld()
+    const ended = await startOncesink(['status', world.job, '--watch', '60'], env).ended
+    expect([ended.code, ended.stdout]).toEqual([2, ''])
   })
 
   test('verify finds a job in order: exit code 0, nothing lost, nothing duplicated', async () => {

@@ -266,6 +266,16 @@ describe('a process that is killed with SIGKILL', () => {
       DATABASE_URL: bench.database.url,
     }
     await produceMixed(bench)
+    const peeked = await oncesink(['peek', file, '--rows', '100'], env)
+    expect(peeked.code, peeked.stderr).toBe(0)
+    // What the database would refuse is not known before it is asked.
+    const foreseen = bench.produced.filter(({ v }) => typeof v !== 'number')
+    expect(peeked.stderr).toContain(
+      `${foreseen.length} records would be left out of all rows, as dead letters:\n`,
+    )
+    for (const { partition, offset } of foreseen)
+      expect(peeked.stderr).toContain(`  ${bench.topic}/${partition}/${offset}: aggregate 'total' failed: `)
+    expect(peeked.stdout).toMatch(/^k +n +total\n/)
     for (const point of ['transaction.dead-letters-written', 'transaction.committed'] as const) {
       for (const visit of [1, 2]) {
         const { signal, stderr } = await new JobProcess({

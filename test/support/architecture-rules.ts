@@ -147,6 +147,7 @@ export const rules: ArchitectureRules = {
       may: [
         ...ports,
         'check',
+        'executor/dead-letters.ts',
         'executor/partition-task.ts',
         'job',
         'job/load-job.ts',

@@ -37,6 +37,27 @@ export async function oncesink(args: readonly string[], env: NodeJS.ProcessEnv =
   return collect(child)
 }
 
+/** A command that runs until it is told to end; it ends with the test at the latest. */
+export interface Running {
+  /** Lines of its output so far. */
+  readonly lines: readonly string[]
+  readonly ended: Promise<Ended>
+  kill(signal: NodeJS.Signals): void
+}
+
+/** Starts the built command line. */
+export function startOncesink(args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
+  const child = spawn(process.execPath, [cli, ...args], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const lines: string[] = []
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
+  return { lines, ended: collect(child), kill: (signal) => void child.kill(signal) }
+}
+
 /** A signal that the process sends to itself when it reaches `point` for the `visit`-th time. */
 export interface Fault {
   readonly point: FaultPoint

@@ -29,17 +29,35 @@ export async function setAside(
   if (!first) return
   invariant(limit, 'a job whose poison policy is to fail has set a record aside')
   const lately = await trx.countDeadLetters(session.job, limit.windowMs)
-  if (lately + letters.length > limit.maxPerWindow) {
-    throw new OncesinkError(
-      'DEAD_LETTER_LIMIT',
-      `job '${session.job}' has set ${lately} records aside in the last ${limit.windowMs} ms, and the next batch would add ` +
-        `${letters.length}: poison.maxPerWindow allows ${limit.maxPerWindow}. ${describe(first.letter)} Nothing of that batch is committed. See ` +
-        "'oncesink dlq list', mend what makes records fail or raise poison.maxPerWindow, and start again: the job resumes there.",
-      { record: first.letter },
-    )
-  }
+  refuseOverWindow(
+    session.job,
+    lately,
+    letters.map(({ letter }) => letter),
+    limit,
+  )
   await trx.writeDeadLetters(session.job, letters)
   await session.runtime.faultPoints.reach('transaction.dead-letters-written')
+}
+
+/**
+ * @param lately records that were set aside within the window before these
+ * @throws OncesinkError DEAD_LETTER_LIMIT where they are too many together
+ */
+export function refuseOverWindow(
+  job: string,
+  lately: number,
+  letters: readonly DeadLetter[],
+  limit: DeadLetterLimit,
+): void {
+  const [first] = letters
+  if (first === undefined || lately + letters.length <= limit.maxPerWindow) return
+  throw new OncesinkError(
+    'DEAD_LETTER_LIMIT',
+    `job '${job}' has set ${lately} records aside in the last ${limit.windowMs} ms, and the next batch would add ` +
+      `${letters.length}: poison.maxPerWindow allows ${limit.maxPerWindow}. ${describe(first)} Nothing of that batch is committed. See ` +
+      "'oncesink dlq list', mend what makes records fail or raise poison.maxPerWindow, and start again: the job resumes there.",
+    { record: first },
+  )
 }
 
 /** The first of them, in one sentence. */

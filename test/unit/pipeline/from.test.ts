@@ -118,7 +118,7 @@ describe('what the types would refuse is refused when it is called', () => {
     [
       'an unknown option of decode',
       () => from(source).decode(json(), { keys: json() } as never),
-      /decode has no option 'keys': its option is key\./,
+      /decode has no option 'keys': its option is key; did you mean 'key'\?/,
     ],
     [
       'a key that is no decoder',

@@ -243,7 +243,7 @@ describe('upsert', () => {
     [
       'an unknown option',
       () => upsert({ table: 't', key: 'id', keys: 1 } as never),
-      "upsert(): has no option 'keys': its options are table, key, tombstones, columns, createTable.",
+      "upsert(): has no option 'keys': its options are table, key, tombstones, columns, createTable; did you mean 'key'?",
     ],
     [
       'a shared column',

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   append,
   count,
@@ -8,9 +8,12 @@ import {
   json,
   kafka,
   merge,
+  nullable,
   postgres,
+  string,
   sumDecimal,
   tumbling,
+  upsert,
   write,
   writeResult,
 } from '../../../src/index.ts'
@@ -101,6 +104,85 @@ describe('a record that cannot be processed', () => {
       code: 'DEAD_LETTER_LIMIT',
     })
   })
+})
+
+describe('the budget for dead letters', () => {
+  const bad = { value: '{' }
+
+  test('of a window is spent over batches, and what is refused spends nothing', async () => {
+    const poison = deadLetter({ maxPerBatch: 2, maxPerWindow: 3, windowMs: 10_000 })
+    const bench = testJob(job(totals, { poison }))
+    await bench.send([bad, bad])
+    await expect(bench.send([tea(1), bad, bad])).rejects.toMatchObject({
+      code: 'DEAD_LETTER_LIMIT',
+      record: { offset: 3n },
+      message: expect.stringMatching(
+        /^job 'tested' has set 2 records aside in the last 10000 ms, .* poison.maxPerWindow allows 3/,
+      ),
+    })
+    expect(bench.deadLetters).toHaveLength(2)
+    expect(await bench.rows()).toEqual([])
+    await bench.send(bad)
+    await expect(bench.send(bad)).rejects.toMatchObject({ code: 'DEAD_LETTER_LIMIT' })
+  })
+
+  test('is there again when the window has passed', async () => {
+    let now = 1_000
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now)
+    onTestFinished(() => clock.mockRestore())
+    const bench = testJob(
+      job(totals, { poison: deadLetter({ maxPerBatch: 1, maxPerWindow: 1, windowMs: 10_000 }) }),
+    )
+    await bench.send(bad)
+    now += 10_000
+    await expect(bench.send(bad)).rejects.toMatchObject({ code: 'DEAD_LETTER_LIMIT' })
+    now += 1
+    await bench.send(bad)
+    expect(bench.deadLetters).toHaveLength(2)
+  })
+})
+
+test('upserted rows are the last of their keys over all batches, without those that were deleted', async () => {
+  const latest = from(kafka({ brokers: ['localhost:9092'], topics: ['orders'] }))
+    .decode(nullable(json<Order>()), { key: string() })
+    .into(
+      upsert({
+        table: 'latest',
+        key: { id: (meta) => meta.key },
+        tombstones: 'delete',
+        columns: { amount: 'price' },
+      }),
+    )
+  const bench = testJob(job(latest))
+  await bench.send([])
+  expect(await bench.rows()).toEqual([])
+  await bench.send([
+    { ...tea(1), key: 'b' },
+    { ...tea(2), key: 'a' },
+    { ...tea(3), key: 'c' },
+  ])
+  await bench.send([
+    { ...tea(4), key: 'b' },
+    { value: null, key: 'a' },
+    { value: null, key: 'nobody' },
+    { value: null, key: 'c' },
+  ])
+  await bench.send({ ...tea(5), key: 'c' })
+  expect(await bench.rows()).toEqual([
+    { id: 'b', item: 'tea', price: 4 },
+    { id: 'c', item: 'tea', price: 5 },
+  ])
+})
+
+test('documents are shown as what they say, not as their text', async () => {
+  const details = orders
+    .map(({ item }, meta) => ({ item, details: { tags: [item, null], where: { at: Number(meta.offset) } } }))
+    .into(append({ table: 'log', meta: { headers: 'h' } }))
+  const bench = testJob(job(details))
+  await bench.send({ ...tea(1), headers: { by: 'web' } })
+  expect(await bench.rows()).toEqual([
+    { item: 'tea', details: { tags: ['tea', null], where: { at: 0 } }, h: { by: 'web' } },
+  ])
 })
 
 describe('the code of a job that needs a database', () => {
