@@ -50,13 +50,23 @@ export interface DatabaseFaults {
   readonly deadlock: number
 }
 
+export interface CommittedClaim {
+  readonly host: Host
+  /** Partitions that the same host held already, by a claim over the same connection. */
+  readonly twice: readonly string[]
+}
+
 /** A READ COMMITTED database with row locks on the job row and on positions, and faults at every operation. */
 export class SimulatedDatabase {
   readonly world: World
   readonly faults: DatabaseFaults
   readonly #locks = new Map<string, SimulatedTransaction>()
-  /** Owners in the order in which their claims committed. */
-  readonly claimants: string[] = []
+  /** Claims in the order in which they committed. */
+  readonly claims: CommittedClaim[] = []
+  /** Called when a claim commits. */
+  onClaim: (host: Host, keys: readonly string[], twice: readonly string[]) => void = () => {}
+  /** Negative controls only: what a claim reads under the lock of the job is what it had read before. */
+  looksOnce = false
   readonly connections = new Set<SimulatedConnection>()
   /** Negative controls only: what the compare-and-set sees instead of the row. */
   tamper: ((row: PositionRow, advance: RangeAdvance) => PositionRow) | null = null
@@ -132,6 +142,8 @@ class SimulatedConnection implements Connection {
   readonly database: SimulatedDatabase
   readonly host: Host
   transaction: SimulatedTransaction | null = null
+  /** Claims made over it. */
+  readonly claimIds = new Set<string>()
   waitsFor: string | null = null
 
   constructor(database: SimulatedDatabase, host: Host, id: number) {
@@ -202,6 +214,7 @@ class SimulatedTransaction implements Transaction {
   /** Applied to the committed state, in order, by COMMIT. Guarded by the locks that this transaction holds. */
   readonly #changes: ((state: State) => void)[] = []
   readonly #written = new Map<string, PositionRow>()
+  #looked: PositionRow[] | null = null
 
   constructor(connection: SimulatedConnection, kind: TransactionKind) {
     this.connection = connection
@@ -305,7 +318,15 @@ class SimulatedTransaction implements Transaction {
 
   async claimPositions(_job: string, claims: readonly ClaimWrite[]): Promise<PositionRow[]> {
     await this.#statement('claimPositions')
-    if (claims.length > 0) this.#changes.push(() => this.#database.claimants.push(this.connection.host.name))
+    const keys = claims.map(topicPartitionKey)
+    const twice = keys.filter((key) => this.connection.claimIds.has(this.#position(key)?.claimId ?? ''))
+    const { host, claimIds } = this.connection
+    if (claims.length > 0)
+      this.#changes.push(() => {
+        this.#database.claims.push({ host, twice })
+        this.#database.onClaim(host, keys, twice)
+        for (const { claimId } of claims) claimIds.add(claimId)
+      })
     return claims.map(({ claimId, owner, ...tp }) => {
       const row = this.#position(topicPartitionKey(tp))
       if (!row) throw new Error(`no position of ${topicPartitionKey(tp)}`)
@@ -358,7 +379,11 @@ class SimulatedTransaction implements Transaction {
   }
 
   async readPositions(): Promise<PositionRow[]> {
-    return [...this.#database.state.positions.values()]
+    await this.#statement('readPositions')
+    const rows = [...new Map([...this.#database.state.positions, ...this.#written]).values()]
+    if (!this.#database.looksOnce) return rows
+    this.#looked ??= rows
+    return this.#looked
   }
 
   async advanceRanges(_job: string, advances: readonly RangeAdvance[]): Promise<number> {

@@ -15,6 +15,8 @@ import { shapeOf } from '../../src/job/shape.ts'
 import { from } from '../../src/pipeline/from.ts'
 import { createRate } from '../../src/rate/create-rate.ts'
 import { merge } from '../../src/sink/merge.ts'
+import type { Membership } from '../../src/source/membership.ts'
+import type { Source } from '../../src/source/source.ts'
 import { collectThenCommit } from '../../src/strategy/collect-then-commit.ts'
 import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
 import { type DatabaseFaults, SimulatedDatabase } from './database.ts'
@@ -29,7 +31,12 @@ const UNPARSABLE = 'unparsable'
 /** A key that the database rejects. */
 const REJECTED = 'rejected'
 
-const stormy: DatabaseFaults = { connectionLoss: 0.01, lostAnswer: 0.03, lostCommit: 0.03, deadlock: 0.01 }
+export const stormy: DatabaseFaults = {
+  connectionLoss: 0.01,
+  lostAnswer: 0.03,
+  lostCommit: 0.03,
+  deadlock: 0.01,
+}
 
 export interface ScenarioResult {
   /** What is wrong with the final state; empty when every record counted exactly once. */
@@ -45,7 +52,12 @@ export interface ScenarioOptions {
   /** Whether the log has records that the job or the database cannot take, and the job sets them aside. */
   readonly poison?: boolean
   /** Replaces parts of the protocol by wrong ones: what the negative controls use. */
-  readonly sabotage?: (parts: { claimer: Claimer; database: SimulatedDatabase; log: SimulatedLog }) => void
+  readonly sabotage?: (parts: {
+    claimer: Claimer
+    database: SimulatedDatabase
+    log: SimulatedLog
+    source: Source
+  }) => void
 }
 
 /**
@@ -65,7 +77,7 @@ export async function runScenario(seed: number, options: ScenarioOptions = {}): 
   const launch = (name: string, once: boolean) => {
     const host = new Host(world, name)
     world.note(`${name} starts`)
-    const life = live(host, job, log, database, once, counts, options)
+    const life = live({ host, job, log, database, once, counts, sabotage: options.sabotage })
     const ended = life.then(
       () => true,
       (error: unknown) => {
@@ -116,12 +128,13 @@ export async function runScenario(seed: number, options: ScenarioOptions = {}): 
   })
   if (!(await world.run(() => ended, world.now + 300_000)))
     violations.push('the last process did not drain the log')
-  if (counts.rewinds === 0) violations.push(...zombies(database.claimants))
+  if (counts.rewinds === 0) violations.push(...zombies(database.claims.map(({ host }) => host.name)))
+  violations.push(...claimedTwice(database))
   counts.deadLetters = database.state.deadLetters.length
   return { violations: [...violations, ...compare(log, database)], history: world.history, counts }
 }
 
-function makeLog(dice: Dice, poison: boolean): SimulatedLog {
+export function makeLog(dice: Dice, poison: boolean): SimulatedLog {
   const value = () => {
     if (dice.chance(0.1)) return null
     if (!poison || !dice.chance(0.04)) return `k${dice.below(KEYS)}`
@@ -139,7 +152,7 @@ function refuseUnparsable(value: string): number {
   return 1
 }
 
-function makeJob(poison: boolean): Job {
+export function makeJob(poison: boolean): Job {
   return defineJob({
     name: 'simulated',
     database: { engine: 'postgres' } as DatabasePlan,
@@ -156,15 +169,22 @@ function makeJob(poison: boolean): Job {
   })
 }
 
-async function live(
-  host: Host,
-  job: Job,
-  log: SimulatedLog,
-  database: SimulatedDatabase,
-  once: boolean,
-  counts: { unknown: number; batches: number },
-  options: ScenarioOptions,
-): Promise<void> {
+/** One process's life. */
+export interface Life {
+  readonly host: Host
+  readonly job: Job
+  readonly log: SimulatedLog
+  readonly database: SimulatedDatabase
+  /** Default: everything is this process's. */
+  readonly membership?: Membership
+  readonly once: boolean
+  readonly stop?: AbortSignal
+  readonly counts: { unknown: number; batches: number }
+  readonly sabotage: ScenarioOptions['sabotage']
+}
+
+export async function live(life: Life): Promise<void> {
+  const { host, job, log, database, once, counts } = life
   const runtime = host.runtime()
   const events = new EventBus<JobEvents>()
   events.on('batchFailed', ({ reason }) => {
@@ -192,7 +212,7 @@ async function live(
     acceptShapeChange: false,
   }
   const claimer = new Claimer({ session, source, startFrom: 'earliest', identity, events })
-  options.sabotage?.({ claimer, database, log })
+  life.sabotage?.({ claimer, database, log, source })
   const executor = createInlineExecutor(
     source,
     compilePartitionTask(job.root, job.pipelines, runtime.clock),
@@ -201,7 +221,7 @@ async function live(
   )
   const strategy = collectThenCommit(session, job.pipelines)
   const ownership = new Ownership()
-  const membership = simulatedMembership(log)
+  const membership = life.membership ?? simulatedMembership(log)
   const rate = createRate(job)
   const deps = {
     job,
@@ -217,8 +237,9 @@ async function live(
     rate,
   }
   try {
-    await drive(deps, { stop: new AbortController().signal, once, onRunning: () => {} })
+    await drive(deps, { stop: life.stop ?? new AbortController().signal, once, onRunning: () => {} })
   } finally {
+    await membership.stop()
     await session.close()
   }
 }
@@ -233,8 +254,15 @@ function zombies(claimants: readonly string[]): string[] {
   })
 }
 
+/** Whoever holds a valid claim and its connection has no reason to claim again: it would fence its own batch in flight. */
+function claimedTwice({ claims }: SimulatedDatabase): string[] {
+  return claims.flatMap(({ host, twice }) =>
+    twice.map((key) => `${host.name} has claimed ${key} again, which it holds`),
+  )
+}
+
 /** The oracle: what the table, the positions and the ledger must hold when every record counted exactly once. */
-function compare(log: SimulatedLog, database: SimulatedDatabase): string[] {
+export function compare(log: SimulatedLog, database: SimulatedDatabase): string[] {
   const violations: string[] = []
   const expected = new Map<string, [bigint, bigint]>()
   for (const records of log) {

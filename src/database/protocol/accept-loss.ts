@@ -144,7 +144,8 @@ async function refusePartOfTopic(
 const LONG_NAME = 32
 
 function isSameOwner(atServer: string, owner: string): boolean {
-  return atServer === owner || (atServer.length >= LONG_NAME && owner.startsWith(atServer))
+  const process = owner.replace(/ \(.*\)$/, '')
+  return atServer === process || (atServer.length >= LONG_NAME && process.startsWith(atServer))
 }
 
 /**
