@@ -91,7 +91,7 @@ function createMembership(
     const { metadataRefreshMs } = plan
     return { membership: createAllPartitions(source, { runtime, metadataRefreshMs }), mirrored: source }
   }
-  const group = plan.group ?? job.name
+  const group = sharedGroupOf(job) ?? job.name
   const membership = new GroupMembership(plan, { job: job.name, group, source, runtime, events })
   return { membership, mirrored: membership }
 }
@@ -105,6 +105,12 @@ function ownerText(process: string, { member }: Membership): string {
 export function groupOf(job: Job): string | null {
   const { group, groupMirror } = kafkaPlan(job)
   return groupMirror ? (group ?? job.name) : null
+}
+
+/** The consumer group that the job's processes join; null where one process owns everything. */
+export function sharedGroupOf(job: Job): string | null {
+  const { group, assignment } = kafkaPlan(job)
+  return assignment === 'group' ? (group ?? job.name) : null
 }
 
 /** The job's database, for commands that look but do not run the job. */

@@ -11,12 +11,17 @@ export function printTable(
   empty: string,
 ): void {
   if (format === 'json') {
-    stdout.write(
-      `${JSON.stringify(rows, (_, value) => (typeof value === 'bigint' ? Number(value) : value))}\n`,
-    )
+    printJson(rows)
     return
   }
   stdout.write(`${rows.length === 0 ? empty : alignedTable(rows)}\n`)
+}
+
+/** One line of JSON on standard output (bigints as numbers). */
+export function printJson(value: unknown): void {
+  stdout.write(
+    `${JSON.stringify(value, (_, one: unknown) => (typeof one === 'bigint' ? Number(one) : one))}\n`,
+  )
 }
 
 /** Columns in the order of the first row's fields; numbers are right-aligned. */

@@ -81,6 +81,12 @@ export interface Source {
    */
   groupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<(bigint | null)[]>
 
+  /**
+   * Who has joined a consumer group, and what the group has assigned to each; sorted by name, for people to look at.
+   * @throws OncesinkError SOURCE_UNAVAILABLE, SOURCE_REFUSED
+   */
+  groupMembers(group: string): Promise<GroupMember[]>
+
   /** What is known, without asking, of every partition being read. */
   progress(): PartitionProgress[]
 
@@ -97,6 +103,15 @@ export interface PartitionOffer extends TopicPartition {
 export interface GroupOffset extends TopicPartition {
   /** Next offset to read. */
   readonly offset: bigint
+}
+
+export interface GroupMember {
+  /** The member's own id where it is a static one, else what the brokers call it. */
+  readonly member: string
+  /** The address that it comes from, as its broker sees it. */
+  readonly host: string
+  /** In partition order. */
+  readonly partitions: readonly TopicPartition[]
 }
 
 export interface SourceDescription {

@@ -82,26 +82,28 @@ describe('a job that has run', () => {
     await world.produce(6)
     const asJson = await world.command('status', json)
     expect(asJson.code, asJson.stderr).toBe(0)
-    expect(parsed(asJson)).toMatchObject(
-      [0, 1, 2].map((partition) => ({
+    expect(parsed(asJson)).toMatchObject({
+      partitions: [0, 1, 2].map((partition) => ({
         topic: world.topic,
         partition,
         nextOffset: 100,
         logEnd: 102,
         lag: 2,
         epoch: 2,
+        member: null,
       })),
-    )
+      members: [],
+    })
     const asTable = await world.command('status')
     expect(asTable.code).toBe(0)
     const [head, rule, ...rows] = asTable.stdout.trimEnd().split('\n')
     expect(head).toMatch(
-      /^topic +partition +nextOffset +logEnd +lag +groupOffset +batches +epoch +owner +updatedAt$/,
+      /^topic +partition +nextOffset +logEnd +lag +groupOffset +batches +epoch +member +owner +updatedAt$/,
     )
     expect(rule).toMatch(/^[- ]+$/)
     expect(rows).toHaveLength(3)
     expect(rows[1]).toMatch(
-      new RegExp(`^${world.topic} +1 +100 +102 +2 +(100|-) +\\d+ +2 +\\S+:\\d+ +\\S+Z$`),
+      new RegExp(`^${world.topic} +1 +100 +102 +2 +(100|-) +\\d+ +2 +- +\\S+:\\d+ +\\S+Z$`),
     )
   })
 

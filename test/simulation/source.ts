@@ -77,6 +77,7 @@ export function simulatedSource(host: Host, log: SimulatedLog): Source {
     offer: () => Promise.reject(new Error('the simulated process reads in one thread')),
     mirrorOffsets: async () => {},
     groupOffsets: async (_group, partitions) => partitions.map(() => null),
+    groupMembers: async () => [],
     progress: () => [],
     close: async () => {},
   }

@@ -1,8 +1,9 @@
 import { OncesinkError } from '../../errors.ts'
-import { type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
-import type { GroupOffset } from '../source.ts'
+import { sortedByPartition, type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
+import type { GroupMember, GroupOffset } from '../source.ts'
 import type { Brokers } from './brokers.ts'
 import type { WireRequest } from './kafkajs.ts'
+import { describeGroupRequest } from './protocol/describe-groups.ts'
 import { ErrorCode, errorCodeName } from './protocol/error-codes.ts'
 import { findCoordinatorRequest } from './protocol/find-coordinator.ts'
 import { offsetCommitRequest } from './protocol/offset-commit.ts'
@@ -16,7 +17,7 @@ const inUse = new Set<number>([
 ])
 
 /**
- * Offsets of consumer groups, written and read without joining them. Which broker keeps a group is asked once, and
+ * Offsets and members of consumer groups, without joining them. Which broker keeps a group is asked once, and
  * again after it has said that it no longer does, or has not answered.
  */
 export class GroupOffsets {
@@ -48,6 +49,20 @@ export class GroupOffsets {
       const offset = known.get(topicPartitionKey(tp)) ?? -1n
       return offset < 0n ? null : offset
     })
+  }
+
+  /** @throws OncesinkError SOURCE_UNAVAILABLE, SOURCE_REFUSED */
+  async members(group: string): Promise<GroupMember[]> {
+    const { members } = await this.#ask(group, describeGroupRequest(group), (described) =>
+      described.errorCode === ErrorCode.NONE ? undefined : described,
+    )
+    return members
+      .map(({ memberId, instanceId, host, partitions }) => ({
+        member: instanceId ?? memberId,
+        host: host.replace(/^\//, ''),
+        partitions: sortedByPartition(partitions),
+      }))
+      .sort((a, b) => (a.member < b.member ? -1 : 1))
   }
 
   /** Asks the coordinator; once more when another broker has become it. */

@@ -5,6 +5,7 @@ import type { Runtime } from '../../runtime/runtime.ts'
 import type { JobEventBus } from '../../telemetry/events.ts'
 import type {
   FetchedRange,
+  GroupMember,
   GroupOffset,
   PartitionOffer,
   PartitionProgress,
@@ -252,6 +253,10 @@ class KafkaSource implements Source {
 
   groupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<(bigint | null)[]> {
     return this.#groups.fetch(group, partitions)
+  }
+
+  groupMembers(group: string): Promise<GroupMember[]> {
+    return this.#groups.members(group)
   }
 
   /**
