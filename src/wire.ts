@@ -47,7 +47,7 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
   const dialect = createDialect(job, runtime)
   const source = createSource(job, runtime, events)
   const session = new JobSession(dialect, { job: job.name, owner: `${hostname()}:${pid}` }, runtime)
-  const { membership, mirrored } = createMembership(job, source, { runtime, events })
+  const { membership, mirrored } = createMembership(job, source, session, { runtime, events })
   const claimer = new Claimer({
     session,
     source,
@@ -84,6 +84,7 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
 function createMembership(
   job: Job,
   source: Source,
+  session: JobSession,
   { runtime, events }: { readonly runtime: Runtime; readonly events: JobEventBus },
 ): { readonly membership: Membership; readonly mirrored: Pick<Source, 'mirrorOffsets'> } {
   const plan = kafkaPlan(job)
@@ -92,7 +93,8 @@ function createMembership(
     return { membership: createAllPartitions(source, { runtime, metadataRefreshMs }), mirrored: source }
   }
   const group = sharedGroupOf(job) ?? job.name
-  const membership = new GroupMembership(plan, { job: job.name, group, source, runtime, events })
+  const database = async () => (await session.connection()).installedAt()
+  const membership = new GroupMembership(plan, { job: job.name, group, database, source, runtime, events })
   return { membership, mirrored: membership }
 }
 

@@ -70,6 +70,11 @@ export interface Connection {
   /** Number of the newest applied migration, 0 when oncesink's tables do not exist. */
   schemaVersion(): Promise<number>
   /**
+   * When the first of oncesink's own tables was made here (UTC, to the microsecond), by which one database's are told
+   * from another's; those of a copy are told to be the same. They must exist.
+   */
+  installedAt(): Promise<string>
+  /**
    * Statements that would give this role what it lacks: to `use` those of oncesink's own tables that exist, as a
    * running job does, or to `create` tables in their schema. None when it lacks nothing.
    */

@@ -165,7 +165,7 @@ onEveryEngine((engine) => {
       await bench.produce(10)
       const gate = new Gate()
       const faults = withFaults((point) => (point === 'batch.fetched' ? gate.pass() : undefined))
-      const { failure } = await observe(bench.job(), { runtime: faults })
+      const { failure } = await observe(bench.job({ source: { assignment: 'all' } }), { runtime: faults })
       await gate.reached
       // It holds records that the log has no longer.
       await deleteRecordsBelow(bench.topic, 17)
@@ -232,7 +232,7 @@ describe('accepting a loss', () => {
     await bench.produce(10)
     const gate = new Gate()
     const faults = withFaults((point) => (point === 'batch.fetched' ? gate.pass() : undefined))
-    const { failure } = await observe(bench.job(), { runtime: faults })
+    const { failure } = await observe(bench.job({ source: { assignment: 'all' } }), { runtime: faults })
     await gate.reached
     await bench.database.knex('oncesink.oncesink_offsets').update({ leader_epoch: 99 })
     await accept(bench.job(), await planLosses(bench.job()), true)

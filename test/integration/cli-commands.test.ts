@@ -103,7 +103,7 @@ describe('a job that has run', () => {
     expect(rule).toMatch(/^[- ]+$/)
     expect(rows).toHaveLength(3)
     expect(rows[1]).toMatch(
-      new RegExp(`^${world.topic} +1 +100 +102 +2 +(100|-) +\\d+ +2 +- +\\S+:\\d+ +\\S+Z$`),
+      new RegExp(`^${world.topic} +1 +100 +102 +2 +(100|-) +\\d+ +2 +- +\\S+:\\d+ \\(\\S+\\) +\\S+Z$`),
     )
   })
 

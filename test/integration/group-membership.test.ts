@@ -165,12 +165,14 @@ test('what only Kafka knows to be wrong is refused with its cure', async () => {
   const group = uniqueName('group')
   const source = { brokers, topics: [await createTopic('refused')] }
   const mine = await openMember(group, source)
-  await expect(openMember(group, source, 'another-job')).rejects.toMatchObject({
-    code: 'SOURCE_REFUSED',
-    message: expect.stringMatching(
-      /not processes of job 'another-job', but .*kafka\(\{ group \}\) a name that nobody else uses/,
-    ),
-  })
+  for (const stranger of [{ job: 'another-job' }, { database: 'another' }]) {
+    await expect(openMember(group, source, stranger)).rejects.toMatchObject({
+      code: 'SOURCE_REFUSED',
+      message: expect.stringMatching(
+        /not processes of job '.*' on this database, but .*kafka\(\{ group \}\) a name that nobody else uses/,
+      ),
+    })
+  }
   await expect(
     openMember(uniqueName('group'), { ...source, sessionTimeoutMs: 10, heartbeatIntervalMs: 1 }),
   ).rejects.toMatchObject({
@@ -179,7 +181,7 @@ test('what only Kafka knows to be wrong is refused with its cure', async () => {
   })
   await mine.close()
   // Its farewell has left the name to whoever comes.
-  await openMember(group, source, 'another-job')
+  await openMember(group, source, { job: 'another-job' })
 })
 
 /** As an administrator would. */

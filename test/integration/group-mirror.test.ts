@@ -11,8 +11,13 @@ import { kafkaAdmin } from '../support/kafka-admin.ts'
 import { kafkaClient } from '../support/kafka-service.ts'
 import { drain, observe, openBench } from '../support/running-job.ts'
 
-/** What Kafka's own tool says of a group: by partition its offset, the log's end and the lag. */
-async function describeGroup(group: string, brokers: readonly string[]) {
+/** What Kafka's own tool says of a group, line by line: the columns named. */
+async function describeGroup(
+  group: string,
+  brokers: readonly string[],
+  columns: readonly string[],
+  flags: readonly string[] = [],
+) {
   const { java, jars } = await kafkaProgram()
   const { stdout } = await promisify(execFile)(java.command, [
     '-cp',
@@ -23,20 +28,20 @@ async function describeGroup(group: string, brokers: readonly string[]) {
     '--describe',
     '--group',
     group,
+    ...flags,
   ])
   const lines = stdout
     .trim()
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
   const head = lines.find(([first]) => first === 'GROUP') ?? []
-  const column = (line: readonly string[], name: string) => line[head.indexOf(name)]
   return lines
     .filter(([first]) => first === group)
-    .map((line) =>
-      ['TOPIC', 'PARTITION', 'CURRENT-OFFSET', 'LOG-END-OFFSET', 'LAG'].map((name) => column(line, name)),
-    )
+    .map((line) => columns.map((name) => line[head.indexOf(name)]))
     .sort()
 }
+
+const offsetColumns = ['TOPIC', 'PARTITION', 'CURRENT-OFFSET', 'LOG-END-OFFSET', 'LAG']
 
 /** Removes the group at the end: nobody else does. */
 async function forgetGroup(group: string): Promise<void> {
@@ -46,7 +51,7 @@ async function forgetGroup(group: string): Promise<void> {
   })
 }
 
-test("Kafka's own tool shows the job's group with its offsets and its lag; the end of the job is mirrored too", async () => {
+test("Kafka's own tool shows the job's group with its members, its offsets and its lag; the end of the job is mirrored too", async () => {
   const bench = await openBench('mirrored')
   await forgetGroup(bench.name)
   const { running, heard } = await observe(bench.job())
@@ -57,11 +62,15 @@ test("Kafka's own tool shows the job's group with its offsets and its lag; the e
       ({ error, offsets }) => error === null && offsets.every(({ offset }) => offset === 10n),
     ),
   )
+  const columns = ['GROUP-INSTANCE-ID', 'CLIENT-ID', '#PARTITIONS', 'CURRENT-ASSIGNMENT']
+  expect(await describeGroup(bench.name, bench.brokers, columns, ['--members', '--verbose'])).toEqual([
+    [expect.stringMatching(`^${bench.name.slice(0, 50)}.*\\.0$`), 'oncesink', '2', `${bench.topic}:0,1`],
+  ])
   await bench.produce(6)
   await bench.untilCommitted()
   await running.stop()
   await bench.produce(4)
-  expect(await describeGroup(bench.name, bench.brokers)).toEqual(
+  expect(await describeGroup(bench.name, bench.brokers, offsetColumns)).toEqual(
     [0, 1].map((partition) => [bench.topic, String(partition), '13', '15', '2']),
   )
   // A cluster that has never had a group makes its place for them first, and says so meanwhile.
@@ -107,7 +116,7 @@ test('the group may have another name, or there may be none', async () => {
   expect(await source.groupOffsets(group, partitions)).toEqual([10n])
 })
 
-test('a group that has consumers is left alone: warned of once with the cure, and the job goes on', async () => {
+test('where one process owns everything, a group that has consumers is left alone: warned of once with the cure, and the job goes on', async () => {
   const bench = await openBench('taken', { partitions: 1 })
   const consumer = kafkaClient().consumer({ groupId: bench.name })
   onTestFinished(() => consumer.disconnect())
@@ -116,7 +125,7 @@ test('a group that has consumers is left alone: warned of once with the cure, an
   const joined = new Promise((resolve) => consumer.on('consumer.group_join', resolve))
   await consumer.run({ autoCommit: false, eachMessage: async () => {} })
   await joined
-  const { heard } = await observe(bench.job())
+  const { heard } = await observe(bench.job({ source: { assignment: 'all' } }))
   await bench.produce(10)
   await bench.untilCommitted()
   await eventually(() => heard.offsetsMirrored.some(({ failures }) => failures >= 2))

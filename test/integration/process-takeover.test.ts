@@ -24,7 +24,7 @@ onEveryEngine((engine) => {
 
   for (const [point, where] of stops) {
     test(`a process stopped ${where} is replaced within seconds, and when it wakes it commits nothing more and exits with 3`, async () => {
-      const world = await createWorld({ engine, maxRecords: 100, padding: 1_500 })
+      const world = await createWorld({ engine, assignment: 'all', maxRecords: 100, padding: 1_500 })
       await world.produce(1_000)
       const first = world.run({ fault: { point, visit: 2, signal: 'SIGSTOP' } })
       await first.logged('fault')
@@ -50,7 +50,7 @@ onEveryEngine((engine) => {
   }
 
   test('a process that wakes after another has claimed commits nothing, though no position has moved yet', async () => {
-    const world = await createWorld({ engine, maxRecords: 100 })
+    const world = await createWorld({ engine, assignment: 'all', maxRecords: 100 })
     await world.produce(1_000)
     const first = world.run({ fault: { point: 'transaction.begun', visit: 2, signal: 'SIGSTOP' } })
     await first.logged('fault')
@@ -71,7 +71,7 @@ onEveryEngine((engine) => {
   })
 
   test('a second process takes a busy job over at once: the first one exits with 3, and nothing is counted twice', async () => {
-    const world = await createWorld({ engine, maxRecords: 100 })
+    const world = await createWorld({ engine, assignment: 'all', maxRecords: 100 })
     await world.produce(500)
     const first = world.run()
     await first.logged('batch')
@@ -98,7 +98,7 @@ onEveryEngine((engine) => {
   })
 
   test('a second process takes an idle job over: the first one notices without a record, and exits with 3', async () => {
-    const world = await createWorld({ engine })
+    const world = await createWorld({ engine, assignment: 'all' })
     await world.produce(50)
     const first = world.run()
     await first.logged('batch')
@@ -118,7 +118,7 @@ onEveryEngine((engine) => {
   })
 
   test('two processes that start at one moment settle on one owner', async () => {
-    const world = await createWorld({ engine, maxRecords: 100 })
+    const world = await createWorld({ engine, assignment: 'all', maxRecords: 100 })
     await world.produce(1_000)
     const processes = [world.run(), world.run()]
     await world.drained()

@@ -3,9 +3,11 @@ import { SeededRandom } from '../../src/runtime/seeded-random.ts'
 import type { NativeKafka } from '../../src/services/index.ts'
 import { freePort } from '../../src/services/native/free-ports.ts'
 import { eventually } from '../support/eventually.ts'
+import { openMember } from '../support/group-member.ts'
 import { kafkaProxy } from '../support/kafka-proxy.ts'
 import { Collector, never, openSource, positionsAt, takeRecords } from '../support/kafka-reading.ts'
 import { createTopic, kafkaClient, ownKafka, produce } from '../support/kafka-service.ts'
+import { uniqueName } from '../support/unique.ts'
 
 const limits = { maxRecords: 500, maxWaitMs: 200, includeEmptyRanges: false, order: 'fair' } as const
 const numbered = (from: number, until: number) =>
@@ -52,6 +54,31 @@ describe('a broker that fails', () => {
     // A restarted leader has another epoch, and its records carry it.
     const epochs = collector.ranges.map(({ leaderEpoch }) => leaderEpoch)
     expect(epochs.at(-1)).toBeGreaterThan(epochs[0] ?? 0)
+  })
+
+  test('is killed while it coordinates a group: members keep what they have, and divide it anew when it is back', async () => {
+    const { brokers } = kafka
+    const source = {
+      brokers,
+      topics: [await createTopic('coordinated', { partitions: 4, brokers })],
+      sessionTimeoutMs: 30_000,
+    }
+    const group = uniqueName('coordinated')
+    const [a, b] = [await openMember(group, source), await openMember(group, source)]
+    await eventually(() => a.owned().length === 2 && b.owned().length === 2)
+    const before = [a.owned(), b.owned()]
+    const heard: string[] = []
+    a.events.on('retrying', ({ what }) => heard.push(what))
+    a.events.on('recovered', () => heard.push('recovered'))
+    await kafka.kill('SIGKILL')
+    await eventually(() => heard.length > 2)
+    await expect(a.membership.confirm()).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
+    await kafka.restart()
+    await eventually(() => heard.includes('recovered'))
+    expect(await a.membership.confirm()).toBe(true)
+    expect([a.owned(), b.owned()]).toEqual(before)
+    await b.close()
+    await eventually(() => a.owned().length === 4)
   })
 
   test('hangs: requests are given up after their time, and the reading goes on when it answers again', async () => {

@@ -5,10 +5,12 @@ import { OncesinkError } from '../../src/errors.ts'
 import type { KafkaOptions } from '../../src/source/kafka/options.ts'
 import { Authority, type Certificate } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
+import { openMember } from '../support/group-member.ts'
 import { kafkaAdmin } from '../support/kafka-admin.ts'
 import { openSource, positionsAt, takeRecords } from '../support/kafka-reading.ts'
 import { createTopic, produce } from '../support/kafka-service.ts'
 import { type SecuredKafka, securedKafka, users } from '../support/secured-kafka.ts'
+import { uniqueName } from '../support/unique.ts'
 
 let secured: SecuredKafka
 let topic: string
@@ -235,6 +237,22 @@ describe('whoever is not let in is told why, at once and for good', () => {
     await expect(takeRecords(source, 1)).rejects.toMatchObject(named)
   })
 
+  test('a group without an ACL: the message names it and the right to give, which is enough', async () => {
+    const group = uniqueName('secured')
+    await grant('User:bob', topic, AclOperationTypes.DESCRIBE)
+    const way = { brokers: [secured.at('SASL')], sasl: login('bob'), topics: [topic] }
+    await expect(openMember(group, way)).rejects.toMatchObject(
+      refused(
+        new RegExp(
+          `consumer group "${group}" does not take .*kafka-acls.sh .*--operation Read --group '${group}'`,
+        ),
+      ),
+    )
+    await grant('User:bob', group, AclOperationTypes.READ, AclResourceTypes.GROUP)
+    const member = await openMember(group, way)
+    expect(member.owned()).toEqual([`${topic}/0`])
+  })
+
   test('a right that is taken away from a running reader', async () => {
     const { brokers } = secured.kafka
     const own = await createTopic('revoked', { brokers })
@@ -312,9 +330,14 @@ describe('a password function', () => {
   })
 })
 
-async function grant(principal: string, name: string, operation: AclOperationTypes): Promise<void> {
+async function grant(
+  principal: string,
+  name: string,
+  operation: AclOperationTypes,
+  resourceType = AclResourceTypes.TOPIC,
+): Promise<void> {
   const admin = await kafkaAdmin(secured.kafka.brokers)
-  await admin.createAcls({ acl: [{ ...aclOn(name, principal), operation }] })
+  await admin.createAcls({ acl: [{ ...aclOn(name, principal), resourceType, operation }] })
 }
 
 async function revoke(principal: string, name: string): Promise<void> {

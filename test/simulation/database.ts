@@ -193,6 +193,7 @@ class SimulatedConnection implements Connection {
   createTable = async () => {}
   pendingMigrations = async () => []
   schemaVersion = async () => 1
+  installedAt = async () => 'simulated'
   missingGrants = async () => []
   clockMs = async () => this.database.world.now
   sessionsOf = async () => []

@@ -40,7 +40,14 @@ const plan = kafka({
 })
 const [runtime, events] = [systemRuntime, new EventBus<JobEvents>()]
 const reader = createKafkaSource(plan, { runtime, events, maxBufferedBytes: 1e6 })
-const membership = new GroupMembership(plan, { job: group, group, source: reader, runtime, events })
+const membership = new GroupMembership(plan, {
+  job: group,
+  group,
+  database: () => Promise.resolve('one'),
+  source: reader,
+  runtime,
+  events,
+})
 membership.onChange(() => {
   try {
     const { gained, lost } = membership.takeChanges()

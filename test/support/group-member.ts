@@ -26,12 +26,19 @@ export interface TestMember {
 export async function openMember(
   group: string,
   options: Pick<KafkaOptions, 'brokers'> & Partial<KafkaOptions>,
-  job = group,
+  { job = group, database = 'one' } = {},
 ): Promise<TestMember> {
   const plan = kafka({ assignment: 'group', heartbeatIntervalMs: 200, metadataRefreshMs: 200, ...options })
   const [runtime, events] = [systemRuntime, new EventBus<JobEvents>()]
   const source = createKafkaSource(plan, { runtime, events, maxBufferedBytes: 1e6 })
-  const membership = new GroupMembership(plan, { job, group, source, runtime, events })
+  const membership = new GroupMembership(plan, {
+    job,
+    group,
+    database: () => Promise.resolve(database),
+    source,
+    runtime,
+    events,
+  })
   const close = async () => {
     await membership.stop()
     await source.close()

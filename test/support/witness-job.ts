@@ -32,6 +32,9 @@ const entries = from(
     brokers: (env.ONCESINK_KAFKA_BROKERS ?? '').split(','),
     topics: [env.JOB_TOPIC ?? ''],
     metadataRefreshMs: 1_000,
+    // One name of a job for many worlds, each with a database of its own: they must not meet in one group.
+    group: env.JOB_TOPIC ?? '',
+    assignment: env.JOB_ASSIGNMENT === 'all' ? 'all' : 'group',
   }),
 ).decode(json<Entry>())
 

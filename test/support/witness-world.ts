@@ -23,6 +23,8 @@ export interface WorldOptions {
   readonly maxBufferedBytes?: number
   /** Worker threads; default none. */
   readonly workers?: number
+  /** Default: `group`. */
+  readonly assignment?: 'all'
   readonly shutdownTimeoutMs?: number
   /** Characters that every witness row carries besides: to make COPY work. */
   readonly padding?: number
@@ -78,6 +80,7 @@ export class World {
       DATABASE_URL: database.url,
       ONCESINK_KAFKA_BROKERS: kafkaService().brokers.join(','),
       JOB_TOPIC: topic,
+      JOB_ASSIGNMENT: options.assignment,
       JOB_MAX_RECORDS: options.maxRecords,
       JOB_MAX_BUFFERED_BYTES: options.maxBufferedBytes,
       JOB_WORKERS: options.workers,

@@ -11,6 +11,7 @@ export default defineJob({
     kafka({
       brokers: (process.env.ONCESINK_KAFKA_BROKERS ?? '').split(','),
       topics: [process.env.JOB_TOPIC ?? ''],
+      group: process.env.JOB_TOPIC ?? '',
     }),
   )
     .decode(json<{ key: string; value: number }>())

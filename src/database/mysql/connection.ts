@@ -17,7 +17,7 @@ import { createTable } from './create-table.ts'
 import { endBlockers } from './end-blockers.ts'
 import { missingGrants } from './grants.ts'
 import { pruneLedger } from './ledger.ts'
-import { migrate, pendingMigrations, schemaVersion } from './migrations.ts'
+import { installedAt, migrate, pendingMigrations, schemaVersion } from './migrations.ts'
 import type { MysqlPlan } from './options.ts'
 import { clockMs, isWritable, sessionsOf } from './server-state.ts'
 import type { Session } from './session.ts'
@@ -70,6 +70,10 @@ export class MysqlConnection implements Connection {
 
   schemaVersion(): Promise<number> {
     return this.#idle(() => schemaVersion(this.#session))
+  }
+
+  installedAt(): Promise<string> {
+    return this.#idle(() => installedAt(this.#session))
   }
 
   createTable(table: TableDeclaration): Promise<void> {

@@ -80,6 +80,19 @@ export async function schemaVersion(session: Session): Promise<number> {
   return Number(newest.rows[0]?.version ?? 0)
 }
 
+/** When the first migration was applied. */
+export async function installedAt(session: Session): Promise<string> {
+  const purpose = { scope: 'own', doing: "read the age of oncesink's tables" } as const
+  const { rows } = await session.query<{ installed: string }>(
+    `SELECT date_format(applied_at, '%Y-%m-%dT%H:%i:%s.%f') AS installed FROM ${ownTable(session, 'migrations')} WHERE version = 1`,
+    [],
+    purpose,
+  )
+  const [first] = rows
+  invariant(first !== undefined, 'oncesink has tables without its first migration')
+  return first.installed
+}
+
 async function apply(session: Session, { version, name, file }: Migration): Promise<void> {
   for (const statement of statementsOf(await sqlOf(file, session.schema, session.exactCollation))) {
     await applyStatement(session, statement, name)

@@ -16,7 +16,7 @@ import { createTable } from './create-table.ts'
 import { endBlockers } from './end-blockers.ts'
 import { missingGrants } from './grants.ts'
 import { pruneLedger } from './ledger.ts'
-import { migrate, pendingMigrations, schemaVersion } from './migrations.ts'
+import { installedAt, migrate, pendingMigrations, schemaVersion } from './migrations.ts'
 import type { PostgresPlan } from './options.ts'
 import { clockMs, isWritable, sessionsOf } from './server-state.ts'
 import type { Session } from './session.ts'
@@ -72,6 +72,10 @@ export class PostgresConnection implements Connection {
 
   schemaVersion(): Promise<number> {
     return this.#look(() => schemaVersion(this.#session))
+  }
+
+  installedAt(): Promise<string> {
+    return this.#look(() => installedAt(this.#session))
   }
 
   createTable(table: TableDeclaration): Promise<void> {

@@ -70,6 +70,19 @@ export async function schemaVersion(session: Session): Promise<number> {
   return newest.rows[0]?.version ?? 0
 }
 
+/** When the first migration was applied. */
+export async function installedAt(session: Session): Promise<string> {
+  const purpose = { scope: 'own', doing: "read the age of oncesink's tables" } as const
+  const { rows } = await session.query<{ installed: string }>(
+    `SELECT to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') AS installed FROM ${ownTable(session, 'migrations')} WHERE version = 1`,
+    [],
+    purpose,
+  )
+  const [first] = rows
+  invariant(first !== undefined, 'oncesink has tables without its first migration')
+  return first.installed
+}
+
 /**
  * One transaction under an advisory lock: processes that start at once apply each migration one after another, and
  * the later ones find it done.

@@ -42,7 +42,7 @@ export interface KafkaOptions {
   /**
    * Who owns which partition. `group`: all processes of the job divide them, by way of the Kafka consumer group
    * {@link group}, and whoever comes, goes or dies is made up for. `all`: this process owns every one that it reads, and a
-   * second one takes the job over. @default 'all'
+   * second one takes the job over. @default 'group'
    */
   readonly assignment?: 'group' | 'all'
   /**
@@ -152,7 +152,7 @@ export function kafka(options: KafkaOptions): KafkaSourcePlan {
     ...readSubscription(read),
     startFrom: readStartFrom(read),
     isolation: read.oneOf('isolation', ['read_committed', 'read_uncommitted'], 'read_committed'),
-    assignment: read.oneOf('assignment', ['group', 'all'], 'all'),
+    assignment: read.oneOf('assignment', ['group', 'all'], 'group'),
     member: readMember(read),
     sessionTimeoutMs: read.integer('sessionTimeoutMs', 10_000, 1, int32Max),
     heartbeatIntervalMs: read.integer('heartbeatIntervalMs', 1_000, 1, int32Max),

@@ -25,7 +25,8 @@ export function membershipError(code: number, names: GroupNames): OncesinkError 
       )
     case ErrorCode.INCONSISTENT_GROUP_PROTOCOL:
       return refused(
-        `its members are not processes of job '${names.job}', but other consumers or another job`,
+        `its members are not processes of job '${names.job}' on this database, but those of another job, the same job on ` +
+          'another database, or other consumers',
         'give kafka({ group }) a name that nobody else uses',
       )
     case ErrorCode.INVALID_SESSION_TIMEOUT:

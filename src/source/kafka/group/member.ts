@@ -30,6 +30,8 @@ export interface GroupDeps {
   readonly job: string
   /** The consumer group's name. */
   readonly group: string
+  /** What tells the job's database from others: members must share one, or each would read but a part for its own. */
+  readonly database: () => Promise<string>
   readonly source: Pick<Source, 'describe'>
   readonly events: JobEventBus
   readonly runtime: Runtime
@@ -70,6 +72,7 @@ export class Member {
   readonly #ending = new AbortController()
   /** Where the coroutine waits between heartbeats. */
   readonly #pulse: Wakeup
+  #protocol = ''
   /** Given by the coordinator; empty until then. */
   #memberId = ''
   /** Of the latest join; -1 before the first, and after this member was left out. */
@@ -111,6 +114,7 @@ export class Member {
   async join(): Promise<void> {
     const { clock } = this.#deps.runtime
     const deadline = clock.monotonicMs() + joinPatienceMs
+    this.#protocol = protocolOf(this.#names.job, await this.#deps.database())
     await this.#look()
     while (this.#mustRejoin) {
       const error = await this.#tryRound()
@@ -259,7 +263,7 @@ export class Member {
       rebalanceTimeoutMs,
       memberId: this.#memberId,
       instanceId: this.#held.id,
-      protocol: protocolOf(this.#names.job),
+      protocol: this.#protocol,
       metadata: encodeMemberData({ wants, owned, generation: this.#generation }),
     })
     if (joined.errorCode === ErrorCode.MEMBER_ID_REQUIRED) this.#memberId = joined.memberId
@@ -352,9 +356,12 @@ export class Member {
 
 const nothing: ReadonlyMap<string, Buffer> = new Map()
 
-/** What the members must have in common: another job, or another kind of consumer, is refused by the coordinator. */
-function protocolOf(job: string): string {
-  return `oncesink.1:${job}`
+/**
+ * What the members must have in common: another job, the same job on another database, or another kind of consumer is
+ * refused by the coordinator.
+ */
+function protocolOf(job: string, database: string): string {
+  return `oncesink.1:${job}:${database}`
 }
 
 /** What the leader says to every member. */

@@ -29,7 +29,7 @@ describe('kafka()', () => {
       partitions: {},
       startFrom: 'earliest',
       isolation: 'read_committed',
-      assignment: 'all',
+      assignment: 'group',
       member: null,
       sessionTimeoutMs: 10_000,
       heartbeatIntervalMs: 1_000,

@@ -9,7 +9,11 @@ test.each<[number, string, RegExp]>([
     'SOURCE_REFUSED',
     /no right on it \(GROUP_AUTHORIZATION_FAILED\); grant .* --operation Read --group 'g'/,
   ],
-  [23, 'SOURCE_REFUSED', /not processes of job 'orders', but .* another job .*kafka\(\{ group \}\) a name/],
+  [
+    23,
+    'SOURCE_REFUSED',
+    /not processes of job 'orders' on this database, but .* another job, the same job on another database, .*kafka\(\{ group \}\) a name/,
+  ],
   [26, 'SOURCE_REFUSED', /not time out after 100 ms .*sessionTimeoutMs.*group\.min\.session\.timeout\.ms/],
   [81, 'SOURCE_REFUSED', /as many members as the brokers allow .*fewer processes .*group\.max\.size/],
   [24, 'SOURCE_REFUSED', /no group may have this name/],
