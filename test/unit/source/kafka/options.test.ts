@@ -117,7 +117,7 @@ describe('kafka()', () => {
     ['a mirror that is no yes or no', { ...least, groupMirror: 'yes' }, /groupMirror must be true or false/],
     [
       'a group without a mirror',
-      { ...least, group: 'g', groupMirror: false },
+      { ...least, assignment: 'all', group: 'g', groupMirror: false },
       /group names a consumer group, but with assignment: 'all' and groupMirror: false nothing is done with it/,
     ],
     ['neither names nor a pattern', { brokers: least.brokers }, /topics or topicPattern is needed/],
@@ -152,6 +152,22 @@ describe('kafka()', () => {
       'a start of a partition that is not read',
       { ...partitions([0, 2]), startFrom: { offsets: { orders: { 1: 5n } } } },
       /startFrom.offsets.orders names partition 1, which partitions.orders leaves out; correct one of them/,
+    ],
+    [
+      'a member of no group',
+      { ...least, assignment: 'all', member: 'a' },
+      /member is a name in a group, which assignment: 'all' does not join; remove one/,
+    ],
+    ['a member that Kafka does not take', { ...least, member: 'a b' }, /member must be 1 to 249 letters/],
+    [
+      'heartbeats that a session does not survive the loss of',
+      { ...least, sessionTimeoutMs: 6_000, heartbeatIntervalMs: 2_001 },
+      /heartbeatIntervalMs must be at most a third of sessionTimeoutMs/,
+    ],
+    [
+      'a rebalance that is shorter than a session',
+      { ...least, rebalanceTimeoutMs: 9_999 },
+      /rebalanceTimeoutMs must be at least sessionTimeoutMs/,
     ],
     ['an unknown option', { ...least, groupId: 'g' }, /unknown option groupId; known are brokers, topics/],
     [

@@ -43,4 +43,4 @@ test('the id of a killed process is free at once', async () => {
   child.kill('SIGKILL')
   await once(child, 'exit')
   expect((await hold(job)).id).toBe(id)
-})
+}, 30_000)
