@@ -56,7 +56,10 @@ command('run', 'Run the job until it is stopped (SIGTERM, SIGINT).')
     await finish(run(file, options, logger()))
   })
 
-command('status', 'Show per partition: stored offset, log end, lag, mirrored offset, owner, epoch.')
+command(
+  'status',
+  'Show per partition: stored offset, log end, lag, mirrored offset, epoch, owner; and who has joined the group.',
+)
   .alias('lag')
   .option('--watch <seconds>', 'show it again and again, this often, until Ctrl-C')
   .action(async (file: string, { watch }: { watch?: string }) => {

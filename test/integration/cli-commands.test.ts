@@ -126,9 +126,7 @@ describe('a job that has run', () => {
     const seen = (nextOffset: number, lag: number) =>
       eventually(() =>
         watching.lines.some((line) =>
-          (JSON.parse(line) as { nextOffset: number; lag: number }[]).every(
-            (row) => row.nextOffset === nextOffset && row.lag === lag,
-          ),
+          lookOf(line).partitions.every((row) => row.nextOffset === nextOffset && row.lag === lag),
         ),
       )
     await seen(100, 2)
@@ -138,6 +136,18 @@ describe('a job that has run', () => {
     expect((await world.command('verify')).code).toBe(0)
     await world.drained()
     await seen(104, 0)
+    // Who has what: as the group says, and as the database does.
+    const [member] = lookOf(watching.lines.at(-1) ?? '').members
+    expect(member?.partitions).toEqual([0, 1, 2].map((partition) => `${world.topic}/${partition}`))
+    expect(member?.owners).toEqual([
+      expect.stringMatching(new RegExp(`:${process.pid} \\(${member?.member}\\)$`)),
+    ])
+    const table = await world.command('status')
+    expect(table.stdout).toMatch(
+      new RegExp(
+        `\nmember +host +count +partitions +owners\n[- ]+\n${member?.member} +\\S+ +3 +${world.topic}/0 `,
+      ),
+    )
     watching.kill('SIGINT')
     expect(await watching.ended).toMatchObject({ code: 0, signal: null, stderr: '' })
     process.kill('SIGTERM')
@@ -296,3 +306,15 @@ test('standard output carries results only; the log is on standard error, one JS
   // No colours where nobody looks.
   expect(pretty.stderr).not.toContain('\u001b[')
 })
+
+/** What `status` prints as JSON. */
+function lookOf(line: string) {
+  return JSON.parse(line) as {
+    readonly partitions: readonly { readonly nextOffset: number; readonly lag: number }[]
+    readonly members: readonly {
+      readonly member: string
+      readonly partitions: readonly string[]
+      readonly owners: readonly string[]
+    }[]
+  }
+}
