@@ -77,6 +77,7 @@ executor            ${values.executor}
 took                ${seconds.toFixed(1)} s from the start of the process, ${workSeconds.toFixed(1)} s from the first commit to the last
 records/s           ${grouped.format((records - first.records) / workSeconds)} between these commits
 batches             ${job.batches.length}; limits ${limits.slice(0, 12).join(' ')} ... ${limits.at(-1)}
+processor time      ${job.cpuSeconds.toFixed(1)} s
 peak RSS            ${grouped.format(job.peakRssMib)} MiB (limit ${maxRssMib})
 totals              ${isExact ? `exact: ${grouped.format(records)} orders, ${revenue} revenue, ${actual?.items} items` : `WRONG: ${JSON.stringify(actual)}, expected ${records} and ${revenue}`}`)
   if (!isExact || job.peakRssMib > maxRssMib) process.exitCode = 1

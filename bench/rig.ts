@@ -71,6 +71,8 @@ export class JobProcess {
   readonly batches: BatchLine[] = []
   /** Largest resident set so far, in MiB, as the kernel counts it. */
   peakRssMib = 0
+  /** Processor time so far, of all its threads, in seconds. */
+  cpuSeconds = 0
   /** Resident set as last seen, in MiB. */
   rssMib = 0
   /** Exit code; rejects with the end of the log when it is not 0. */
@@ -114,6 +116,9 @@ export class JobProcess {
       try {
         const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8')
         this.peakRssMib = kibibytes(status, 'VmHWM', this.peakRssMib * 1_024) / 1_024
+        // User and system time, in ticks of 10 ms, after the name in brackets.
+        const fields = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+        this.cpuSeconds = (Number(fields[11]) + Number(fields[12])) / 100
         this.rssMib = kibibytes(status, 'VmRSS', 0) / 1_024
       } catch {
         // It has just ended, or this machine has no /proc: then there is no figure.
