@@ -1,4 +1,5 @@
 import type { ColumnDescription, TableDescription, UniqueIndex } from '../dialect.ts'
+import type { DescribedTable } from '../resolved-tables.ts'
 import { columnHolds, cureWords, shownType, type TypeFacts } from './column-class.ts'
 import type { ServerFacts } from './connect.ts'
 import { quoteIdentifier, splitTable } from './identifiers.ts'
@@ -41,17 +42,12 @@ interface IndexPart {
   readonly prefix: string | null
 }
 
-export interface DescribedTable {
-  readonly description: TableDescription
-  readonly resolved: ResolvedTable
-}
-
 /** Null when the table does not exist, or this user has no privilege on it. */
 export async function describeTable(
   session: Session,
   facts: Pick<ServerFacts, 'exactCollation' | 'flavour'>,
   table: string,
-): Promise<DescribedTable | null> {
+): Promise<DescribedTable<ResolvedTable> | null> {
   const purpose = { scope: 'own', doing: `describe table ${table}` } as const
   const [name = '', database = null] = splitTable(table).reverse()
   const { rows } = await session.query<Relation>(relation, [name, database], purpose)

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { type Connection, type FieldPacket, format, type ResultSetHeader, type TypeCastField } from 'mysql2'
 import { OncesinkError } from '../../errors.ts'
 import type { Clock } from '../../runtime/clock.ts'
+import { SessionHealth, within } from '../session-health.ts'
 import { classify, type ErrorContext, endsSession, type Scope, StatementTooLarge } from './errors.ts'
 
 /** What the server adds to a statement timeout until its error has arrived here, in milliseconds. */
@@ -88,8 +89,7 @@ export class Session {
   readonly #clock: Clock
   readonly #statementTimeoutMs: number
   readonly #interrupt: () => Promise<void>
-  #broken: Error | null = null
-  readonly #lossListeners = new Set<(reason: Error) => void>()
+  readonly #health = new SessionHealth()
 
   constructor(options: SessionOptions) {
     this.client = options.client
@@ -101,28 +101,22 @@ export class Session {
     this.#statementTimeoutMs = options.statementTimeoutMs
     this.#interrupt = options.interrupt
     // Without these listeners a lost connection would end the process.
-    this.client.on('error', (error) => this.#breakWith(error))
-    this.client.on('end', () => this.#breakWith(new Error('Connection terminated')))
-    this.#socket.on('close', () => this.#breakWith(new Error('Connection terminated')))
+    this.client.on('error', (error) => this.#health.breakWith(error))
+    this.client.on('end', () => this.#health.breakWith(new Error('Connection terminated')))
+    this.#socket.on('close', () => this.#health.breakWith(new Error('Connection terminated')))
   }
 
   get broken(): boolean {
-    return this.#broken !== null
+    return this.#health.broken !== null
   }
 
-  /** How many wait for the session's loss. */
   get lossListeners(): number {
-    return this.#lossListeners.size
+    return this.#health.lossListeners
   }
 
-  /**
-   * Calls `listener` with the reason when the session breaks, once; at once if it is broken already.
-   * Returns what takes the listener away: a session outlives whoever waits for its loss.
-   */
+  /** See {@link SessionHealth.onLoss}. */
   onLoss(listener: (reason: Error) => void): () => void {
-    if (this.#broken) listener(this.#broken)
-    else this.#lossListeners.add(listener)
-    return () => this.#lossListeners.delete(listener)
+    return this.#health.onLoss(listener)
   }
 
   /** Runs one statement; the server refuses several in one string. Values come back as text. */
@@ -139,7 +133,7 @@ export class Session {
 
   /** Like {@link query}, but hands out and rejects with what the driver gives. Only for callers that classify. */
   async send(text: string, values: readonly SqlValue[], options: SendOptions = {}): Promise<Sent> {
-    if (this.#broken) throw this.#broken
+    if (this.#health.broken) throw this.#health.broken
     const sql = values.length === 0 ? text : format(text, [...values], true, 'Z')
     this.#refuseTooLarge(sql)
     const answer = this.withinAnswerTime(this.#issue(sql, options))
@@ -149,7 +143,7 @@ export class Session {
   /** Runs `work` on the client; a failure is classified, and breaks the session where it says that it is over. */
   async guard<T>(purpose: Purpose, work: () => Promise<T>): Promise<T> {
     try {
-      if (this.#broken) throw this.#broken
+      if (this.#health.broken) throw this.#health.broken
       return await work()
     } catch (error) {
       throw this.classify(error, purpose)
@@ -161,17 +155,20 @@ export class Session {
     // A session may only learn from its next statement that it has been over for a while. (A server that lets nobody in
     // says why, and hangs up.)
     const known =
-      this.#broken && purpose.scope !== 'connect' && !endsSession(error) && !(error instanceof OncesinkError)
+      this.#health.broken &&
+      purpose.scope !== 'connect' &&
+      !endsSession(error) &&
+      !(error instanceof OncesinkError)
     const classified = known
       ? new OncesinkError(
           'DATABASE_UNAVAILABLE',
           `could not ${purpose.doing} at ${this.target}: the connection was lost`,
           {
-            cause: this.#broken,
+            cause: this.#health.broken,
           },
         )
       : classify(error, context)
-    if (classified.code === 'DATABASE_UNAVAILABLE' || endsSession(error)) this.#breakWith(classified)
+    if (classified.code === 'DATABASE_UNAVAILABLE' || endsSession(error)) this.#health.breakWith(classified)
     return classified
   }
 
@@ -179,24 +176,21 @@ export class Session {
    * `answer`, unless it takes longer than any statement may: then the peer is gone without a word (a half-open
    * connection), and the socket is cut, which fails `answer`.
    */
-  async withinAnswerTime<T>(
-    answer: Promise<T>,
-    limitMs = this.#statementTimeoutMs + ANSWER_GRACE_MS,
-  ): Promise<T> {
-    return this.#within(answer, limitMs, () => {
+  withinAnswerTime<T>(answer: Promise<T>, limitMs = this.#statementTimeoutMs + ANSWER_GRACE_MS): Promise<T> {
+    return within(this.#clock, answer, limitMs, () => {
       this.destroy(new Error(`Connection terminated: no answer within ${limitMs} ms`))
     })
   }
 
   /** Cuts the socket at once: whatever is running fails. */
   destroy(reason: Error = new Error('Connection terminated by oncesink')): void {
-    this.#breakWith(reason)
+    this.#health.breakWith(reason)
     this.#socket.destroy(reason)
   }
 
   /** Says good-bye to the server, then closes. A server that has fallen silent is not waited for. Never throws. */
   async end(): Promise<void> {
-    if (this.#broken) return this.destroy()
+    if (this.#health.broken) return this.destroy()
     try {
       const said = new Promise<void>((resolve) => this.client.end(() => resolve()))
       await this.withinAnswerTime(said, GOODBYE_MS)
@@ -237,7 +231,7 @@ export class Session {
       }
     }
     const limitMs = this.#statementTimeoutMs
-    const result = await this.#within(answer, limitMs, () => {
+    const result = await within(this.#clock, answer, limitMs, () => {
       interrupted = interrupt()
     }).finally(() => interrupted)
     if (interrupted === null) return result
@@ -247,33 +241,12 @@ export class Session {
     })
   }
 
-  async #within<T>(answer: Promise<T>, limitMs: number, atLimit: () => void): Promise<T> {
-    const answered = new AbortController()
-    const timer = this.#clock.sleep(limitMs, answered.signal).then(() => {
-      if (!answered.signal.aborted) atLimit()
-    })
-    try {
-      return await answer
-    } finally {
-      answered.abort()
-      await timer
-    }
-  }
-
   /** The server would answer by closing the connection, often before its error is read. */
   #refuseTooLarge(sql: string): void {
     const room = this.maxAllowedPacket - PACKET_OVERHEAD_BYTES
     if (sql.length * 3 <= room) return
     const bytes = Buffer.byteLength(sql)
     if (bytes > room) throw new StatementTooLarge(bytes, this.maxAllowedPacket)
-  }
-
-  #breakWith(error: Error): void {
-    if (this.#broken) return
-    this.#broken = error
-    const listeners = [...this.#lossListeners]
-    this.#lossListeners.clear()
-    for (const listener of listeners) listener(error)
   }
 }
 

@@ -1,5 +1,5 @@
-import { OncesinkError } from '../../errors.ts'
-import type { ColumnDescription, TableDescription, UniqueIndex } from '../dialect.ts'
+import type { ColumnDescription, UniqueIndex } from '../dialect.ts'
+import { columnIn, type DescribedTable, ResolvedTables } from '../resolved-tables.ts'
 import type { ServerFacts } from './connect.ts'
 import { describeTable } from './describe-table.ts'
 import type { Session } from './session.ts'
@@ -18,22 +18,16 @@ export interface ResolvedTable {
 
 /** @throws OncesinkError DATABASE_REFUSED when the table has no such column */
 export function columnOf(table: ResolvedTable, name: string, column: string): ColumnDescription {
-  const found = table.columns.get(column)
-  if (found !== undefined) return found
-  throw new OncesinkError(
-    'DATABASE_REFUSED',
-    `table ${name} has no column '${column}' (it has ${[...table.columns.keys()].join(', ')}). ` +
-      'Add the column, or name the right one in the sink.',
-  )
+  return columnIn(table.columns, name, column)
 }
 
-/** What this connection knows of the sinks' tables. Entries live until a statement on the table fails. */
-export class TableCatalog {
+/** What this connection knows of the sinks' tables. */
+export class TableCatalog extends ResolvedTables<ResolvedTable> {
   readonly #session: Session
   readonly #facts: Pick<ServerFacts, 'exactCollation' | 'flavour'>
-  readonly #resolved = new Map<string, ResolvedTable>()
 
   constructor(session: Session, facts: Pick<ServerFacts, 'exactCollation' | 'flavour'>) {
+    super()
     this.#session = session
     this.#facts = facts
   }
@@ -43,30 +37,11 @@ export class TableCatalog {
     return this.#facts.flavour === 'mysql'
   }
 
-  async describe(table: string): Promise<TableDescription | null> {
-    const found = await describeTable(this.#session, this.#facts, table)
-    if (!found) return null
-    this.#resolved.set(table, found.resolved)
-    return found.description
+  protected override look(table: string): Promise<DescribedTable<ResolvedTable> | null> {
+    return describeTable(this.#session, this.#facts, table)
   }
 
-  /** @throws OncesinkError DATABASE_REFUSED when the table does not exist */
-  async resolve(table: string): Promise<ResolvedTable> {
-    const known = this.#resolved.get(table)
-    if (known) return known
-    const found = await describeTable(this.#session, this.#facts, table)
-    if (!found) {
-      throw new OncesinkError(
-        'DATABASE_REFUSED',
-        `table '${table}' does not exist at ${this.#session.target}, or is not visible to this user. ` +
-          'Create it, or correct its name in the job.',
-      )
-    }
-    this.#resolved.set(table, found.resolved)
-    return found.resolved
-  }
-
-  forget(table: string): void {
-    this.#resolved.delete(table)
+  protected override get target(): string {
+    return this.#session.target
   }
 }

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { invariant, OncesinkError, type RecordCoordinates } from '../../errors.ts'
+import type { RecordCoordinates } from '../../errors.ts'
 import type { TopicPartition } from '../../model/topic-partition.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type {
@@ -22,6 +22,7 @@ import type {
   Transaction,
   UpsertWrite,
 } from '../dialect.ts'
+import { OperationGate } from '../operation-gate.ts'
 import { advanceRanges } from './advance-ranges.ts'
 import { appendRows } from './append-rows.ts'
 import type { Canary } from './canary.ts'
@@ -53,93 +54,93 @@ export interface MysqlTransactionDeps {
   readonly onEnd: () => void
 }
 
-/**
- * States: `open` -> (an operation fails) -> `failed` -> rollback() -> `ended`;
- *         `open` -> commit() | rollback() -> `ended`.
- * Only `open` accepts operations, one at a time: an operation that failed may have left part of itself behind (a lock
- * timeout undoes one statement only), or nothing at all (a deadlock ends the transaction).
- */
+/** One transaction of one session; its states are those of {@link OperationGate}. */
 export class MysqlTransaction implements Transaction {
   readonly #session: Session
   readonly #deps: MysqlTransactionDeps
-  #state: 'open' | 'failed' | 'ended' = 'open'
-  #busy = false
+  readonly #gate: OperationGate
   #advanced: Advanced | null = null
 
   constructor(deps: MysqlTransactionDeps) {
     this.#deps = deps
     this.#session = deps.session
+    this.#gate = new OperationGate({
+      commit: () => commit(deps.session, () => this.#requireSameTransaction()),
+      rollback: () => rollback(deps.session),
+      destroy: () => deps.session.destroy(),
+      onEnd: deps.onEnd,
+    })
   }
 
   lockJob(job: string): Promise<JobRow | null> {
-    return this.#run(() => lockJob(this.#session, job))
+    return this.#gate.run(() => lockJob(this.#session, job))
   }
 
   insertJob(row: JobRow): Promise<void> {
-    return this.#run(() => insertJob(this.#session, row))
+    return this.#gate.run(() => insertJob(this.#session, row))
   }
 
   updateJob(row: JobRow): Promise<void> {
-    return this.#run(() => updateJob(this.#session, row))
+    return this.#gate.run(() => updateJob(this.#session, row))
   }
 
   findJobsWritingTo(tables: readonly string[], job: string): Promise<{ job: string; table: string }[]> {
-    return this.#run(() => findJobsWritingTo(this.#session, tables, job))
+    return this.#gate.run(() => findJobsWritingTo(this.#session, tables, job))
   }
 
   lockTopics(job: string): Promise<TopicRow[]> {
-    return this.#run(() => lockTopics(this.#session, job))
+    return this.#gate.run(() => lockTopics(this.#session, job))
   }
 
   upsertTopic(job: string, row: TopicRow): Promise<void> {
-    return this.#run(() => upsertTopic(this.#session, job, row))
+    return this.#gate.run(() => upsertTopic(this.#session, job, row))
   }
 
   insertStarts(job: string, starts: readonly StartRow[]): Promise<void> {
-    return this.#run(() => insertStarts(this.#session, job, starts))
+    return this.#gate.run(() => insertStarts(this.#session, job, starts))
   }
 
   replaceStart(job: string, start: StartRow): Promise<void> {
-    return this.#run(() => replaceStart(this.#session, job, start))
+    return this.#gate.run(() => replaceStart(this.#session, job, start))
   }
 
   lockPositions(job: string, partitions: readonly TopicPartition[]): Promise<PositionRow[]> {
-    return this.#run(() => lockPositions(this.#session, job, partitions))
+    return this.#gate.run(() => lockPositions(this.#session, job, partitions))
   }
 
   claimPositions(job: string, claims: readonly ClaimWrite[]): Promise<PositionRow[]> {
-    return this.#run(() => claimPositions(this.#session, job, claims))
+    return this.#gate.run(() => claimPositions(this.#session, job, claims))
   }
 
   movePositions(job: string, moves: readonly PositionMove[]): Promise<void> {
-    return this.#run(() => movePositions(this.#session, job, moves))
+    return this.#gate.run(() => movePositions(this.#session, job, moves))
   }
 
   replaceTopicId(job: string, topic: string, topicId: string): Promise<void> {
-    return this.#run(() => replaceTopicId(this.#session, job, topic, topicId))
+    return this.#gate.run(() => replaceTopicId(this.#session, job, topic, topicId))
   }
 
   readPositions(job: string): Promise<PositionRow[]> {
-    return this.#run(() => readPositions(this.#session, job))
+    return this.#gate.run(() => readPositions(this.#session, job))
   }
 
   advanceRanges(job: string, advances: readonly RangeAdvance[]): Promise<number> {
-    return this.#run(() => {
+    return this.#gate.run(() => {
       this.#advanced = { job, advances }
       return advanceRanges(this.#session, job, advances)
     })
   }
 
   mergeRows(write: MergeWrite): Promise<number> {
-    return this.#run(() => mergeRows(this.#session, this.#deps.tables, write))
+    return this.#gate.run(() => mergeRows(this.#session, this.#deps.tables, write))
   }
 
   upsertRows(write: UpsertWrite): Promise<number> {
-    return this.#run(() => upsertRows(this.#session, this.#deps.tables, write))
+    return this.#gate.run(() => upsertRows(this.#session, this.#deps.tables, write))
   }
 
   appendRows(write: AppendWrite): Promise<number> {
-    return this.#run(() =>
+    return this.#gate.run(() =>
       appendRows(this.#session, this.#deps.tables, this.#deps.runtime.faultPoints, write),
     )
   }
@@ -149,7 +150,7 @@ export class MysqlTransaction implements Transaction {
    * written in its wake, and also where the code has failed.
    */
   runUserCode(work: (trx: Knex) => Promise<unknown>): Promise<void> {
-    return this.#run(async () => {
+    return this.#gate.run(async () => {
       const { canary, sessionState } = this.#deps
       try {
         await runUserCode(this.#session, work)
@@ -163,92 +164,48 @@ export class MysqlTransaction implements Transaction {
   }
 
   writeDeadLetters(job: string, letters: readonly DeadLetterWrite[]): Promise<void> {
-    return this.#run(() => writeDeadLetters(this.#session, job, letters))
+    return this.#gate.run(() => writeDeadLetters(this.#session, job, letters))
   }
 
   countDeadLetters(job: string, withinMs: number): Promise<number> {
-    return this.#run(() => countDeadLetters(this.#session, job, withinMs))
+    return this.#gate.run(() => countDeadLetters(this.#session, job, withinMs))
   }
 
   writeLedger(job: string, rows: readonly LedgerWrite[]): Promise<void> {
-    return this.#run(() => writeLedger(this.#session, job, rows))
+    return this.#gate.run(() => writeLedger(this.#session, job, rows))
   }
 
   readJob(job: string): Promise<JobRow | null> {
-    return this.#run(() => readJob(this.#session, job))
+    return this.#gate.run(() => readJob(this.#session, job))
   }
 
   readLedger(job: string): Promise<LedgerRow[]> {
-    return this.#run(() => readLedger(this.#session, job))
+    return this.#gate.run(() => readLedger(this.#session, job))
   }
 
   listDeadLetters(job: string, query: DeadLetterQuery): Promise<DeadLetterRow[]> {
-    return this.#run(() => listDeadLetters(this.#session, job, query))
+    return this.#gate.run(() => listDeadLetters(this.#session, job, query))
   }
 
   readDeadLetters(job: string, record: RecordCoordinates): Promise<DeadLetterContent[]> {
-    return this.#run(() => readDeadLetters(this.#session, job, record))
+    return this.#gate.run(() => readDeadLetters(this.#session, job, record))
   }
 
-  async *readTable(table: string, columns: readonly string[]): AsyncIterable<(string | null)[]> {
-    const pages = readTable(this.#session, this.#deps.tables, table, columns)
-    try {
-      for (;;) {
-        const page = await this.#run(() => pages.next())
-        if (page.done) return
-        yield* page.value
-      }
-    } finally {
-      await pages.return()
-    }
+  readTable(table: string, columns: readonly string[]): AsyncIterable<(string | null)[]> {
+    return this.#gate.runPages(readTable(this.#session, this.#deps.tables, table, columns))
   }
 
-  async commit(): Promise<CommitResult> {
-    if (this.#state !== 'open' || this.#busy) {
-      const was = this.#busy ? 'busy' : this.#state
-      await this.rollback()
-      return {
-        kind: 'aborted',
-        error: new OncesinkError('INVARIANT_VIOLATED', `COMMIT was not sent: the transaction was ${was}`),
-      }
-    }
-    this.#state = 'ended'
-    try {
-      return await commit(this.#session, () => this.#requireSameTransaction())
-    } finally {
-      this.#deps.onEnd()
-    }
+  commit(): Promise<CommitResult> {
+    return this.#gate.commit()
   }
 
-  async rollback(): Promise<void> {
-    if (this.#state === 'ended') return
-    this.#state = 'ended'
-    // Whatever is still running would be waited for; a caller who rolls back meanwhile wants out.
-    if (this.#busy) this.#session.destroy()
-    try {
-      await rollback(this.#session)
-    } finally {
-      this.#deps.onEnd()
-    }
+  rollback(): Promise<void> {
+    return this.#gate.rollback()
   }
 
   /** @throws OncesinkError INVARIANT_VIOLATED when the transaction had ended before */
   async #requireSameTransaction(): Promise<void> {
     const { canary } = this.#deps
     if (canary && !(await canary.release())) throw await hiddenEnd(this.#session, this.#advanced)
-  }
-
-  async #run<T>(operation: () => Promise<T>): Promise<T> {
-    invariant(this.#state === 'open', `an operation was started in a transaction that is ${this.#state}`)
-    invariant(!this.#busy, 'two operations were started at once in one transaction')
-    this.#busy = true
-    try {
-      return await operation()
-    } catch (error) {
-      if (this.#state === 'open') this.#state = 'failed'
-      throw error
-    } finally {
-      this.#busy = false
-    }
   }
 }

@@ -1,4 +1,4 @@
-import { OncesinkError } from '../../errors.ts'
+import { asError, OncesinkError } from '../../errors.ts'
 import type { CommitResult } from '../dialect.ts'
 import { asServerError } from './errors.ts'
 import type { Session } from './session.ts'
@@ -28,6 +28,16 @@ export async function commit(session: Session): Promise<CommitResult> {
       `COMMIT was sent to ${session.target}, and whether it happened is not known ` +
       `(${error instanceof Error ? error.message : String(error)}). The stored positions will tell.`
     return { kind: 'unknown', error: new OncesinkError('COMMIT_OUTCOME_UNKNOWN', message, { cause: error }) }
+  }
+}
+
+/** Rolls back, or cuts the connection, which makes the server do it. Never throws. */
+export async function rollback(session: Session): Promise<void> {
+  if (session.broken) return
+  try {
+    await session.query('ROLLBACK', null, { scope: 'own', doing: 'roll back' })
+  } catch (error) {
+    session.destroy(asError(error))
   }
 }
 

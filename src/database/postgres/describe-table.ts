@@ -1,5 +1,6 @@
 import type { ColumnHolds } from '../column-class.ts'
-import type { ColumnDescription, TableDescription } from '../dialect.ts'
+import type { ColumnDescription } from '../dialect.ts'
+import type { DescribedTable } from '../resolved-tables.ts'
 import { columnHolds, cureWords } from './column-class.ts'
 import { quoteIdentifier, quoteTable } from './identifiers.ts'
 import type { Session } from './session.ts'
@@ -32,11 +33,6 @@ interface Column {
   readonly scale: number | null
 }
 
-export interface DescribedTable {
-  readonly description: TableDescription
-  readonly resolved: ResolvedTable
-}
-
 const kinds: Readonly<Record<string, string>> = {
   r: 'table',
   p: 'table',
@@ -46,7 +42,10 @@ const kinds: Readonly<Record<string, string>> = {
 }
 
 /** Null when the table does not exist, or is in a schema that this role may not use. */
-export async function describeTable(session: Session, table: string): Promise<DescribedTable | null> {
+export async function describeTable(
+  session: Session,
+  table: string,
+): Promise<DescribedTable<ResolvedTable> | null> {
   const query = <Row extends object>(text: string, values: unknown[]) =>
     session.query<Row>(text, values, { scope: 'own', doing: `describe table ${table}` })
   const quoted = quoteTable(table)

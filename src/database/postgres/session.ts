@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type pg from 'pg'
 import { OncesinkError } from '../../errors.ts'
 import type { Clock } from '../../runtime/clock.ts'
+import { SessionHealth, within } from '../session-health.ts'
 import { classify, type ErrorContext, endsSession, type Scope } from './errors.ts'
 
 /** What the server adds to a statement timeout until its error has arrived here, in milliseconds. */
@@ -36,8 +37,7 @@ export class Session {
   readonly #socket: Socket
   readonly #clock: Clock
   readonly #answerTimeoutMs: number
-  #broken: Error | null = null
-  readonly #lossListeners = new Set<(reason: Error) => void>()
+  readonly #health = new SessionHealth()
 
   constructor(options: SessionOptions) {
     this.client = options.client
@@ -46,27 +46,21 @@ export class Session {
     this.#clock = options.clock
     this.#answerTimeoutMs = options.statementTimeoutMs + ANSWER_GRACE_MS
     // Without these listeners a lost connection would end the process.
-    this.client.on('error', (error) => this.#breakWith(error))
-    this.client.on('end', () => this.#breakWith(new Error('Connection terminated')))
+    this.client.on('error', (error) => this.#health.breakWith(error))
+    this.client.on('end', () => this.#health.breakWith(new Error('Connection terminated')))
   }
 
   get broken(): boolean {
-    return this.#broken !== null
+    return this.#health.broken !== null
   }
 
-  /** How many wait for the session's loss. */
   get lossListeners(): number {
-    return this.#lossListeners.size
+    return this.#health.lossListeners
   }
 
-  /**
-   * Calls `listener` with the reason when the session breaks, once; at once if it is broken already.
-   * Returns what takes the listener away: a session outlives whoever waits for its loss.
-   */
+  /** See {@link SessionHealth.onLoss}. */
   onLoss(listener: (reason: Error) => void): () => void {
-    if (this.#broken) listener(this.#broken)
-    else this.#lossListeners.add(listener)
-    return () => this.#lossListeners.delete(listener)
+    return this.#health.onLoss(listener)
   }
 
   /** `host:port/database as user`, for messages. */
@@ -92,7 +86,7 @@ export class Session {
     text: string,
     values: readonly unknown[] | null,
   ): Promise<pg.QueryResult<Row>> {
-    if (this.#broken) return Promise.reject(this.#broken)
+    if (this.#health.broken) return Promise.reject(this.#health.broken)
     return this.withinAnswerTime(
       values === null
         ? this.client.query<Row>(text)
@@ -103,7 +97,7 @@ export class Session {
   /** Runs `work` on the client; a failure is classified, and breaks the session where it says that it is over. */
   async guard<T>(purpose: Purpose, work: () => Promise<T>): Promise<T> {
     try {
-      if (this.#broken) throw this.#broken
+      if (this.#health.broken) throw this.#health.broken
       return await work()
     } catch (error) {
       throw this.classify(error, purpose)
@@ -113,17 +107,17 @@ export class Session {
   classify(error: unknown, purpose: Purpose): OncesinkError {
     const context: ErrorContext = { ...purpose, target: this.target, ownSchema: this.schema }
     // A session may only learn from its next statement that it has been over for a while.
-    const known = this.#broken && !endsSession(error) && !(error instanceof OncesinkError)
+    const known = this.#health.broken && !endsSession(error) && !(error instanceof OncesinkError)
     const classified = known
       ? new OncesinkError(
           'DATABASE_UNAVAILABLE',
           `could not ${purpose.doing} at ${this.target}: the connection was lost`,
           {
-            cause: this.#broken,
+            cause: this.#health.broken,
           },
         )
       : classify(error, context)
-    if (classified.code === 'DATABASE_UNAVAILABLE') this.#breakWith(classified)
+    if (classified.code === 'DATABASE_UNAVAILABLE') this.#health.breakWith(classified)
     return classified
   }
 
@@ -131,30 +125,21 @@ export class Session {
    * `answer`, unless it takes longer than any statement may: then the peer is gone without a word (a half-open
    * connection), and the socket is cut, which fails `answer`.
    */
-  async withinAnswerTime<T>(answer: Promise<T>, limitMs = this.#answerTimeoutMs): Promise<T> {
-    const answered = new AbortController()
-    const timer = this.#clock.sleep(limitMs, answered.signal).then(() => {
-      if (!answered.signal.aborted) {
-        this.destroy(new Error(`Connection terminated: no answer within ${limitMs} ms`))
-      }
+  withinAnswerTime<T>(answer: Promise<T>, limitMs = this.#answerTimeoutMs): Promise<T> {
+    return within(this.#clock, answer, limitMs, () => {
+      this.destroy(new Error(`Connection terminated: no answer within ${limitMs} ms`))
     })
-    try {
-      return await answer
-    } finally {
-      answered.abort()
-      await timer
-    }
   }
 
   /** Cuts the socket at once: whatever is running fails. */
   destroy(reason: Error = new Error('Connection terminated by oncesink')): void {
-    this.#breakWith(reason)
+    this.#health.breakWith(reason)
     this.#socket.destroy(reason)
   }
 
   /** Says good-bye to the server, then closes. A server that has fallen silent is not waited for. Never throws. */
   async end(): Promise<void> {
-    if (this.#broken) return this.destroy()
+    if (this.#health.broken) return this.destroy()
     try {
       await this.withinAnswerTime(this.client.end(), GOODBYE_MS)
     } catch {
@@ -162,13 +147,5 @@ export class Session {
     } finally {
       this.destroy()
     }
-  }
-
-  #breakWith(error: Error): void {
-    if (this.#broken) return
-    this.#broken = error
-    const listeners = [...this.#lossListeners]
-    this.#lossListeners.clear()
-    for (const listener of listeners) listener(error)
   }
 }

@@ -1,6 +1,5 @@
-import { OncesinkError } from '../../errors.ts'
 import type { ColumnHolds } from '../column-class.ts'
-import type { TableDescription } from '../dialect.ts'
+import { columnIn, type DescribedTable, ResolvedTables } from '../resolved-tables.ts'
 import { describeTable } from './describe-table.ts'
 import type { Session } from './session.ts'
 
@@ -22,48 +21,23 @@ export interface ColumnType {
 
 /** @throws OncesinkError DATABASE_REFUSED when the table has no such column */
 export function columnType(table: ResolvedTable, name: string, column: string): ColumnType {
-  const type = table.columnTypes.get(column)
-  if (type !== undefined) return type
-  throw new OncesinkError(
-    'DATABASE_REFUSED',
-    `table ${name} has no column '${column}' (it has ${[...table.columnTypes.keys()].join(', ')}). ` +
-      'Add the column, or name the right one in the sink.',
-  )
+  return columnIn(table.columnTypes, name, column)
 }
 
-/** What this connection knows of the sinks' tables. Entries live until a statement on the table fails. */
-export class TableCatalog {
+/** What this connection knows of the sinks' tables. */
+export class TableCatalog extends ResolvedTables<ResolvedTable> {
   readonly #session: Session
-  readonly #resolved = new Map<string, ResolvedTable>()
 
   constructor(session: Session) {
+    super()
     this.#session = session
   }
 
-  async describe(table: string): Promise<TableDescription | null> {
-    const found = await describeTable(this.#session, table)
-    if (!found) return null
-    this.#resolved.set(table, found.resolved)
-    return found.description
+  protected override look(table: string): Promise<DescribedTable<ResolvedTable> | null> {
+    return describeTable(this.#session, table)
   }
 
-  /** @throws OncesinkError DATABASE_REFUSED when the table does not exist */
-  async resolve(table: string): Promise<ResolvedTable> {
-    const known = this.#resolved.get(table)
-    if (known) return known
-    const found = await describeTable(this.#session, table)
-    if (!found) {
-      throw new OncesinkError(
-        'DATABASE_REFUSED',
-        `table '${table}' does not exist at ${this.#session.target}, or is not visible to this user. ` +
-          'Create it, or correct its name in the job.',
-      )
-    }
-    this.#resolved.set(table, found.resolved)
-    return found.resolved
-  }
-
-  forget(table: string): void {
-    this.#resolved.delete(table)
+  protected override get target(): string {
+    return this.#session.target
   }
 }

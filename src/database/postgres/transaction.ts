@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { asError, invariant, OncesinkError, type RecordCoordinates } from '../../errors.ts'
+import { invariant, type RecordCoordinates } from '../../errors.ts'
 import type { TopicPartition } from '../../model/topic-partition.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type {
@@ -22,10 +22,11 @@ import type {
   Transaction,
   UpsertWrite,
 } from '../dialect.ts'
+import { OperationGate } from '../operation-gate.ts'
 import { advanceRanges } from './advance-ranges.ts'
 import { appendRows } from './append-rows.ts'
 import { claimPositions, lockPositions, readPositions } from './claim-statements.ts'
-import { commit } from './commit.ts'
+import { commit, rollback } from './commit.ts'
 import { countDeadLetters, listDeadLetters, readDeadLetters, writeDeadLetters } from './dead-letters.ts'
 import { findJobsWritingTo, insertJob, lockJob, readJob, updateJob } from './job-statements.ts'
 import { readLedger, writeLedger } from './ledger.ts'
@@ -38,8 +39,6 @@ import type { TableCatalog } from './table-catalog.ts'
 import { upsertRows } from './upsert-rows.ts'
 import { runUserCode } from './user-handle.ts'
 
-const rollbackPurpose = { scope: 'own', doing: 'roll back' } as const
-
 export interface PostgresTransactionDeps {
   readonly session: Session
   readonly runtime: Runtime
@@ -48,78 +47,79 @@ export interface PostgresTransactionDeps {
   readonly onEnd: () => void
 }
 
-/**
- * States: `open` -> (an operation fails) -> `failed` -> rollback() -> `ended`;
- *         `open` -> commit() | rollback() -> `ended`.
- * Only `open` accepts operations, one at a time: an operation that failed may have left part of itself behind.
- */
+/** One transaction of one session; its states are those of {@link OperationGate}. */
 export class PostgresTransaction implements Transaction {
   readonly #session: Session
   readonly #deps: PostgresTransactionDeps
-  #state: 'open' | 'failed' | 'ended' = 'open'
-  #busy = false
+  readonly #gate: OperationGate
   /** The server's id of this transaction, once ranges were advanced in it. */
   #transactionId: string | null = null
 
   constructor(deps: PostgresTransactionDeps) {
     this.#deps = deps
     this.#session = deps.session
+    this.#gate = new OperationGate({
+      commit: () => commit(deps.session),
+      rollback: () => rollback(deps.session),
+      destroy: () => deps.session.destroy(),
+      onEnd: deps.onEnd,
+    })
   }
 
   lockJob(job: string): Promise<JobRow | null> {
-    return this.#run(() => lockJob(this.#session, job))
+    return this.#gate.run(() => lockJob(this.#session, job))
   }
 
   insertJob(row: JobRow): Promise<void> {
-    return this.#run(() => insertJob(this.#session, row))
+    return this.#gate.run(() => insertJob(this.#session, row))
   }
 
   updateJob(row: JobRow): Promise<void> {
-    return this.#run(() => updateJob(this.#session, row))
+    return this.#gate.run(() => updateJob(this.#session, row))
   }
 
   findJobsWritingTo(tables: readonly string[], job: string): Promise<{ job: string; table: string }[]> {
-    return this.#run(() => findJobsWritingTo(this.#session, tables, job))
+    return this.#gate.run(() => findJobsWritingTo(this.#session, tables, job))
   }
 
   lockTopics(job: string): Promise<TopicRow[]> {
-    return this.#run(() => lockTopics(this.#session, job))
+    return this.#gate.run(() => lockTopics(this.#session, job))
   }
 
   upsertTopic(job: string, row: TopicRow): Promise<void> {
-    return this.#run(() => upsertTopic(this.#session, job, row))
+    return this.#gate.run(() => upsertTopic(this.#session, job, row))
   }
 
   insertStarts(job: string, starts: readonly StartRow[]): Promise<void> {
-    return this.#run(() => insertStarts(this.#session, job, starts))
+    return this.#gate.run(() => insertStarts(this.#session, job, starts))
   }
 
   replaceStart(job: string, start: StartRow): Promise<void> {
-    return this.#run(() => replaceStart(this.#session, job, start))
+    return this.#gate.run(() => replaceStart(this.#session, job, start))
   }
 
   lockPositions(job: string, partitions: readonly TopicPartition[]): Promise<PositionRow[]> {
-    return this.#run(() => lockPositions(this.#session, job, partitions))
+    return this.#gate.run(() => lockPositions(this.#session, job, partitions))
   }
 
   claimPositions(job: string, claims: readonly ClaimWrite[]): Promise<PositionRow[]> {
-    return this.#run(() => claimPositions(this.#session, job, claims))
+    return this.#gate.run(() => claimPositions(this.#session, job, claims))
   }
 
   movePositions(job: string, moves: readonly PositionMove[]): Promise<void> {
-    return this.#run(() => movePositions(this.#session, job, moves))
+    return this.#gate.run(() => movePositions(this.#session, job, moves))
   }
 
   replaceTopicId(job: string, topic: string, topicId: string): Promise<void> {
-    return this.#run(() => replaceTopicId(this.#session, job, topic, topicId))
+    return this.#gate.run(() => replaceTopicId(this.#session, job, topic, topicId))
   }
 
   readPositions(job: string): Promise<PositionRow[]> {
-    return this.#run(() => readPositions(this.#session, job))
+    return this.#gate.run(() => readPositions(this.#session, job))
   }
 
   advanceRanges(job: string, advances: readonly RangeAdvance[]): Promise<number> {
-    return this.#run(async () => {
+    return this.#gate.run(async () => {
       const { matched, transactionId } = await advanceRanges(this.#session, job, advances)
       this.#sameTransaction(transactionId)
       return matched
@@ -127,106 +127,63 @@ export class PostgresTransaction implements Transaction {
   }
 
   upsertRows(write: UpsertWrite): Promise<number> {
-    return this.#run(() => upsertRows(this.#session, this.#deps.tables, write))
+    return this.#gate.run(() => upsertRows(this.#session, this.#deps.tables, write))
   }
 
   mergeRows(write: MergeWrite): Promise<number> {
-    return this.#run(() => mergeRows(this.#session, this.#deps.tables, write))
+    return this.#gate.run(() => mergeRows(this.#session, this.#deps.tables, write))
   }
 
   appendRows(write: AppendWrite): Promise<number> {
-    return this.#run(() =>
+    return this.#gate.run(() =>
       appendRows(this.#session, this.#deps.tables, this.#deps.runtime.faultPoints, write),
     )
   }
 
   runUserCode(work: (trx: Knex) => Promise<unknown>): Promise<void> {
-    return this.#run(() => runUserCode(this.#session, work))
+    return this.#gate.run(() => runUserCode(this.#session, work))
   }
 
   writeDeadLetters(job: string, letters: readonly DeadLetterWrite[]): Promise<void> {
-    return this.#run(() => writeDeadLetters(this.#session, job, letters))
+    return this.#gate.run(() => writeDeadLetters(this.#session, job, letters))
   }
 
   countDeadLetters(job: string, withinMs: number): Promise<number> {
-    return this.#run(() => countDeadLetters(this.#session, job, withinMs))
+    return this.#gate.run(() => countDeadLetters(this.#session, job, withinMs))
   }
 
   writeLedger(job: string, rows: readonly LedgerWrite[]): Promise<void> {
-    return this.#run(async () => {
+    return this.#gate.run(async () => {
       this.#sameTransaction(await writeLedger(this.#session, job, rows))
     })
   }
 
   readJob(job: string): Promise<JobRow | null> {
-    return this.#run(() => readJob(this.#session, job))
+    return this.#gate.run(() => readJob(this.#session, job))
   }
 
   readLedger(job: string): Promise<LedgerRow[]> {
-    return this.#run(() => readLedger(this.#session, job))
+    return this.#gate.run(() => readLedger(this.#session, job))
   }
 
   listDeadLetters(job: string, query: DeadLetterQuery): Promise<DeadLetterRow[]> {
-    return this.#run(() => listDeadLetters(this.#session, job, query))
+    return this.#gate.run(() => listDeadLetters(this.#session, job, query))
   }
 
   readDeadLetters(job: string, record: RecordCoordinates): Promise<DeadLetterContent[]> {
-    return this.#run(() => readDeadLetters(this.#session, job, record))
+    return this.#gate.run(() => readDeadLetters(this.#session, job, record))
   }
 
-  async *readTable(table: string, columns: readonly string[]): AsyncIterable<(string | null)[]> {
-    const pages = readTable(this.#session, table, columns)
-    for (;;) {
-      const page = await this.#run(() => pages.next())
-      if (page.done) return
-      yield* page.value
-    }
+  readTable(table: string, columns: readonly string[]): AsyncIterable<(string | null)[]> {
+    return this.#gate.runPages(readTable(this.#session, table, columns))
   }
 
-  async commit(): Promise<CommitResult> {
-    if (this.#state !== 'open' || this.#busy) {
-      const was = this.#busy ? 'busy' : this.#state
-      await this.rollback()
-      return {
-        kind: 'aborted',
-        error: new OncesinkError('INVARIANT_VIOLATED', `COMMIT was not sent: the transaction was ${was}`),
-      }
-    }
-    this.#state = 'ended'
-    try {
-      return await commit(this.#session)
-    } finally {
-      this.#deps.onEnd()
-    }
+  commit(): Promise<CommitResult> {
+    return this.#gate.commit()
   }
 
-  async rollback(): Promise<void> {
-    if (this.#state === 'ended') return
-    this.#state = 'ended'
-    // Whatever is still running would be waited for; a caller who rolls back meanwhile wants out.
-    if (this.#busy) this.#session.destroy()
-    try {
-      if (!this.#session.broken) await this.#session.query('ROLLBACK', null, rollbackPurpose)
-    } catch (error) {
-      // The server rolls back when the session ends: cutting it is the cleaning up.
-      this.#session.destroy(asError(error))
-    } finally {
-      this.#deps.onEnd()
-    }
-  }
-
-  async #run<T>(operation: () => Promise<T>): Promise<T> {
-    invariant(this.#state === 'open', `an operation was started in a transaction that is ${this.#state}`)
-    invariant(!this.#busy, 'two operations were started at once in one transaction')
-    this.#busy = true
-    try {
-      return await operation()
-    } catch (error) {
-      if (this.#state === 'open') this.#state = 'failed'
-      throw error
-    } finally {
-      this.#busy = false
-    }
+  rollback(): Promise<void> {
+    return this.#gate.rollback()
   }
 
   /**
