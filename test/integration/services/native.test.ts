@@ -1,52 +1,62 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { startNativeKafka } from '../../../src/services/index.ts'
+import { startNativeDatabase, startNativeKafka } from '../../../src/services/index.ts'
 import { childrenOf, isAlive } from '../../../src/services/native/processes.ts'
+import { createDatabaseOn, onEveryEngine, ownServer, testEngines } from '../../support/engines.ts'
 import { eventually } from '../../support/eventually.ts'
 import { createTopic, kafkaClient, ownKafka, produce } from '../../support/kafka-service.ts'
 import { runParent } from '../../support/parent-program.ts'
-import { ownPostgres } from '../../support/postgres-service.ts'
 
-async function query(url: string, sql: string): Promise<unknown[]> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    return (await client.query(sql)).rows
-  } finally {
-    await client.end()
-  }
-}
+/** A setting that a test gives a server, what the server then says of it, and of its durability. */
+const settings = {
+  postgres: { work_mem: '5MB' },
+  mysql: { 'max-connect-errors': '77' },
+  mariadb: { 'max-connect-errors': '77' },
+} as const
+const setting = { postgres: 'SHOW work_mem', mysql: 'SELECT @@max_connect_errors' }
+const durability = { postgres: 'SHOW fsync', mysql: 'SELECT @@innodb_flush_log_at_trx_commit' }
+/** A setting with which the server does not start, and of which its log says why. */
+const impossible = { postgres: { shared_buffers: '1' }, mysql: { 'no-such-setting': '1' } } as const
 
-describe('a PostgreSQL of this machine', () => {
-  test('keeps what was committed and nothing else when it is killed, and comes back on the same URL', async () => {
-    const postgres = await ownPostgres()
-    await query(postgres.url, 'CREATE TABLE t AS SELECT 1 AS x')
-    const open = new pg.Client({ connectionString: postgres.url })
-    const cut = new Promise((resolve) => open.on('error', resolve))
-    await open.connect()
-    await open.query('BEGIN')
-    await open.query('INSERT INTO t VALUES (2)')
-    const before = [postgres.pid, ...(await childrenOf(postgres.pid))]
-    await postgres.kill()
-    await cut
-    expect(before.length).toBeGreaterThan(2)
+onEveryEngine((engine) => {
+  const dialect = engine.name === 'postgres' ? 'postgres' : 'mysql'
+
+  test('a server of this machine is durable, keeps what was committed when it is killed, and leaves nothing', async () => {
+    const server = await ownServer(engine, { settings: settings[engine.name] })
+    const database = await createDatabaseOn(engine, 'kept', server.url)
+    const value = async (sql: string) => Object.values((await database.rows<object>(sql))[0] ?? {})
+    expect((await value(durability[dialect])).map(String)).toEqual([dialect === 'postgres' ? 'on' : '1'])
+    expect((await value(setting[dialect])).map(String)).toEqual(Object.values(settings[engine.name]))
+
+    await database.run('CREATE TABLE t (x int)')
+    await database.run('INSERT INTO t VALUES (1)')
+    const open = await database.knex.transaction()
+    await open.raw('INSERT INTO t VALUES (2)')
+    const before = [server.pid, ...(await childrenOf(server.pid))]
+    await server.kill()
+    await expect(open.raw('INSERT INTO t VALUES (3)')).rejects.toThrow()
+    // Its connection goes back to the pool, which would wait for it.
+    await open.rollback().catch(() => {})
+    // PostgreSQL has a process for each session, and more.
+    expect(before.length).toBeGreaterThan(dialect === 'postgres' ? 2 : 0)
     expect(before.filter(isAlive)).toEqual([])
-    await postgres.restart()
-    expect(await query(postgres.url, 'SELECT x FROM t')).toEqual([{ x: 1 }])
+
+    await server.restart()
+    expect(await database.rows('SELECT x FROM t')).toEqual([{ x: 1 }])
+
+    await database.knex.destroy()
+    const after = [server.pid, ...(await childrenOf(server.pid))]
+    await server.stop()
+    expect(after.filter(isAlive)).toEqual([])
+    expect(existsSync(dirname(server.logFile))).toBe(false)
   })
 
-  test('is durable by default, and takes settings', async () => {
-    const postgres = await ownPostgres({ settings: { work_mem: '5MB' } })
-    expect(await query(postgres.url, 'SHOW fsync')).toEqual([{ fsync: 'on' }])
-    expect(await query(postgres.url, 'SHOW work_mem')).toEqual([{ work_mem: '5MB' }])
-  })
-
-  test('shows the end of its log when it does not start', async () => {
-    await expect(ownPostgres({ settings: { shared_buffers: '1' } })).rejects.toMatchObject({
+  test('a server of this machine shows the end of its log when it does not start', async () => {
+    const [name = ''] = Object.keys(impossible[dialect])
+    await expect(startNativeDatabase(engine.name, { settings: impossible[dialect] })).rejects.toMatchObject({
       code: 'DATABASE_UNAVAILABLE',
-      message: expect.stringContaining('shared_buffers'),
+      message: expect.stringMatching(new RegExp(`ended during its start.*${name}`, 's')),
     })
   })
 })
@@ -74,13 +84,13 @@ describe('a Kafka of this machine', () => {
   })
 })
 
-test('both are gone, with their data, after their parent is killed with SIGKILL', async () => {
+test('all are gone, with their data, after their parent is killed with SIGKILL', async () => {
   const { process: parent, said } = await runParent(
-    { 'startKafka, startPostgres': 'src/services/index.ts' },
-    `const services = await Promise.all([startKafka(), startPostgres()])
+    { 'startNativeDatabase, startNativeKafka': 'src/services/index.ts' },
+    `const databases = ${JSON.stringify(testEngines.map(({ name }) => name))}
+     const services = await Promise.all([startNativeKafka(), ...databases.map((name) => startNativeDatabase(name))])
      console.log(JSON.stringify(services.map(({ pid, logFile }) => ({ pid, logFile }))))
      setInterval(() => {}, 1000)`,
-    { ...process.env, ONCESINK_SERVICES: 'native' },
   )
   const services = said as { pid: number; logFile: string }[]
   const children = (await Promise.all(services.map(({ pid }) => childrenOf(pid)))).flat()
