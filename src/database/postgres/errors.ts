@@ -80,6 +80,18 @@ export interface ServerError extends Error {
   readonly schema: string | undefined
   readonly table: string | undefined
   readonly detail: string | undefined
+  /** The server's function that has said it. */
+  readonly routine?: string | undefined
+}
+
+/**
+ * The SQLSTATE, but for what a standby answers to BEGIN ... READ WRITE: it calls it a feature that it does not have
+ * (0A000), in words of the server's language. It is as read-only as any.
+ */
+function stateOf({ code, routine, message }: ServerError): string {
+  const isStandby =
+    code === '0A000' && (routine === 'call_bool_check_hook' || /during recovery/.test(message))
+  return isStandby ? '25006' : code
 }
 
 /** `error` when it is the server's own answer (it carries an SQLSTATE), else null. */
@@ -91,7 +103,7 @@ export function asServerError(error: unknown): ServerError | null {
 /** Whether `error` says that the session is over. */
 export function endsSession(error: unknown): boolean {
   const server = asServerError(error)
-  return server ? endsByForce(server) || isUnavailable(server.code) : isNetworkError(error)
+  return server ? endsByForce(server) || isUnavailable(stateOf(server)) : isNetworkError(error)
 }
 
 /** The driver's error as an OncesinkError; an OncesinkError passes unchanged. */
@@ -109,7 +121,8 @@ function classifyServerError(error: ServerError, { scope, ownSchema }: ErrorCont
     const passing = error.code === '53300' || error.code === '08P01' || isUnavailable(error.code)
     return passing ? 'DATABASE_UNAVAILABLE' : 'DATABASE_REFUSED'
   }
-  const code = bySqlState[error.code] ?? bySqlState[error.code.slice(0, 2)]
+  const state = stateOf(error)
+  const code = bySqlState[state] ?? bySqlState[state.slice(0, 2)]
   if (code === 'ROWS_REJECTED' && (scope !== 'sink' || isOwnTable(error, ownSchema)))
     return 'DATABASE_REFUSED'
   if (code) return code
@@ -164,7 +177,7 @@ function cureOfServerError(error: ServerError): string | undefined {
     return 'The server wants TLS: set ssl, or sslmode=require in the connectionString.'
   if (code === '28000' && message.includes('client certificate'))
     return 'Give a certificate for this user: ssl.cert and ssl.key, or sslcert and sslkey in the connectionString.'
-  return cures[code]
+  return cures[stateOf(error)]
 }
 
 function cureOfLocalError(error: Error): string | undefined {

@@ -112,11 +112,14 @@ async function initialise({ folder, data, account, env, password, passwordFile }
   }
 }
 
-/** The first line of postmaster.pid is the server's process id, the eighth its state: what pg_ctl looks at. */
+/**
+ * The first line of postmaster.pid is the server's process id, the eighth its state: what pg_ctl looks at. A standby
+ * accepts connections too, for reading.
+ */
 function acceptsConnections(data: string, pid: number): boolean {
   try {
     const lines = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')
-    return lines[0]?.trim() === String(pid) && lines[7]?.trim() === 'ready'
+    return lines[0]?.trim() === String(pid) && /^(ready|standby)$/.test(lines[7]?.trim() ?? '')
   } catch {
     return false // not written yet
   }

@@ -21,6 +21,17 @@ function serverError(code: string, more: Record<string, unknown> = {}): Error {
 
 const codeOf = (error: unknown, scope: Scope): ErrorCode => classify(error, context(scope)).code
 
+test('a standby’s answer to BEGIN is that of a read-only server, in whatever language; others of its kind are not', () => {
+  const standby = serverError('0A000', { routine: 'call_bool_check_hook' })
+  expect(classify(standby, context('own'))).toMatchObject({
+    code: 'DATABASE_UNAVAILABLE',
+    message: expect.stringContaining('connect to the primary'),
+  })
+  expect(endsSession(standby)).toBe(true)
+  const other = serverError('0A000', { routine: 'ExecInitFunc' })
+  expect([codeOf(other, 'own'), endsSession(other)]).toEqual(['DATABASE_REFUSED', false])
+})
+
 describe('error classes', () => {
   const table: [sqlState: string, onSink: ErrorCode, onOwn: ErrorCode][] = [
     // roll back and run again
