@@ -135,7 +135,16 @@ function createExecutor(job: Job, source: Source, runtime: Runtime, events: JobE
   const { executor: plan, poison } = job
   if (plan.kind === 'workerThreads') {
     const launch = launcherOf(plan, job.name)
-    return createThreadExecutor({ plan, parts: jobParts(job), poison, launch, runtime, events })
+    const { startupTimeoutMs } = job.limits
+    return createThreadExecutor({
+      plan,
+      startupTimeoutMs,
+      parts: jobParts(job),
+      poison,
+      launch,
+      runtime,
+      events,
+    })
   }
   const task = compilePartitionTask(job.root, job.pipelines, runtime.clock)
   return createInlineExecutor(source, task, runtime, poison)

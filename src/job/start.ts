@@ -5,7 +5,7 @@ import { unknownOption } from '../model/known-options.ts'
 import { type Runtime, systemRuntime } from '../runtime/runtime.ts'
 import { EventBus, type JobEventBus, type JobEvents, type JobState } from '../telemetry/events.ts'
 import type { Wired } from '../wire.ts'
-import { ownWorkerData } from '../worker/worker-data.ts'
+import { ownWorkerData, refuse } from '../worker/worker-data.ts'
 import type { Job } from './job.ts'
 import { preflight } from './preflight.ts'
 
@@ -92,12 +92,15 @@ export async function start(job: Job, options: StartOptions = {}): Promise<Runni
 
 /** A worker thread loads the job's module: what that does besides defining the job happens in every worker. */
 function refuseWorker(job: Job): void {
-  if (!ownWorkerData()) return
-  throw new OncesinkError(
+  const worker = ownWorkerData()
+  if (!worker) return
+  const error = new OncesinkError(
     'CONFIGURATION_INVALID',
     `the module of job '${job.name}' calls start() when it is loaded, and its worker threads load it too: start the job from ` +
-      'another module, or only `if (isMainThread)`, which node:worker_threads exports',
+      "another module, or only `if (isMainThread)`, which 'node:worker_threads' exports",
   )
+  refuse(worker, error)
+  throw error
 }
 
 /** The life of a job, from the first connection to the last. */

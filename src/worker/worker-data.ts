@@ -1,4 +1,7 @@
 import { isMainThread, type MessagePort, workerData } from 'node:worker_threads'
+import type { OncesinkError } from '../errors.ts'
+import { encodeError } from '../executor/threads/encode-error.ts'
+import type { ToDriver } from '../executor/threads/messages.ts'
 
 /** What a worker thread is given to begin with. */
 export interface WorkerData {
@@ -17,4 +20,9 @@ export function ownWorkerData(): WorkerData | null {
   const data: unknown = isMainThread ? null : workerData
   const isOurs = typeof data === 'object' && data !== null && 'oncesink' in data && data.oncesink === 'worker'
   return isOurs ? (data as WorkerData) : null
+}
+
+/** Tells the driver why this worker cannot go on, whatever the job's code makes of the error. */
+export function refuse({ port }: WorkerData, error: OncesinkError): void {
+  port.postMessage({ kind: 'refused', error: encodeError(error) } satisfies ToDriver)
 }

@@ -93,6 +93,7 @@ export function threadsHere(job: Job, options: ThreadsHereOptions) {
   }
   const plan = workerThreads({ count, workerTimeoutMs, module: '/srv/job.ts' })
   const executor = createThreadExecutor({
+    startupTimeoutMs: job.limits.startupTimeoutMs,
     plan,
     parts: jobParts(job),
     poison: job.poison,

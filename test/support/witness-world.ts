@@ -145,8 +145,8 @@ export class World {
   }
 
   /** Any command on the world's job, to its end. */
-  command(name: string, args: readonly string[] = []): Promise<Ended> {
-    return oncesink([name, jobFile, ...args], this.env)
+  command(name: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+    return oncesink([name, jobFile, ...args], { ...this.env, ...env })
   }
 
   /** `oncesink run --once`, which must end with 0. */

@@ -52,6 +52,8 @@ export type ToDriver =
       readonly progress: readonly PartitionProgress[]
     }
   | { readonly kind: 'failure'; readonly id: number; readonly error: EncodedError }
+  /** The job's module does what it must not do in a worker. */
+  | { readonly kind: 'refused'; readonly error: EncodedError }
   /** The range that is being computed from now on. */
   | { readonly kind: 'range'; readonly topic: string; readonly partition: number }
   | {

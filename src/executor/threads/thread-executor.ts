@@ -22,6 +22,8 @@ const CLOSING_MS = 2_000
 
 export interface ThreadExecutorDeps {
   readonly plan: WorkerThreadsPlan
+  /** How long a worker may take to load the job, in milliseconds, where that is more than it may be silent later. */
+  readonly startupTimeoutMs: number
   /** What makes up the job, by name: it must be the same in every worker. */
   readonly parts: Readonly<Record<string, string>>
   readonly poison: PoisonPolicy
@@ -75,16 +77,16 @@ class ThreadExecutor implements Executor {
   }
 
   #launch(): void {
-    const { plan, launch, events, runtime } = this.#deps
+    const { plan, startupTimeoutMs, launch, events, runtime } = this.#deps
     this.#workers = Array.from({ length: plan.count }, (_, index) => {
       const thread = launch(index)
       return new WorkerHandle(index + 1, thread, events, (error) => this.#fail(error))
     })
     const vitals = this.#workers.map((worker) => worker.vitals)
-    const watchdog = new Watchdog(plan.workerTimeoutMs, vitals)
+    const watchdog = new Watchdog(plan.workerTimeoutMs, startupTimeoutMs, vitals)
     this.#watching = watchdog.watch(runtime.clock, this.#closing.signal).then((index) => {
       const worker = index === null ? undefined : this.#workers[index]
-      if (worker) this.#fail(stuck(worker, plan))
+      if (worker) this.#fail(stuck(worker, plan, startupTimeoutMs))
     })
   }
 
@@ -281,7 +283,19 @@ function plainPosition({ topic, partition, nextOffset, leaderEpoch, topicId }: S
   return { topic, partition, nextOffset, leaderEpoch, topicId }
 }
 
-function stuck(worker: WorkerHandle, { workerTimeoutMs }: WorkerThreadsPlan): OncesinkError {
+function stuck(
+  worker: WorkerHandle,
+  { workerTimeoutMs, module }: WorkerThreadsPlan,
+  startupTimeoutMs: number,
+): OncesinkError {
+  if (!worker.vitals.look().isReady) {
+    const waitedMs = Math.max(workerTimeoutMs, startupTimeoutMs)
+    return new OncesinkError(
+      'WORKER_TIMEOUT',
+      `worker ${worker.number} has not loaded the job within ${waitedMs} ms (limits.startupTimeoutMs): does ${module} come to an end ` +
+        'when it is loaded?',
+    )
+  }
   return new OncesinkError(
     'WORKER_TIMEOUT',
     `worker ${worker.number} has given no sign of life for ${workerTimeoutMs} ms (workerTimeoutMs)${worker.place}: does a function of ` +

@@ -15,12 +15,15 @@ const LOOKS = 10
  */
 export class Watchdog {
   readonly #timeoutMs: number
+  readonly #startingMs: number
   readonly #lookEveryMs: number
   readonly #watched: { readonly vitals: Vitals; last: Vital; silentMs: number }[]
   #lookedAt: number | null = null
 
-  constructor(timeoutMs: number, vitals: readonly Vitals[]) {
+  /** @param startingMs bound for a worker that has not loaded the job yet, where that is longer */
+  constructor(timeoutMs: number, startingMs: number, vitals: readonly Vitals[]) {
     this.#timeoutMs = timeoutMs
+    this.#startingMs = Math.max(timeoutMs, startingMs)
     this.#lookEveryMs = timeoutMs / LOOKS
     this.#watched = vitals.map((of) => ({ vitals: of, last: of.look(), silentMs: 0 }))
   }
@@ -48,7 +51,7 @@ export class Watchdog {
       const isAlive = now.beats !== last.beats || now.offset !== last.offset
       watched.last = now
       watched.silentMs = isAlive ? 0 : watched.silentMs + passedMs
-      if (watched.silentMs >= this.#timeoutMs) return index
+      if (watched.silentMs >= (now.isReady ? this.#timeoutMs : this.#startingMs)) return index
     }
     return null
   }

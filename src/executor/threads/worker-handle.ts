@@ -46,12 +46,13 @@ export class WorkerHandle {
   readonly #thread: WorkerThread
   readonly #pending = new Map<number, Pending>()
   readonly #events: JobEventBus
+  readonly #onFailure: (error: OncesinkError) => void
   #progress: readonly PartitionProgress[] = []
   #range: TopicPartition | null = null
   #failure: Error | null = null
   #lastId = 0
 
-  /** @param onFailure called at most once, when the thread ends by itself */
+  /** @param onFailure called at most once, when the thread ends by itself or cannot go on */
   constructor(
     number: number,
     thread: WorkerThread,
@@ -62,15 +63,12 @@ export class WorkerHandle {
     this.vitals = thread.vitals
     this.#thread = thread
     this.#events = events
+    this.#onFailure = onFailure
     thread.listen({
       onMessage: (message) => this.#receive(message),
       onEnd: (error) => {
-        if (this.#failure) return
-        const told = new OncesinkError(error.code, `worker ${number} ${error.message}`, {
-          cause: error.cause,
-        })
-        this.fail(told)
-        onFailure(told)
+        const { code, message, cause } = error
+        this.#giveUp(new OncesinkError(code, `worker ${number} ${message}`, { cause }))
       },
     })
   }
@@ -132,6 +130,9 @@ export class WorkerHandle {
       case 'failure':
         this.#settle(message.id)?.reject(decodeError(message.error))
         break
+      case 'refused':
+        this.#giveUp(decodeError(message.error) as OncesinkError)
+        break
       case 'range':
         this.#range = { topic: message.topic, partition: message.partition }
         break
@@ -145,6 +146,12 @@ export class WorkerHandle {
         this.#events.emit('warning', message.event)
         break
     }
+  }
+
+  #giveUp(error: OncesinkError): void {
+    if (this.#failure) return
+    this.fail(error)
+    this.#onFailure(error)
   }
 
   #settle(id: number): Pending | undefined {

@@ -129,6 +129,7 @@ export class WorkerServer {
       atRecord: (offset) => this.#deps.vitals.atRecord(offset),
     })
     const workplace = await this.#workplace
+    this.#deps.vitals.ready()
     await workplace.source.open()
     this.#open = workplace
     return workplace
