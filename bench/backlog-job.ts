@@ -11,6 +11,7 @@ const env = (name: string) => process.env[name] ?? ''
 export default defineJob({
   name: 'backlog',
   database: postgres({ connectionString: env('BENCH_DATABASE_URL') }),
+  limits: { maxBufferedBytes: Number(env('BENCH_BUFFERED_MIB')) * 2 ** 20 },
   pipeline: from(
     kafka({ brokers: env('BENCH_BROKERS').split(','), topics: [env('BENCH_TOPIC')], startFrom: 'earliest' }),
   )

@@ -18,6 +18,8 @@ const { values } = parseArgs({
   options: {
     records: { type: 'string', default: '10000000' },
     executor: { type: 'string', default: 'inline' },
+    /** `limits.maxBufferedBytes` of the job; 64 is its default. */
+    'buffered-mib': { type: 'string', default: '64' },
     'max-rss-mib': { type: 'string', default: '300' },
     /** Another build to compare with: its program. */
     oncesink: { type: 'string', default: join(import.meta.dirname, '../dist/cli/bin.js') },
@@ -56,6 +58,7 @@ try {
   const job = new JobProcess(values.oncesink, join(import.meta.dirname, 'backlog-job.ts'), ['--once'], {
     BENCH_BROKERS: rig.brokers.join(','),
     BENCH_TOPIC: rig.topic,
+    BENCH_BUFFERED_MIB: String(wholeNumber('--buffered-mib', values['buffered-mib'])),
     BENCH_DATABASE_URL: rig.databaseUrl,
   })
   const startedAt = performance.now()
