@@ -108,11 +108,12 @@ onEveryEngine((engine) => {
     expect(await stateOf(bench)).toEqual(before)
   })
 
-  describe('two processes of one job', () => {
+  describe('two processes of one job that each own everything', () => {
+    const alone = { assignment: 'all' } as const
     test('the second takes over, the first ends with OWNERSHIP_LOST and exit code 3, and totals are exact', async () => {
       const bench = await openBench('two', { engine })
       await bench.produce(100)
-      const job = bench.job({ limits: { maxRecordsPerBatch: 5 } })
+      const job = bench.job({ source: alone, limits: { maxRecordsPerBatch: 5 } })
       const first = await observe(job)
       await eventually(() => first.heard.batch.length > 1)
       const second = await observe(job)
@@ -130,11 +131,11 @@ onEveryEngine((engine) => {
       const bench = await openBench('stopped-owner', { engine })
       await bench.produce(40)
       const gate = new Gate()
-      const first = await observe(bench.job(), {
+      const first = await observe(bench.job({ source: alone }), {
         runtime: withFaults((point) => (point === 'transaction.ledger-written' ? gate.pass() : undefined)),
       })
       await gate.reached
-      const second = await observe(bench.job())
+      const second = await observe(bench.job({ source: alone }))
       expect(second.heard.blockerEnded).toHaveLength(1)
       await bench.untilCommitted()
       gate.open()
@@ -148,11 +149,11 @@ onEveryEngine((engine) => {
       const bench = await openBench('fenced', { engine })
       await bench.produce(40)
       const [firstGate, secondGate] = [new Gate(), new Gate()]
-      const first = await observe(bench.job(), {
+      const first = await observe(bench.job({ source: alone }), {
         runtime: withFaults((point) => (point === 'transaction.begun' ? firstGate.pass() : undefined)),
       })
       await firstGate.reached
-      const second = await observe(bench.job(), {
+      const second = await observe(bench.job({ source: alone }), {
         runtime: withFaults((point) => (point === 'batch.fetched' ? secondGate.pass() : undefined)),
       })
       await secondGate.reached
@@ -168,7 +169,7 @@ onEveryEngine((engine) => {
 
     test('taking over from each other again and again still count every record once', async () => {
       const bench = await openBench('ping-pong', { engine })
-      const job = bench.job({ limits: { maxRecordsPerBatch: 7 } })
+      const job = bench.job({ source: alone, limits: { maxRecordsPerBatch: 7 } })
       // One that has nothing left to commit notices by looking, which it does every few seconds.
       const runtime = hurried(10)
       let owner = await observe(job, { runtime })

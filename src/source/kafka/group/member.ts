@@ -246,6 +246,8 @@ export class Member {
       if (this.#holdings.hasChanges || this.#failure !== null) this.#tell()
       return null
     } catch (error) {
+      // It has led to nothing: another one is due.
+      this.#mustRejoin = true
       return this.#passing(error)
     } finally {
       this.#round = null
