@@ -35,6 +35,10 @@ const entries = from(
     // One name of a job for many worlds, each with a database of its own: they must not meet in one group.
     group: env.JOB_TOPIC ?? '',
     assignment: env.JOB_ASSIGNMENT === 'all' ? 'all' : 'group',
+    ...(env.JOB_MEMBER !== undefined && {
+      member: env.JOB_MEMBER,
+      sessionTimeoutMs: number('JOB_SESSION_TIMEOUT_MS') ?? 10_000,
+    }),
   }),
 ).decode(json<Entry>())
 

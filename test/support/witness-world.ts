@@ -18,6 +18,8 @@ export interface WorldOptions {
   readonly engine?: TestEngine
   /** Default 3. */
   readonly partitions?: number
+  /** Different keys; default 7. */
+  readonly keys?: number
   /** Records of one micro-batch at most. */
   readonly maxRecords?: number
   readonly maxBufferedBytes?: number
@@ -69,12 +71,14 @@ export class World {
   readonly env: NodeJS.ProcessEnv
   /** What each partition holds, in offset order. */
   readonly #log: Entry[][]
+  readonly #keys: number
   #produced = 0
 
   constructor(topic: string, database: TestDatabase, partitions: number, options: WorldOptions) {
     this.topic = topic
     this.database = database
     this.#log = Array.from({ length: partitions }, () => [])
+    this.#keys = options.keys ?? KEYS
     this.env = environment({
       JOB_ENGINE: database.engine.name,
       DATABASE_URL: database.url,
@@ -93,7 +97,7 @@ export class World {
   async produce(count: number): Promise<void> {
     const messages = Array.from({ length: count }, (): Message => {
       const n = this.#produced++
-      const entry = { key: `key ${n % KEYS}`, value: n }
+      const entry = { key: `key ${n % this.#keys}`, value: n }
       const partition = n % this.#log.length
       this.#log[partition]?.push(entry)
       return { partition, value: JSON.stringify(entry) }
@@ -144,6 +148,11 @@ export class World {
     return new JobProcess({ job: jobFile, ...options, env: { ...this.env, ...options.env } })
   }
 
+  /** `oncesink run` as the member `name` of the job's group. */
+  runMember(name: string, options: { env?: NodeJS.ProcessEnv } = {}): JobProcess {
+    return this.run({ env: { JOB_MEMBER: name, ...options.env } })
+  }
+
   /** Any command on the world's job, to its end. */
   command(name: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
     return oncesink([name, jobFile, ...args], { ...this.env, ...env })
@@ -156,14 +165,14 @@ export class World {
   }
 
   /** Resolves when everything that was produced has been committed. */
-  async drained(): Promise<void> {
+  async drained(timeoutMs?: number): Promise<void> {
     await eventually(async () => {
       const { positions } = await this.snapshot()
       return (
         positions.length > 0 &&
         positions.every(({ partition, nextOffset }) => Number(nextOffset) === this.#log[partition]?.length)
       )
-    })
+    }, timeoutMs)
   }
 
   /** Everything of one moment. */
