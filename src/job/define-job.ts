@@ -33,7 +33,7 @@ export interface JobOptions {
   readonly limits?: {
     /** Most records of one micro-batch, over all partitions; `rate` may have fewer. @default 100000, 1 to 10 million */
     readonly maxRecordsPerBatch?: number | undefined
-    /** Bytes fetched ahead and not yet computed, over all partitions. @default 67108864 (64 MiB), from 64 KiB */
+    /** Bytes fetched ahead and not yet computed, over all partitions. @default 33554432 (32 MiB), from 64 KiB */
     readonly maxBufferedBytes?: number | undefined
     /** Milliseconds that a stop may take before the process gives up waiting. @default 30000, from 1 */
     readonly shutdownTimeoutMs?: number | undefined
@@ -118,7 +118,7 @@ export function defineJob(options: JobOptions): Job {
     maxBufferedBytes: read.integer(
       'limits',
       'maxBufferedBytes',
-      64 * 2 ** 20,
+      32 * 2 ** 20,
       2 ** 16,
       Number.MAX_SAFE_INTEGER,
     ),

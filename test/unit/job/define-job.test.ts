@@ -24,7 +24,7 @@ describe('a job', () => {
       trigger: { intervalMs: 0 },
       limits: {
         maxRecordsPerBatch: 100_000,
-        maxBufferedBytes: 67_108_864,
+        maxBufferedBytes: 33_554_432,
         shutdownTimeoutMs: 30_000,
         startupTimeoutMs: 60_000,
       },
