@@ -142,6 +142,13 @@ const cures: Readonly<Record<number, string>> = {
   3159: 'The server wants TLS: set the option ssl.',
   4151: 'The account is locked: unlock it (ALTER USER ... ACCOUNT UNLOCK).',
 }
+/**
+ * How the server words that a file cannot become larger, under several numbers (3, 1026, 1030 and more): with the
+ * operating system's ENOSPC, EFBIG or EDQUOT.
+ */
+const noRoomMessages = /\b(errno:?|error) (28|27|122)\b/
+const noRoom =
+  "A file of the server's cannot become larger: free space on its disk, or raise its limit (ulimit -f, a quota), then start again."
 const tooSlow =
   'Raise the option statementTimeoutMs, make the statement or its triggers faster, or let batches hold fewer records.'
 
@@ -217,7 +224,8 @@ function describe(error: Error, server: ServerError | null, context: ErrorContex
 
 function cureOf(error: ServerError): string | undefined {
   if (error.errno === 1_290 && codeOf(error) !== 'DATABASE_UNAVAILABLE') return undefined
-  return codeOf(error) === 'STATEMENT_TIMEOUT' ? tooSlow : cures[error.errno]
+  if (codeOf(error) === 'STATEMENT_TIMEOUT') return tooSlow
+  return cures[error.errno] ?? (noRoomMessages.test(error.message) ? noRoom : undefined)
 }
 
 function cureOfLocalError(error: Error): string | undefined {

@@ -4,7 +4,7 @@ export interface ServerVersion {
   readonly flavour: Flavour
   /** Product and version, for example `MySQL 9.7.4`. */
   readonly version: string
-  /** Why the server cannot be used, as it reads after "... is", or null. */
+  /** Why the server cannot be used and what to do, as it reads after "... is", or null. */
   readonly tooOld: string | null
 }
 
@@ -18,14 +18,15 @@ export function readVersion(text: string): ServerVersion {
   // What MariaDB puts in front for old replicas.
   const number = /^(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)/.exec(text)
   const product = products[flavour]
-  const [least, needs] = [oldest[flavour], oldest[flavour].join('.')]
+  const least = oldest[flavour]
+  const cure = `oncesink needs ${product} ${least.join('.')} or newer. Upgrade the server, or name another one`
   if (!number) {
     const version = `${product} of an unknown version (${text})`
-    return { flavour, version, tooOld: `${version}: oncesink needs ${product} ${needs} or newer` }
+    return { flavour, version, tooOld: `${version}: ${cure}` }
   }
   const parts = [Number(number[1]), Number(number[2]), Number(number[3])]
   const version = `${product} ${parts.join('.')}`
-  const tooOld = isBelow(parts, least) ? `${version}: oncesink needs ${product} ${needs} or newer` : null
+  const tooOld = isBelow(parts, least) ? `${version}: ${cure}` : null
   return { flavour, version, tooOld }
 }
 

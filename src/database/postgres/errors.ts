@@ -50,6 +50,11 @@ const bySqlState: Readonly<Record<string, ErrorCode>> = {
 const lostMessages =
   /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout expired|Connection ended)/
 
+/** What the operating system says when a file cannot become larger (ENOSPC, EFBIG, EDQUOT). */
+const noRoomMessages = /No space left on device|File too large|quota exceeded/i
+const noRoom =
+  "A file of the server's cannot become larger: free space on its disk, or raise its limit (ulimit -f, a quota), then start again."
+
 /** What to do, where the server's own words do not say it. */
 const cures: Readonly<Record<string, string>> = {
   '28P01': 'Check user and password.',
@@ -177,7 +182,16 @@ function cureOfServerError(error: ServerError): string | undefined {
     return 'The server wants TLS: set ssl, or sslmode=require in the connectionString.'
   if (code === '28000' && message.includes('client certificate'))
     return 'Give a certificate for this user: ssl.cert and ssl.key, or sslcert and sslkey in the connectionString.'
-  return cures[stateOf(error)]
+  return cures[stateOf(error)] ?? (cannotGrow(error) ? noRoom : undefined)
+}
+
+/**
+ * Whether one of the server's files could not become larger. Only a full disk has an SQLSTATE of its own (53100); a
+ * limit on the size of files and, in older versions, a quota have none, and their words are in the server's language.
+ */
+function cannotGrow({ code, routine, message }: ServerError): boolean {
+  if (!/^(XX|58)/.test(code)) return false
+  return /^md(zero)?extend/.test(routine ?? '') || noRoomMessages.test(message)
 }
 
 function cureOfLocalError(error: Error): string | undefined {

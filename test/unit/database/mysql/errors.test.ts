@@ -88,6 +88,29 @@ describe('an error of the server', () => {
     })
   })
 
+  test.each([
+    [1114, "The table 'seen' is full", 'disk is full: free space'],
+    [1021, 'Disk full (/tmp/x); waiting for someone to free some space', 'disk is full: free space'],
+    [3, "Error writing file './x/seen.ibd' (OS errno 28 - No space left on device)", 'larger: free space'],
+    [1026, "Error writing file './binlog.000001' (errno: 27 - File too large)", 'ulimit -f'],
+    [1030, 'Got error 28 from storage engine', 'larger: free space'],
+    [1030, "Got error 122 - 'Disk quota exceeded' from storage engine", 'a quota'],
+  ])('%i %s stops the job with the cure', (errno, message, cure) => {
+    expect(classified(serverError(errno, 'HY000', message))).toMatchObject({
+      code: 'DATABASE_REFUSED',
+      message: expect.stringContaining(cure),
+    })
+  })
+
+  test('no room is not read into other errors', () => {
+    const other = serverError(
+      1030,
+      'HY000',
+      "Got error 168 - 'Unknown (generic) error from engine' from storage",
+    )
+    expect(classified(other).message).not.toContain('free space')
+  })
+
   test('ends the session where the server hangs up after it', () => {
     expect([1927, 4031, 1053, 1153].map((errno) => endsSession(serverError(errno)))).toEqual([
       true,

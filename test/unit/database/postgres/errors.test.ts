@@ -172,6 +172,37 @@ describe('error classes', () => {
     expect(classify(serverError('57014'), context('sink')).message).toContain('statementTimeoutMs')
   })
 
+  test.each<[string, Record<string, unknown>, RegExp]>([
+    [
+      '53100',
+      { message: 'could not extend file "base/5/1": No space left on device' },
+      /disk is full: free space/,
+    ],
+    [
+      'XX000',
+      { message: 'could not extend file "base/5/1": File too large' },
+      /larger: free space .*ulimit -f/,
+    ],
+    ['58030', { message: 'could not write file "pg_wal/1": Disk quota exceeded' }, /larger: .*a quota/],
+    // in the server's language
+    ['XX000', { message: 'Datei zu groß', routine: 'mdextend' }, /larger: free space/],
+    ['XX000', { message: 'Datei zu groß', routine: 'mdzeroextend' }, /larger: free space/],
+  ])('no room for more (%s, %o) stops the job with the cure', (state, more, cure) => {
+    expect(classify(serverError(state, more), context('sink'))).toMatchObject({
+      code: 'DATABASE_REFUSED',
+      message: expect.stringMatching(cure),
+    })
+  })
+
+  test('no room is not read into other errors', () => {
+    for (const other of [
+      serverError('XX000', { message: 'cache lookup failed', routine: 'relation_open' }),
+      serverError('P0001', { message: 'File too large' }),
+    ]) {
+      expect(classify(other, context('sink')).message).not.toContain('free space')
+    }
+  })
+
   test('an OncesinkError passes unchanged', () => {
     const error = new OncesinkError('INVARIANT_VIOLATED', 'x')
     expect(classify(error, context('own'))).toBe(error)
