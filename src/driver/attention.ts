@@ -12,7 +12,7 @@ export class Attention {
   #isWanted = false
   #waiting: LinkedAbort | null = null
 
-  constructor(stop: AbortSignal, membership: Membership) {
+  constructor(stop: AbortSignal, membership: Pick<Membership, 'onChange'>) {
     this.#stop = stop
     this.#unsubscribe = membership.onChange(() => {
       this.#isWanted = true

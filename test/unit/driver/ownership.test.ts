@@ -68,4 +68,30 @@ describe('what the process knows of its positions', () => {
     ).toBe(true)
     expect(ownership.hasReached(new Map([['t/0', 4n]]))).toBe(true)
   })
+
+  test('what was computed of a partition that was lost, or claimed anew, meanwhile is void; the rest is not', () => {
+    const ownership = new Ownership()
+    ownership.claim([claim(0, 0n), claim(1, 0n), claim(2, 0n)])
+    const before = ownership.claims()
+    ownership.remove([{ topic: 't', partition: 0 }])
+    ownership.unclaim([{ topic: 't', partition: 1 }])
+    ownership.claim([{ ...claim(1, 0n), claimId: 'another' }])
+    const results = [result(0, 0n, 1n), result(1, 0n, 1n), result(2, 0n, 1n)]
+    expect(ownership.stillOwned(before, results)).toEqual([result(2, 0n, 1n)])
+  })
+
+  test('a partition is unread until it was sought after its claim, and again once its claim is worth nothing', () => {
+    const ownership = new Ownership()
+    const tp = { topic: 't', partition: 0 }
+    ownership.give([tp])
+    expect([ownership.unread(), ownership.claims()]).toEqual([[tp], []])
+    ownership.claim([claim(0, 0n)])
+    expect([ownership.unread(), ownership.claims()]).toEqual([[tp], [claim(0, 0n)]])
+    ownership.read([claim(0, 0n)])
+    expect(ownership.unread()).toEqual([])
+    ownership.unclaim([tp])
+    expect([ownership.unread(), ownership.claims(), ownership.all()]).toEqual([[tp], [], [tp]])
+    ownership.remove([tp])
+    expect(ownership.all()).toEqual([])
+  })
 })
