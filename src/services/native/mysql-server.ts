@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { cp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { OncesinkError } from '../../errors.ts'
@@ -47,6 +47,9 @@ async function startServer(program: MysqlProgram, options: DatabaseOptions): Pro
   try {
     const data = join(sandbox.dir, 'data')
     const initFile = join(sandbox.dir, 'init.sql')
+    // Servers that share one remove each other's temporary tables.
+    const temporary = join(sandbox.dir, 'tmp')
+    await mkdir(temporary)
     const password = randomBytes(12).toString('hex')
     await newDataDirectory(program, data)
     await writeFile(initFile, rootPassword(password), { mode: 0o600 })
@@ -57,6 +60,7 @@ async function startServer(program: MysqlProgram, options: DatabaseOptions): Pro
       args: [
         ...program.args,
         `--datadir=${data}`,
+        `--tmpdir=${temporary}`,
         ...userArgs(),
         `--port=${port}`,
         '--bind-address=127.0.0.1',
