@@ -23,7 +23,7 @@ import type { Runtime } from './runtime/runtime.ts'
 import { createAllPartitions } from './source/kafka/all-partitions.ts'
 import { GroupMembership } from './source/kafka/group/membership.ts'
 import type { Membership } from './source/membership.ts'
-import type { Source } from './source/source.ts'
+import type { GroupUse, Source } from './source/source.ts'
 import { collectThenCommit } from './strategy/collect-then-commit.ts'
 import type { JobEventBus } from './telemetry/events.ts'
 import { createSource, kafkaPlan } from './wire-source.ts'
@@ -107,6 +107,13 @@ function ownerText(process: string, { member }: Membership): string {
 export function groupOf(job: Job): string | null {
   const { group, groupMirror } = kafkaPlan(job)
   return groupMirror ? (group ?? job.name) : null
+}
+
+/** The job's consumer group, and what it uses it for; null where it has none. */
+export function groupUseOf(job: Job): { readonly name: string; readonly use: GroupUse } | null {
+  const [shared, mirrored] = [sharedGroupOf(job), groupOf(job)]
+  if (shared !== null) return { name: shared, use: 'join' }
+  return mirrored === null ? null : { name: mirrored, use: 'mirror' }
 }
 
 /** The consumer group that the job's processes join; null where one process owns everything. */

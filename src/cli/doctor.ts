@@ -5,7 +5,7 @@ import { type Finding, findingsOf, isProblem } from '../job/finding.ts'
 import { loadJob } from '../job/load-job.ts'
 import { systemRuntime } from '../runtime/runtime.ts'
 import { EventBus, type JobEvents } from '../telemetry/events.ts'
-import { createDialect, createSource } from '../wire.ts'
+import { createDialect, createSource, groupUseOf } from '../wire.ts'
 import type { OutputFormat } from './output.ts'
 
 /**
@@ -37,6 +37,7 @@ async function* examine(file: string): AsyncGenerator<Finding, void> {
     dialect: createDialect(job, systemRuntime),
     source: createSource(job, systemRuntime, new EventBus<JobEvents>()),
     runtime: systemRuntime,
+    group: groupUseOf(job),
   })
 }
 

@@ -32,14 +32,22 @@ export async function openDatabase(
   }
 }
 
-/** What can be found with the database alone. One check that fails does not hide the next. */
-export async function checkDatabase(job: Job, connection: Connection, clock: Clock): Promise<Finding[]> {
+/**
+ * What can be found with the database alone. One check that fails does not hide the next.
+ * @param isShared whether several processes of the job divide its partitions
+ */
+export async function checkDatabase(
+  job: Job,
+  connection: Connection,
+  clock: Clock,
+  isShared: boolean,
+): Promise<Finding[]> {
   const checks: readonly (readonly [string, () => Promise<readonly Finding[]>])[] = [
     ['writable', () => checkWritable(connection)],
     ["oncesink's tables", () => checkOwnTables(job, connection)],
     ['sink tables', () => checkSinkTables(job, connection)],
     ['clock', () => checkClock(connection, clock)],
-    ['owner', () => checkOwner(job, connection)],
+    ['owner', () => checkOwner(job, connection, isShared)],
   ]
   const findings: Finding[] = []
   for (const [name, check] of checks) {
@@ -77,16 +85,18 @@ async function checkClock(connection: Connection, clock: Clock): Promise<Finding
   ]
 }
 
-async function checkOwner(job: Job, connection: Connection): Promise<Finding[]> {
+async function checkOwner(job: Job, connection: Connection, isShared: boolean): Promise<Finding[]> {
   const found = findingsOf('owner')
   const owners = (await connection.sessionsOf(job.name))
     .map(({ owner }) => owner)
     .filter((owner) => !beside.has(owner))
   if (owners.length === 0) return [found.ok('no process of this job is connected')]
   return [...new Set(owners)].map((owner) =>
-    found.warning(
-      `process ${owner} runs this job: a start here takes it over, and that process ends with exit code 3`,
-    ),
+    isShared
+      ? found.ok(`process ${owner} runs this job: a start here joins it, and they divide the partitions`)
+      : found.warning(
+          `process ${owner} runs this job: a start here takes it over, and that process ends with exit code 3`,
+        ),
   )
 }
 

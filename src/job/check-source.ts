@@ -1,6 +1,6 @@
 import type { PositionRow } from '../database/dialect.ts'
-import { OncesinkError } from '../errors.ts'
-import type { SeekPosition, Source, SourceDescription } from '../source/source.ts'
+import { asError, OncesinkError } from '../errors.ts'
+import type { GroupUse, SeekPosition, Source, SourceDescription } from '../source/source.ts'
 import { type Finding, findingsOf } from './finding.ts'
 
 /** How long the first record may take, in milliseconds. */
@@ -58,6 +58,17 @@ export async function checkReading(
     findings.push(stored.failed(error))
   }
   return [...findings, await readOne(source, described)]
+}
+
+/** Whether the job may use its consumer group. Without the mirror alone it runs all the same. */
+export async function checkGroup(source: Source, group: string, use: GroupUse): Promise<Finding> {
+  const found = findingsOf(`consumer group ${group}`)
+  try {
+    await source.checkGroup(group, use)
+    return found.ok(use === 'join' ? 'this client may join it' : 'positions can be mirrored to it')
+  } catch (error) {
+    return use === 'join' ? found.failed(error) : found.warning(asError(error).message)
+  }
 }
 
 /** Reads at the beginning of the log, whatever the positions are: it is the right to read that is in question. */

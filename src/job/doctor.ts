@@ -1,8 +1,8 @@
 import type { Dialect } from '../database/dialect.ts'
 import type { Runtime } from '../runtime/runtime.ts'
-import type { Source } from '../source/source.ts'
+import type { GroupUse, Source } from '../source/source.ts'
 import { checkDatabase, checkIdentity, openDatabase } from './check-database.ts'
-import { checkBrokers, checkReading } from './check-source.ts'
+import { checkBrokers, checkGroup, checkReading } from './check-source.ts'
 import { type Finding, findingsOf } from './finding.ts'
 import type { Job } from './job.ts'
 
@@ -13,6 +13,8 @@ export interface DoctorDeps {
   readonly dialect: Dialect
   readonly source: Source
   readonly runtime: Runtime
+  /** The consumer group of the job, and what for; null where it has none. */
+  readonly group: { readonly name: string; readonly use: GroupUse } | null
   /** Default: the version of this process. */
   readonly nodeVersion?: string
 }
@@ -23,7 +25,7 @@ export interface DoctorDeps {
  */
 export async function* diagnose(job: Job, deps: DoctorDeps): AsyncGenerator<Finding, void> {
   yield checkNode(deps.nodeVersion ?? process.versions.node)
-  const { source } = deps
+  const { source, group } = deps
   try {
     const { findings, described } = await checkBrokers(source)
     yield* findings
@@ -32,7 +34,7 @@ export async function* diagnose(job: Job, deps: DoctorDeps): AsyncGenerator<Find
     let positions: Awaited<ReturnType<typeof checkIdentity>>['positions'] = null
     if (connection) {
       try {
-        yield* await checkDatabase(job, connection, deps.runtime.clock)
+        yield* await checkDatabase(job, connection, deps.runtime.clock, group?.use === 'join')
         const identity = await checkIdentity(job, connection, described?.clusterId ?? null)
         yield* identity.findings
         positions = identity.positions
@@ -41,6 +43,7 @@ export async function* diagnose(job: Job, deps: DoctorDeps): AsyncGenerator<Find
       }
     }
     if (described) yield* await checkReading(source, described, positions)
+    if (described && group) yield await checkGroup(source, group.name, group.use)
   } finally {
     await source.close()
   }

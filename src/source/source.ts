@@ -87,6 +87,13 @@ export interface Source {
    */
   groupMembers(group: string): Promise<GroupMember[]>
 
+  /**
+   * Whether this client has the right to join a consumer group, or to mirror offsets to it. Asked without joining it; it
+   * changes nothing there.
+   * @throws OncesinkError SOURCE_REFUSED with the right to grant; SOURCE_UNAVAILABLE
+   */
+  checkGroup(group: string, use: GroupUse): Promise<void>
+
   /** What is known, without asking, of every partition being read. */
   progress(): PartitionProgress[]
 
@@ -104,6 +111,9 @@ export interface GroupOffset extends TopicPartition {
   /** Next offset to read. */
   readonly offset: bigint
 }
+
+/** What a job does with a consumer group: it shares its partitions among the members, or only mirrors positions. */
+export type GroupUse = 'join' | 'mirror'
 
 export interface GroupMember {
   /** The member's own id where it is a static one, else what the brokers call it. */

@@ -4,11 +4,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { OncesinkError } from '../../src/errors.ts'
 import type { KafkaOptions } from '../../src/source/kafka/options.ts'
 import { Authority, type Certificate } from '../support/certificates.ts'
+import { complaints, examined } from '../support/doctor.ts'
 import { eventually } from '../support/eventually.ts'
 import { openMember } from '../support/group-member.ts'
 import { kafkaAdmin } from '../support/kafka-admin.ts'
 import { openSource, positionsAt, takeRecords } from '../support/kafka-reading.ts'
 import { createTopic, produce } from '../support/kafka-service.ts'
+import { drain, openBench } from '../support/running-job.ts'
 import { type SecuredKafka, securedKafka, users } from '../support/secured-kafka.ts'
 import { uniqueName } from '../support/unique.ts'
 
@@ -251,6 +253,37 @@ describe('whoever is not let in is told why, at once and for good', () => {
     await grant('User:bob', group, AclOperationTypes.READ, AclResourceTypes.GROUP)
     const member = await openMember(group, way)
     expect(member.owned()).toEqual([`${topic}/0`])
+  })
+
+  test('the doctor finds what is missing of a job’s rights, one after another as they are granted', async () => {
+    const { brokers } = secured.kafka
+    const bench = await openBench('examined', { brokers, partitions: 1 })
+    await bench.produce(1)
+    const job = bench.job({ source: { brokers: [secured.at('SASL')], sasl: login('alice') } })
+    const group = `problem consumer group ${bench.name}: .*--operation Read --group '${bench.name}'`
+    const found = async () => complaints(await examined(job))
+    const matching = (...patterns: string[]) =>
+      patterns.map((p) => expect.stringMatching(new RegExp(`^${p}`)))
+    expect(await found()).toEqual(matching(`problem brokers: .*topic "${bench.topic}".*--operation Read`))
+    await grant('User:alice', bench.topic, AclOperationTypes.DESCRIBE)
+    expect(await found()).toEqual(
+      matching(`problem reading: .*topic "${bench.topic}".*--operation Read`, group),
+    )
+    await grant('User:alice', bench.topic, AclOperationTypes.READ)
+    expect(await found()).toEqual(matching(group))
+    const alone = bench.job({
+      source: { brokers: [secured.at('SASL')], sasl: login('alice'), assignment: 'all' },
+    })
+    expect(complaints(await examined(alone))).toEqual(
+      matching(`warning consumer group ${bench.name}: .*right Read on the group, or .*groupMirror: false`),
+    )
+    // Enough to look at the group, not to join it.
+    await grant('User:alice', bench.name, AclOperationTypes.DESCRIBE, AclResourceTypes.GROUP)
+    expect(await found()).toEqual(matching(group))
+    await grant('User:alice', bench.name, AclOperationTypes.READ, AclResourceTypes.GROUP)
+    expect(await found()).toEqual([])
+    await drain(job)
+    expect(await bench.actual()).toEqual(bench.expected())
   })
 
   test('a right that is taken away from a running reader', async () => {

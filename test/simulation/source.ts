@@ -78,6 +78,7 @@ export function simulatedSource(host: Host, log: SimulatedLog): Source {
     mirrorOffsets: async () => {},
     groupOffsets: async (_group, partitions) => partitions.map(() => null),
     groupMembers: async () => [],
+    checkGroup: async () => {},
     progress: () => [],
     close: async () => {},
   }

@@ -61,18 +61,25 @@ export class ClusterView {
     return this.#inFlight
   }
 
-  /** Why a topic that no broker knows cannot be read: it never was there, or it is gone. */
-  absent(topic: string): OncesinkError {
-    return this.#seen.has(topic) ? this.vanished(topic) : topicMissing(topic)
+  /**
+   * Why topics that no broker knows cannot be read, all in one error: those of which there are positions, or that have
+   * been there, are gone; others never were there.
+   * @param withPositions those of `topics` of which there are positions
+   */
+  absent(topics: readonly string[], withPositions: readonly string[] = []): OncesinkError {
+    const gone = topics.filter((topic) => this.#seen.has(topic) || withPositions.includes(topic))
+    const unknown = topics.filter((topic) => !gone.includes(topic))
+    const option = namingOption(this.#subscription)
+    const reasons = [
+      ...(gone.length > 0 ? [vanishedText(gone, option)] : []),
+      ...(unknown.length > 0 ? [missingText(unknown)] : []),
+    ]
+    return new OncesinkError('TOPIC_MISSING', reasons.join('. '))
   }
 
   /** The error of a topic of which there are positions, and that no broker knows any more. */
   vanished(topic: string): OncesinkError {
-    return new OncesinkError(
-      'TOPIC_MISSING',
-      `topic "${topic}" has vanished from the cluster: it was read, and does not exist any more. The stored positions of ` +
-        `its partitions stay. Restore the topic, or exclude it by ${namingOption(this.#subscription)} if it was deleted on purpose`,
-    )
+    return this.absent([topic], [topic])
   }
 
   async #ask(): Promise<ClusterState> {
@@ -80,11 +87,19 @@ export class ClusterView {
     const metadata = await this.#brokers.sendToAny(metadataRequest(topicPattern === null ? names : null))
     const topics = new Map<string, TopicMetadata>()
     const missing: string[] = []
+    const refused: TopicMetadata[] = []
     for (const topic of metadata.topics) {
       if (!subscribes(this.#subscription, topic)) continue
-      if (isRefusal(topic.errorCode)) throw topicRefused(topic.topic, topic.errorCode)
-      if (isMissing(topic.errorCode)) missing.push(topic.topic)
+      if (isRefusal(topic.errorCode)) refused.push(topic)
+      else if (isMissing(topic.errorCode)) missing.push(topic.topic)
       else topics.set(topic.topic, topic)
+    }
+    const [first] = refused
+    if (first !== undefined) {
+      throw topicsRefused(
+        refused.map(({ topic }) => topic),
+        first.errorCode,
+      )
     }
     for (const topic of topics.keys()) this.#seen.add(topic)
     this.#brokers.update(metadata.brokers)
@@ -95,19 +110,38 @@ export class ClusterView {
 }
 
 export function topicRefused(topic: string, errorCode: number): OncesinkError {
+  return topicsRefused([topic], errorCode)
+}
+
+function topicsRefused(topics: readonly string[], errorCode: number): OncesinkError {
   return new OncesinkError(
     'SOURCE_REFUSED',
-    `the Kafka brokers refuse access to topic "${topic}" (${errorCodeName(errorCode)}); grant this client's user the ` +
-      'right to read it: kafka-acls.sh --bootstrap-server <broker> --add --allow-principal User:<name> --operation Read ' +
-      `--operation Describe --topic ${topic}`,
+    `the Kafka brokers refuse access to ${named(topics)} (${errorCodeName(errorCode)}); grant this client's user the ` +
+      `right to read ${topics.length === 1 ? 'it' : 'them'}: kafka-acls.sh --bootstrap-server <broker> --add ` +
+      '--allow-principal User:<name> --operation Read --operation Describe ' +
+      topics.map((topic) => `--topic ${topic}`).join(' '),
   )
 }
 
-function topicMissing(topic: string): OncesinkError {
-  return new OncesinkError(
-    'TOPIC_MISSING',
-    `topic "${topic}" does not exist in the cluster; create it, or correct the topics option`,
+function vanishedText(topics: readonly string[], option: string): string {
+  const isOne = topics.length === 1
+  const [has, was, its, it] = isOne ? ['has', 'it was', 'its', 'it'] : ['have', 'they were', 'their', 'them']
+  return (
+    `${named(topics)} ${has} vanished from the cluster: ${was} read, and ${isOne ? 'does' : 'do'} not exist any more. ` +
+    `The stored positions of ${its} partitions stay. Restore the ${isOne ? 'topic' : 'topics'}, or exclude ${it} by ` +
+    `${option} if ${was} deleted on purpose`
   )
+}
+
+function missingText(topics: readonly string[]): string {
+  return topics.length === 1
+    ? `${named(topics)} does not exist in the cluster; create it, or correct the topics option`
+    : `${named(topics)} do not exist in the cluster; create them, or correct the topics option`
+}
+
+/** `topic "a"`, or `topics "a", "b"`. */
+function named(topics: readonly string[]): string {
+  return `${topics.length === 1 ? 'topic' : 'topics'} ${topics.map((topic) => `"${topic}"`).join(', ')}`
 }
 
 function isMissing(errorCode: number): boolean {

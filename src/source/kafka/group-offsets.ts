@@ -1,13 +1,18 @@
 import { OncesinkError } from '../../errors.ts'
 import { sortedByPartition, type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
-import type { GroupMember, GroupOffset } from '../source.ts'
+import type { GroupMember, GroupOffset, GroupUse } from '../source.ts'
 import type { Brokers } from './brokers.ts'
+import { groupAccessError } from './group-access.ts'
 import type { WireRequest } from './kafkajs.ts'
 import { describeGroupRequest } from './protocol/describe-groups.ts'
 import { ErrorCode, errorCodeName } from './protocol/error-codes.ts'
 import { findCoordinatorRequest } from './protocol/find-coordinator.ts'
+import { heartbeatRequest } from './protocol/heartbeat.ts'
 import { offsetCommitRequest } from './protocol/offset-commit.ts'
 import { offsetFetchRequest } from './protocol/offset-fetch.ts'
+
+/** How long the answer to a heartbeat that only asks for a right may take, in milliseconds. */
+const CHECK_TIMEOUT_MS = 5_000
 
 /** Codes that say that the group has consumers: only its members may commit to it. */
 const inUse = new Set<number>([
@@ -65,15 +70,32 @@ export class GroupOffsets {
       .sort((a, b) => (a.member < b.member ? -1 : 1))
   }
 
+  /**
+   * Whether this client may join the group, or commit to it: a heartbeat wants the same right, and that of a member
+   * whom nobody knows changes nothing.
+   * @throws OncesinkError SOURCE_UNAVAILABLE, SOURCE_REFUSED
+   */
+  async check(group: string, use: GroupUse): Promise<void> {
+    const nobody = { group, generation: 0, memberId: 'nobody', instanceId: null }
+    const errorOf = use === 'join' ? groupAccessError : groupError
+    await this.#ask(
+      group,
+      heartbeatRequest(nobody, CHECK_TIMEOUT_MS),
+      (errorCode) => (inUse.has(errorCode) || errorCode === ErrorCode.NONE ? undefined : { errorCode }),
+      errorOf,
+    )
+  }
+
   /** Asks the coordinator; once more when another broker has become it. */
   async #ask<T>(
     group: string,
     request: WireRequest<T>,
     failure: (answer: T) => { readonly errorCode: number; readonly topic?: string } | undefined,
+    errorOf = groupError,
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const known = this.#coordinators.get(group)
-      const nodeId = known ?? (await this.#find(group))
+      const nodeId = known ?? (await this.#find(group, errorOf))
       // Kept only while it answers as one.
       this.#coordinators.delete(group)
       const answer = await this.#brokers.sendTo(nodeId, request)
@@ -83,13 +105,13 @@ export class GroupOffsets {
         return answer
       }
       if (failed.errorCode === ErrorCode.NOT_COORDINATOR && attempt === 1) continue
-      throw groupError(group, failed.errorCode, failed.topic)
+      throw errorOf(group, failed.errorCode, failed.topic)
     }
   }
 
-  async #find(group: string): Promise<number> {
+  async #find(group: string, errorOf: typeof groupError): Promise<number> {
     const { errorCode, nodeId } = await this.#brokers.sendToAny(findCoordinatorRequest(group))
-    if (errorCode !== ErrorCode.NONE) throw groupError(group, errorCode)
+    if (errorCode !== ErrorCode.NONE) throw errorOf(group, errorCode)
     return nodeId
   }
 }

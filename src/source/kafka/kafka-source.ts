@@ -7,6 +7,7 @@ import type {
   FetchedRange,
   GroupMember,
   GroupOffset,
+  GroupUse,
   PartitionOffer,
   PartitionProgress,
   SeekPosition,
@@ -42,6 +43,12 @@ export interface KafkaSourceDeps {
  * because a name that was misspelt is the likelier reason.
  */
 const openingPatienceMs = 2000
+
+/**
+ * How long the coordinator of a group may be away when it is only asked about rights, in milliseconds: a cluster that
+ * nobody has used with a group yet has to make it first.
+ */
+const coordinatorPatienceMs = 10_000
 
 /** Reads Kafka: the port's comments in `source.ts` say what each method promises. */
 export function createKafkaSource(plan: KafkaSourcePlan, deps: KafkaSourceDeps): Source {
@@ -259,6 +266,21 @@ class KafkaSource implements Source {
     return this.#groups.members(group)
   }
 
+  async checkGroup(group: string, use: GroupUse): Promise<void> {
+    const { runtime, closed } = this.#reader
+    const backoff = new Backoff({ initialMs: 50, maxMs: 500 }, runtime.random)
+    const deadline = runtime.clock.monotonicMs() + coordinatorPatienceMs
+    for (;;) {
+      try {
+        return await this.#groups.check(group, use)
+      } catch (error) {
+        const isPassing = error instanceof OncesinkError && error.disposition === 'retry'
+        if (!isPassing || closed.aborted || runtime.clock.monotonicMs() > deadline) throw error
+      }
+      await runtime.clock.sleep(backoff.nextMs(), closed)
+    }
+  }
+
   /**
    * Asks about the subscribed topics. One that was just created may not be known to the broker asked, and a broker
    * that has just started may know none: a missing topic is asked for again during `patienceMs`, and so is one that
@@ -270,13 +292,11 @@ class KafkaSource implements Source {
     const deadline = runtime.clock.monotonicMs() + patienceMs
     for (;;) {
       const state = await cluster.refresh()
-      const [missing] = state.missing
-      const vanished = expected.find((topic) => !state.topics.has(topic))
-      if (missing === undefined && vanished === undefined) return state
-      if (runtime.clock.monotonicMs() > deadline || closed.aborted) {
-        if (vanished !== undefined) throw cluster.vanished(vanished)
-        if (missing !== undefined) throw cluster.absent(missing)
-      }
+      const vanished = expected.filter((topic) => !state.topics.has(topic))
+      const absent = new Set([...vanished, ...state.missing])
+      if (absent.size === 0) return state
+      if (runtime.clock.monotonicMs() > deadline || closed.aborted)
+        throw cluster.absent([...absent], vanished)
       await runtime.clock.sleep(backoff.nextMs(), closed)
     }
   }

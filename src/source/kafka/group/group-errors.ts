@@ -1,5 +1,6 @@
 import { OncesinkError } from '../../../errors.ts'
-import { ErrorCode, errorCodeName } from '../protocol/error-codes.ts'
+import { groupAccessError, groupRefusal } from '../group-access.ts'
+import { ErrorCode } from '../protocol/error-codes.ts'
 
 /** What messages about a group name. */
 export interface GroupNames {
@@ -11,18 +12,8 @@ export interface GroupNames {
 /** Why a group does not take this member, from an error code of its coordinator. */
 export function membershipError(code: number, names: GroupNames): OncesinkError {
   const { group } = names
-  const refused = (why: string, cure: string) =>
-    new OncesinkError(
-      'SOURCE_REFUSED',
-      `Kafka consumer group "${group}" does not take this process: ${why} (${errorCodeName(code)}); ${cure}`,
-    )
+  const refused = (why: string, cure: string) => groupRefusal(group, code, why, cure)
   switch (code) {
-    case ErrorCode.GROUP_AUTHORIZATION_FAILED:
-      return refused(
-        'this client has no right on it',
-        "grant this client's user the right: kafka-acls.sh --bootstrap-server <broker> --add --allow-principal " +
-          `User:<name> --operation Read --group '${group}'; or run a single process with kafka({ assignment: 'all', groupMirror: false })`,
-      )
     case ErrorCode.INCONSISTENT_GROUP_PROTOCOL:
       return refused(
         `its members are not processes of job '${names.job}' on this database, but those of another job, the same job on ` +
@@ -41,15 +32,10 @@ export function membershipError(code: number, names: GroupNames): OncesinkError 
         'run fewer processes of the job (more than there are partitions have nothing to do), or raise group.max.size of ' +
           'the brokers',
       )
-    case ErrorCode.INVALID_GROUP_ID:
-      return refused('no group may have this name', 'give kafka({ group }) another one')
     case ErrorCode.TOPIC_AUTHORIZATION_FAILED:
       return refused('no right on one of its topics', "grant this client's user the right Read on the topic")
     default:
-      return new OncesinkError(
-        'SOURCE_UNAVAILABLE',
-        `the coordinator of Kafka consumer group "${group}" is not there for now (${errorCodeName(code)}); check the brokers`,
-      )
+      return groupAccessError(group, code)
   }
 }
 
