@@ -83,18 +83,27 @@ export class Assignment {
    * @throws OncesinkError OWNERSHIP_LOST, see {@link fenced}
    */
   recover(stop: AbortSignal): Promise<boolean> {
-    const { session, membership, claimer, ownership } = this.#deps
+    const { session, membership, ownership } = this.#deps
     session.drop()
     return untilDone(this.#deps, stop, Number.POSITIVE_INFINITY, async () => {
       this.#takeChanges()
       if (ownership.claims().length === 0) return
       if (!(await membership.confirm())) return this.#releaseAll()
-      await this.#claimAndSeek(async () => {
-        const { claims, lost } = await claimer.claimAgain(ownership.claims())
-        this.fenced(lost)
-        return claims
-      })
+      await this.#claimAndSeek(() => this.#claimAgain())
     })
+  }
+
+  /**
+   * Who finds that somebody else has claimed one partition claims nothing at that: the others are asked for anew, or
+   * they would be read on from where memory is.
+   */
+  async #claimAgain(): Promise<readonly Claim[]> {
+    const { claimer, ownership } = this.#deps
+    for (;;) {
+      const { claims, lost } = await claimer.claimAgain(ownership.claims())
+      this.fenced(lost)
+      if (lost.length === 0 || claims.length > 0 || ownership.claims().length === 0) return claims
+    }
   }
 
   /**
@@ -106,7 +115,9 @@ export class Assignment {
     const { job, membership, ownership, executor, events, runtime } = this.#deps
     if (lost.length === 0) return
     if (!membership.isShared) throw ownershipLost(job.name, lost)
-    const tooOften = this.#contention.fenced(lost, runtime.clock.monotonicMs())
+    // A database that went back in time shows claims of the past, however often it does.
+    const byOthers = lost.filter(({ rewound }) => !rewound)
+    const tooOften = this.#contention.fenced(byOthers, runtime.clock.monotonicMs())
     if (tooOften.length > 0) throw contended(job.name, tooOften)
     executor.drop(lost)
     ownership.unclaim(lost)

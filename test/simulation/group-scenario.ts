@@ -1,4 +1,3 @@
-import { OncesinkError } from '../../src/errors.ts'
 import { SimulatedDatabase } from './database.ts'
 import { SimulatedGroup, SimulatedMembership } from './group.ts'
 import { compare, live, makeJob, makeLog, type ScenarioOptions, stormy } from './scenario.ts'
@@ -73,10 +72,7 @@ export async function runGroupScenario(
       (error: unknown) => {
         owner.hasEnded = true
         world.note(`${host.name} ends: ${String(error)}`)
-        // A database that has lost claims looks as if somebody outside of the group had claimed.
-        const isExpected =
-          counts.rewinds > 0 && error instanceof OncesinkError && error.code === 'OWNERSHIP_LOST'
-        if (!isExpected) violations.push(`${host.name} ended with ${String(error)}`)
+        violations.push(`${host.name} ended with ${String(error)}`)
       },
     )
   }

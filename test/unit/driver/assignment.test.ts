@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest'
+import type { ClaimResult, LostPartition } from '../../../src/database/protocol/claim.ts'
+import { Assignment, type AssignmentDeps } from '../../../src/driver/assignment.ts'
+import { Ownership } from '../../../src/driver/ownership.ts'
+import type { Claim } from '../../../src/model/claim.ts'
+import type { TopicPartition } from '../../../src/model/topic-partition.ts'
+import { systemRuntime } from '../../../src/runtime/runtime.ts'
+import { EventBus, type JobEvents } from '../../../src/telemetry/events.ts'
+
+const never = new AbortController().signal
+const p = (partition: number): TopicPartition => ({ topic: 't', partition })
+const claimed = (tp: TopicPartition, claimId: string): Claim => ({
+  ...tp,
+  claimId,
+  epoch: 1n,
+  nextOffset: 0n,
+  seq: 0n,
+  incarnation: 0,
+  leaderEpoch: -1,
+  topicId: '',
+})
+const other = (tp: TopicPartition, rewound = false): LostPartition => ({ ...tp, owner: 'other:1', rewound })
+
+/** A member of a group that owns t/0 and t/1; `claimAgain` answers with one of `answers` after another. */
+function ownerOfTwo(answers: ((asked: readonly TopicPartition[]) => ClaimResult)[]) {
+  const ownership = new Ownership()
+  ownership.give([p(0), p(1)])
+  const first = [claimed(p(0), 'first'), claimed(p(1), 'first')]
+  ownership.claim(first)
+  ownership.read(first)
+  const sought: string[] = []
+  const deps = {
+    job: { name: 'job', limits: { startupTimeoutMs: 1_000 } },
+    runtime: systemRuntime,
+    events: new EventBus<JobEvents>(),
+    session: { drop: () => undefined },
+    claimer: {
+      claimAgain: (asked: readonly TopicPartition[]) => Promise.resolve(answers.shift()?.(asked)),
+    },
+    membership: {
+      isShared: true,
+      takeChanges: () => ({ gained: [], lost: [] }),
+      confirm: () => Promise.resolve(true),
+    },
+    executor: {
+      drop: () => undefined,
+      seek: (claims: readonly Claim[]) => {
+        sought.push(...claims.map(({ partition, claimId }) => `${partition} by ${claimId}`))
+        return Promise.resolve()
+      },
+    },
+    ownership,
+  } as unknown as AssignmentDeps
+  const attention = { taken: () => undefined } as ConstructorParameters<typeof Assignment>[1]
+  return { assignment: new Assignment(deps, attention), ownership, sought }
+}
+
+const granted = (asked: readonly TopicPartition[]) => ({
+  claims: asked.map((tp) => claimed(tp, 'again')),
+  lost: [],
+})
+
+test('what is still owned is claimed and sought again although somebody else has claimed another partition', async () => {
+  const { assignment, ownership, sought } = ownerOfTwo([
+    () => ({ claims: [], lost: [other(p(0))] }),
+    (asked) => granted(asked),
+  ])
+  expect(await assignment.recover(never)).toBe(true)
+  expect(sought).toEqual(['1 by again'])
+  expect(ownership.unread()).toEqual([p(0)])
+})
+
+test('however often the database goes back to before a claim, its owner goes on', async () => {
+  const restored = () => ({ claims: [], lost: [other(p(0), true)] })
+  const { assignment, ownership } = ownerOfTwo(Array.from({ length: 4 }, () => [restored, granted]).flat())
+  for (let i = 0; i < 4; i++) {
+    ownership.claim([claimed(p(0), 'first')])
+    expect(await assignment.recover(never)).toBe(true)
+  }
+})
+
+test('an owner that is fenced again and again by somebody outside of the group stops', async () => {
+  const fenced = () => ({ claims: [], lost: [other(p(0))] })
+  const { assignment, ownership } = ownerOfTwo([fenced, granted, fenced, granted, fenced])
+  for (let i = 0; i < 2; i++) {
+    ownership.claim([claimed(p(0), 'first')])
+    await assignment.recover(never)
+  }
+  ownership.claim([claimed(p(0), 'first')])
+  await expect(assignment.recover(never)).rejects.toMatchObject({ code: 'OWNERSHIP_LOST', exitCode: 3 })
+})
