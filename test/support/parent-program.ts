@@ -13,7 +13,7 @@ export interface ParentProgram {
 
 /**
  * Runs a TypeScript program in a process (and a process group) of its own, and waits for the first line it prints.
- * `imports` are paths from the repository's root, by the name that the program uses.
+ * `imports` are paths from the repository's root, by the name that the program uses. It may be sent messages.
  */
 export async function runParent(
   imports: Readonly<Record<string, string>>,
@@ -31,7 +31,7 @@ export async function runParent(
     cwd: root,
     detached: true,
     env,
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   })
   onTestFinished(() => {
     child.kill('SIGKILL')
@@ -39,7 +39,7 @@ export async function runParent(
   })
   const line = await new Promise<string>((resolve, reject) => {
     let output = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       output += text
       if (output.includes('\n')) resolve(output)
     })

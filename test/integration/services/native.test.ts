@@ -1,11 +1,13 @@
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { startNativeDatabase, startNativeKafka } from '../../../src/services/index.ts'
+import { rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { startNativeDatabase } from '../../../src/services/index.ts'
 import { childrenOf, isAlive } from '../../../src/services/native/processes.ts'
 import { createDatabaseOn, onEveryEngine, ownServer, testEngines } from '../../support/engines.ts'
 import { eventually } from '../../support/eventually.ts'
-import { createTopic, kafkaClient, ownKafka, produce } from '../../support/kafka-service.ts'
+import { createTopic, kafkaClient, produce } from '../../support/kafka-service.ts'
 import { runParent } from '../../support/parent-program.ts'
 
 /** A setting that a test gives a server, what the server then says of it, and of its durability. */
@@ -61,43 +63,54 @@ onEveryEngine((engine) => {
   })
 })
 
-describe('a Kafka of this machine', () => {
-  test('keeps its records when it is killed, and comes back on the same address', async () => {
-    const kafka = await ownKafka()
-    const topic = await createTopic('kept', { brokers: kafka.brokers })
-    await produce(topic, [{ value: 'a' }, { value: 'b' }], kafka.brokers)
-    await kafka.kill()
-    expect(isAlive(kafka.pid)).toBe(false)
-    await kafka.restart()
-    const admin = kafkaClient(kafka.brokers).admin()
-    await admin.connect()
-    const [partition] = await eventually(() => admin.fetchTopicOffsets(topic))
-    await admin.disconnect()
-    expect(partition?.high).toBe('2')
-  })
-
-  test('shows the end of its log when it does not start', async () => {
-    await expect(startNativeKafka({ memory: '1m' })).rejects.toMatchObject({
-      code: 'SOURCE_UNAVAILABLE',
-      message: expect.stringMatching(/ended during its start.*heap/s),
-    })
-  })
-})
-
-test('all are gone, with their data, after their parent is killed with SIGKILL', async () => {
+test('a Kafka of this machine keeps its records when it is killed; all are gone, with their data, when their parent is', async () => {
   const { process: parent, said } = await runParent(
     { 'startNativeDatabase, startNativeKafka': 'src/services/index.ts' },
     `const databases = ${JSON.stringify(testEngines.map(({ name }) => name))}
      const services = await Promise.all([startNativeKafka(), ...databases.map((name) => startNativeDatabase(name))])
-     console.log(JSON.stringify(services.map(({ pid, logFile }) => ({ pid, logFile }))))
+     const [kafka] = services
+     process.on('message', (act) => kafka[act]().then(
+       () => process.send({ pid: kafka.pid }),
+       ({ code, message }) => process.send({ code, message })))
+     console.log(JSON.stringify(services.map(({ pid, logFile, brokers }) => ({ pid, logFile, brokers }))))
      setInterval(() => {}, 1000)`,
   )
-  const services = said as { pid: number; logFile: string }[]
-  const children = (await Promise.all(services.map(({ pid }) => childrenOf(pid)))).flat()
-  const pids = [...services.map(({ pid }) => pid), ...children]
+  const services = said as { pid: number; logFile: string; brokers: string[] }[]
+  const [kafka] = services
+  if (!kafka) throw new Error('no Kafka was started')
+  const { brokers } = kafka
+  const ask = async (act: 'kill' | 'restart') => {
+    parent.send(act)
+    const [answer] = (await once(parent, 'message')) as [{ pid?: number; code?: string; message?: string }]
+    return answer
+  }
+
+  const topic = await createTopic('kept', { brokers })
+  await produce(topic, [{ value: 'a' }, { value: 'b' }], brokers)
+  await ask('kill')
+  expect(isAlive(kafka.pid)).toBe(false)
+
+  // One that cannot start shows the end of its log, and starts when that is mended.
+  const identity = join(dirname(kafka.logFile), 'data', 'meta.properties')
+  await rename(identity, `${identity}.away`)
+  expect(await ask('restart')).toMatchObject({
+    code: 'SOURCE_UNAVAILABLE',
+    message: expect.stringMatching(/ended during its start.*No readable meta\.properties files/s),
+  })
+  await rename(`${identity}.away`, identity)
+  const { pid = 0 } = await ask('restart')
+  const admin = kafkaClient(brokers).admin()
+  await admin.connect()
+  const [partition] = await eventually(() => admin.fetchTopicOffsets(topic))
+  await admin.disconnect()
+  expect(partition?.high).toBe('2')
+
+  const roots = [pid, ...services.slice(1).map((service) => service.pid)]
+  const children = (await Promise.all(roots.map((root) => childrenOf(root)))).flat()
+  const pids = [...roots, ...children]
   expect(pids.filter(isAlive)).toEqual(pids)
   onTestFinished(() => {
-    for (const pid of pids.filter(isAlive)) process.kill(pid, 'SIGKILL')
+    for (const left of pids.filter(isAlive)) process.kill(left, 'SIGKILL')
   })
   parent.kill('SIGKILL')
   await eventually(() => pids.filter(isAlive).length === 0, 10_000)
