@@ -70,6 +70,23 @@ test('what a member works on goes to nobody before it has let go of it, however 
   await eventually(() => b.owned().length + c.owned().length === 1)
 })
 
+test('who is killed before it has let go of what others are to have, and comes back, does not keep them waiting', async () => {
+  const group = uniqueName('group')
+  const source = { brokers, topics: [await createTopic('kept', { partitions: 2 })], ...longSession }
+  const busy = await openMember(group, { ...source, member: 'a' })
+  busy.pause()
+  const b = await openMember(group, { ...source, member: 'b' })
+  await eventually(async () => {
+    // It has heard of the other one, which waits for one of its partitions.
+    expect(await busy.membership.confirm()).toBe(true)
+    expect(b.owned()).toEqual([])
+    return true
+  })
+  // As a new process of that name does; the old one knows nothing more that anybody would hear.
+  const again = await openMember(group, { ...source, member: 'a' })
+  await divided([1, 1], [again, b])
+})
+
 test('a leader that is killed and comes back has its partitions at once, without a rebalance; topics and partitions that came meanwhile are divided though nobody knows who leads', async () => {
   const group = uniqueName('group')
   const stem = uniqueName('led')

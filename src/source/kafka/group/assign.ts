@@ -1,16 +1,11 @@
 import { sortedByPartition, type TopicPartition, topicPartitionKey } from '../../../model/topic-partition.ts'
 import { type MemberData, wantedPartitions } from './member-data.ts'
 
-/** What a member gets now, and whether more waits for others to give it up. */
-export interface MemberAssignment {
-  readonly partitions: readonly TopicPartition[]
-}
-
 export interface GroupAssignment {
   /** By member id; every member has one. */
   readonly members: ReadonlyMap<string, readonly TopicPartition[]>
-  /** Whether partitions wait for their owners to rejoin without them. */
-  readonly isPartial: boolean
+  /** Ids of the members that own what others are to have: partitions wait for them to rejoin without these. */
+  readonly awaited: ReadonlySet<string>
 }
 
 interface Member {
@@ -45,15 +40,17 @@ export function assignPartitions(group: ReadonlyMap<string, MemberData>): GroupA
   for (const partition of rest) place(members, partition)
   even(members)
 
-  let isPartial = false
+  const awaited = new Set<string>()
   const now = members.map(({ id, has }) => {
-    const granted = sortedByPartition(has.values()).filter((tp) =>
-      isFreeFor(id, holders.get(topicPartitionKey(tp))),
-    )
-    isPartial ||= granted.length < has.size
+    const granted = sortedByPartition(has.values()).filter((tp) => {
+      const holding = holders.get(topicPartitionKey(tp))
+      if (isFreeFor(id, holding)) return true
+      for (const holder of holding ?? []) awaited.add(holder)
+      return false
+    })
     return [id, granted] as const
   })
-  return { members: new Map(now), isPartial }
+  return { members: new Map(now), awaited }
 }
 
 /** Who owns each partition, by key: more than one only if something went wrong, and then none of them is to keep it. */

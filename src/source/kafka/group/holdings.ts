@@ -14,8 +14,8 @@ export class Holdings {
   #told: Partitions = new Map()
   /** Whether others may have had what the driver knows of: it must claim again even what is assigned again. */
   #isForfeited = false
-  /** What the leader takes this member to own. */
-  #believed: Partitions = new Map()
+  /** Whether others wait for what this member owns, as far as the leader knows. */
+  #isAwaited = false
 
   /** What this member would keep from others: assigned partitions, and lost ones that the driver still works on. */
   owned(): TopicPartition[] {
@@ -28,16 +28,16 @@ export class Holdings {
     return sortedByPartition(this.#assigned.values())
   }
 
-  /** A new generation, for which this member had said that it owns `believed`. */
-  assign(partitions: readonly TopicPartition[], believed: readonly TopicPartition[]): void {
+  /** A new generation, and whether others wait in it for this member to let go of more than that. */
+  assign(partitions: readonly TopicPartition[], isAwaited: boolean): void {
     this.#assigned = byKey(partitions)
-    this.#believed = byKey(believed)
+    this.#isAwaited = isAwaited
   }
 
   /** This member was left out: everything may be others' by now. */
   forfeit(): void {
     this.#assigned = new Map()
-    this.#believed = new Map()
+    this.#isAwaited = false
     this.#isForfeited = this.#told.size > 0
   }
 
@@ -69,10 +69,9 @@ export class Holdings {
     this.#isForfeited = false
   }
 
-  /** Whether the leader keeps partitions from others for this member that it does not hold any more. */
-  get areBelievedToBeMore(): boolean {
-    const owned = byKey(this.owned())
-    return [...this.#believed.keys()].some((key) => !owned.has(key))
+  /** Whether others wait for what this member does not hold any more: the leader is to hear of it. */
+  get isAwaitedForNothing(): boolean {
+    return this.#isAwaited && this.owned().length === this.#assigned.size
   }
 }
 

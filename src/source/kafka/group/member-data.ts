@@ -33,6 +33,11 @@ export interface AssignmentData {
   readonly basis: string
   /** Whether partitions wait for their old owners, so that another generation follows soon. */
   readonly isPartial: boolean
+  /**
+   * Whether this member is one of these. A process that was killed and comes back under its static id is given what it
+   * had been assigned, and could not know otherwise that the leader waits for it to let go of more.
+   */
+  readonly isAwaited: boolean
 }
 
 const [subscriptionVersion, assignmentVersion] = [2, 0]
@@ -59,10 +64,11 @@ export function decodeMemberData(metadata: Buffer): MemberData {
   return { wants, owned: readPartitions(reader), generation: reader.int32() }
 }
 
-export function encodeAssignment({ partitions, basis, isPartial }: AssignmentData): Buffer {
+export function encodeAssignment({ partitions, basis, isPartial, isAwaited }: AssignmentData): Buffer {
   const body = new WireWriter().int16(assignmentVersion)
   writeByTopic(body, sortedByPartition(partitions), ({ partition }) => body.int32(partition))
-  const user = new WireWriter().bytes(Buffer.from(basis, 'hex')).int8(isPartial ? 1 : 0)
+  const user = new WireWriter().bytes(Buffer.from(basis, 'hex'))
+  user.int8(isPartial ? 1 : 0).int8(isAwaited ? 1 : 0)
   return body.sizedBytes(user.toBuffer()).toBuffer()
 }
 
@@ -73,7 +79,8 @@ export function decodeAssignment(assignment: Buffer): AssignmentData | null {
   reader.int16()
   const partitions = readPartitions(reader)
   const user = new WireReader(reader.sizedBytes())
-  return { partitions, basis: user.view(digestBytes).toString('hex'), isPartial: user.boolean() }
+  const basis = user.view(digestBytes).toString('hex')
+  return { partitions, basis, isPartial: user.boolean(), isAwaited: user.boolean() }
 }
 
 /** Equal for those who want the same of the same topics. */

@@ -1,5 +1,4 @@
 import { asError, OncesinkError } from '../../../errors.ts'
-import type { TopicPartition } from '../../../model/topic-partition.ts'
 import type { Runtime } from '../../../runtime/runtime.ts'
 import type { JobEventBus } from '../../../telemetry/events.ts'
 import type { AssignmentChange } from '../../membership.ts'
@@ -131,7 +130,7 @@ export class Member {
     if (this.#failure !== null) throw this.#failure
     const change = this.#holdings.take()
     // The second phase: others get what was released when this member has joined again without it.
-    if (this.#holdings.areBelievedToBeMore) this.#rejoin()
+    if (this.#holdings.isAwaitedForNothing) this.#rejoin()
     return change
   }
 
@@ -279,19 +278,19 @@ export class Member {
     // Whether a generation was missed the next join tells.
     if (synced.errorCode === ErrorCode.ILLEGAL_GENERATION) return this.#rejoin()
     if (synced.errorCode !== ErrorCode.NONE) return this.#heed(synced.errorCode)
-    this.#accept(decodeAssignment(synced.assignment), owned)
+    this.#accept(decodeAssignment(synced.assignment))
   }
 
-  #accept(assignment: AssignmentData | null, believed: readonly TopicPartition[]): void {
+  #accept(assignment: AssignmentData | null): void {
     if (assignment === null) {
       this.#rejoin()
       return
     }
     this.#basis = assignment.basis
-    this.#holdings.assign(assignment.partitions, believed)
+    this.#holdings.assign(assignment.partitions, assignment.isAwaited)
     const now = this.#deps.runtime.clock.monotonicMs()
     this.#isPartialUntilMs = assignment.isPartial ? now + partialMs : now
-    if (this.#holdings.areBelievedToBeMore || this.#isMisjudged()) this.#rejoin()
+    if (this.#holdings.isAwaitedForNothing || this.#isMisjudged()) this.#rejoin()
   }
 
   /**
@@ -369,11 +368,16 @@ function protocolOf(job: string, database: string): string {
 /** What the leader says to every member. */
 function assignmentsOf({ members }: JoinedGroup): Map<string, Buffer> {
   const group = new Map(members.map(({ memberId, metadata }) => [memberId, decodeMemberData(metadata)]))
-  const { members: assigned, isPartial } = assignPartitions(group)
+  const { members: assigned, awaited } = assignPartitions(group)
   return new Map(
     [...group].map(([id, { wants }]) => [
       id,
-      encodeAssignment({ partitions: assigned.get(id) ?? [], basis: wantsDigest(wants), isPartial }),
+      encodeAssignment({
+        partitions: assigned.get(id) ?? [],
+        basis: wantsDigest(wants),
+        isPartial: awaited.size > 0,
+        isAwaited: awaited.has(id),
+      }),
     ]),
   )
 }

@@ -7,7 +7,7 @@ const t = (...partitions: number[]): TopicPartition[] =>
 
 function holding(...partitions: number[]): Holdings {
   const holdings = new Holdings()
-  holdings.assign(t(...partitions), [])
+  holdings.assign(t(...partitions), false)
   holdings.take()
   return holdings
 }
@@ -16,28 +16,34 @@ describe('Holdings', () => {
   test('what is lost stays owned until it was taken, and then the leader is to hear of it', () => {
     const holdings = holding(0, 1)
     expect(holdings.hasChanges).toBe(false)
-    holdings.assign(t(0), t(0, 1))
+    holdings.assign(t(0), true)
     expect(holdings.hasChanges).toBe(true)
     expect(holdings.owned()).toEqual(t(0, 1))
-    expect(holdings.areBelievedToBeMore).toBe(false)
+    expect(holdings.isAwaitedForNothing).toBe(false)
     expect(holdings.take()).toEqual({ gained: [], lost: t(1) })
     expect(holdings.owned()).toEqual(t(0))
-    expect(holdings.areBelievedToBeMore).toBe(true)
+    expect(holdings.isAwaitedForNothing).toBe(true)
   })
 
   test('what is lost and assigned again before it was taken has never been lost', () => {
     const holdings = holding(0, 1)
-    holdings.assign(t(0), t(0, 1))
-    holdings.assign(t(0, 1), t(0, 1))
+    holdings.assign(t(0), true)
+    holdings.assign(t(0, 1), false)
     expect(holdings.take()).toEqual({ gained: [], lost: [] })
   })
 
   test('what is gained and lost before it was taken is nobody’s business, but the leader is to hear of it', () => {
     const holdings = holding(0)
-    holdings.assign(t(0, 1), t(0))
-    holdings.assign(t(0), t(0, 1))
+    holdings.assign(t(0, 1), false)
+    holdings.assign(t(0), true)
     expect(holdings.hasChanges).toBe(false)
-    expect(holdings.areBelievedToBeMore).toBe(true)
+    expect(holdings.isAwaitedForNothing).toBe(true)
+  })
+
+  test('who comes back to what it was assigned while others wait for more has the leader hear of it', () => {
+    const holdings = new Holdings()
+    holdings.assign(t(0), true)
+    expect(holdings.isAwaitedForNothing).toBe(true)
   })
 
   test('who was left out owns nothing, and what comes again is lost and gained', () => {
@@ -45,7 +51,7 @@ describe('Holdings', () => {
     holdings.forfeit()
     expect(holdings.owned()).toEqual([])
     expect(holdings.isForfeited).toBe(true)
-    holdings.assign(t(1, 2), [])
+    holdings.assign(t(1, 2), false)
     expect(holdings.owned()).toEqual(t(1, 2))
     expect(holdings.take()).toEqual({ gained: t(1, 2), lost: t(0, 1) })
     expect(holdings.isForfeited).toBe(false)
@@ -56,7 +62,7 @@ describe('Holdings', () => {
     holdings.forfeit()
     holdings.forget()
     expect(holdings.hasChanges).toBe(false)
-    holdings.assign(t(1), [])
+    holdings.assign(t(1), false)
     expect(holdings.take()).toEqual({ gained: t(1), lost: [] })
   })
 })

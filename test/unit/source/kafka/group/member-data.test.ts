@@ -25,7 +25,12 @@ const data: MemberData = {
 describe('what members tell each other', () => {
   test('comes back as it was', () => {
     expect(decodeMemberData(encodeMemberData(data))).toEqual(data)
-    const assignment = { partitions: data.owned, basis: wantsDigest(data.wants), isPartial: true }
+    const assignment = {
+      partitions: data.owned,
+      basis: wantsDigest(data.wants),
+      isPartial: true,
+      isAwaited: false,
+    }
     expect(decodeAssignment(encodeAssignment(assignment))).toEqual(assignment)
     expect(decodeAssignment(Buffer.alloc(0))).toBeNull()
   })
@@ -34,7 +39,12 @@ describe('what members tell each other', () => {
     expect(AssignerProtocol.MemberMetadata.decode(encodeMemberData(data))).toMatchObject({
       topics: ['a', 'b'],
     })
-    const assignment = encodeAssignment({ partitions: data.owned, basis: wantsDigest([]), isPartial: false })
+    const assignment = encodeAssignment({
+      partitions: data.owned,
+      basis: wantsDigest([]),
+      isPartial: false,
+      isAwaited: true,
+    })
     expect(AssignerProtocol.MemberAssignment.decode(assignment)).toMatchObject({
       assignment: { a: [1], b: [2] },
     })

@@ -35,7 +35,7 @@ function memberOf(generations: readonly (number | OncesinkError)[], assigned: re
     return Promise.resolve({ errorCode: 0, generation, leaderId: 'other', memberId: 'me', members: [] })
   })
   const basis = wantsDigest([{ topic: 't', partitions: 4 }])
-  const assignment = encodeAssignment({ partitions: assigned, basis, isPartial: false })
+  const assignment = encodeAssignment({ partitions: assigned, basis, isPartial: false, isAwaited: false })
   vi.spyOn(Coordinator.prototype, 'sync').mockResolvedValue({ errorCode: 0, assignment })
   vi.spyOn(Coordinator.prototype, 'heartbeat').mockImplementation(() =>
     Promise.resolve(coordinator.heartbeat),
