@@ -1,11 +1,11 @@
 import { performance } from 'node:perf_hooks'
 import { env } from 'node:process'
 import { expect, test } from 'vitest'
-import { topicPartitionKey } from '../../src/model/topic-partition.ts'
-import { eventually } from '../support/eventually.ts'
-import { groupStorm } from '../support/group-storm.ts'
-import type { JobProcess } from '../support/job-process.ts'
-import { createWorld, type World } from '../support/witness-world.ts'
+import { topicPartitionKey } from '../src/model/topic-partition.ts'
+import { eventually } from '../test/support/eventually.ts'
+import { groupStorm } from '../test/support/group-storm.ts'
+import type { JobProcess } from '../test/support/job-process.ts'
+import { createWorld, type World } from '../test/support/witness-world.ts'
 
 /*
  * Several processes of one job, on real services. Prints figures; what is asserted is only that every record counts once.
