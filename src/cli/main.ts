@@ -107,7 +107,11 @@ command(
   .option('--reason <text>', 'why it is accepted; recorded in the ledger')
   .option('--actor <who>', 'who accepts; recorded in the ledger (default: user@host)')
   .option('--execute', 'do it; without it the plan is shown', false)
-  .option('--fence-owner', 'go on although the owner seems to be alive; it is stopped', false)
+  .option(
+    '--fence-owner',
+    'go on although the owner seems to be alive: what it has in hand is never committed',
+    false,
+  )
   .action(async (file: string, options: AcceptLossOptions) => {
     const { acceptLossCommand } = await import('./accept-loss.ts')
     await finish(acceptLossCommand(file, options, globals().format))

@@ -225,6 +225,28 @@ describe('accepting a loss', () => {
     expect(report.chain.violations.first).toEqual([])
   })
 
+  test('a member of a group that is fenced by it claims again, and goes on where the act has put it; what it had in hand is never committed', async () => {
+    const bench = await openBench('member', { partitions: 2 })
+    await bench.produce(20)
+    await drain(bench.job())
+    await bench.produce(20)
+    const gate = new Gate()
+    const faults = withFaults((point) => (point === 'batch.fetched' ? gate.pass() : undefined))
+    const { running, heard } = await observe(bench.job(), { runtime: faults })
+    await gate.reached
+    await deleteRecordsBelow(bench.topic, 17)
+    await accept(bench.job(), await planLosses(bench.job()), true)
+    gate.open()
+    await eventually(async () => `${await bench.positions()}` === '20,20')
+    expect(running.state).toBe('running')
+    expect(heard.lost.map(({ partitions }) => partitions.map(({ partition }) => partition))).toEqual([[0]])
+    const kept = bench.produced.filter(
+      ({ partition, offset }) => partition === 1 || offset < 10 || offset >= 17,
+    )
+    expect(await bench.seen()).toEqual(bench.expected(kept).seen)
+    expect((await verified(bench.job())).chain.violations.first).toEqual([])
+  })
+
   test('fences a living owner also where the position stays what it is', async () => {
     const bench = await openBench('stays', { partitions: 1 })
     await bench.produce(10)

@@ -12,7 +12,10 @@ export interface Acceptance {
   readonly actor: string
   /** Why, in their own words. */
   readonly reason: string
-  /** Whether to go on although an owner seems to be alive: it is fenced, and stops with exit code 3. */
+  /**
+   * Whether to go on although an owner seems to be alive. It is fenced: alone it stops with exit code 3; a member of a
+   * group claims again and goes on where this act has put the position, which a claim does not move.
+   */
   readonly fenceOwner: boolean
 }
 
@@ -149,8 +152,8 @@ function isSameOwner(atServer: string, owner: string): boolean {
 }
 
 /**
- * Politeness, not protocol: what makes the act safe is the fence. A living owner would be stopped by it, and whoever
- * runs the command should know that.
+ * Politeness, not protocol: what makes the act safe is the fence. A living owner would lose what it has in hand, or be
+ * stopped by it, and whoever runs the command should know that.
  */
 async function refuseLivingOwner(
   job: string,
