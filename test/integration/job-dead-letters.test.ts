@@ -254,17 +254,39 @@ test('without the policy the same records stop the job, and the message names it
   expect(await names(bench)).toEqual([])
 })
 
-describe('a process that is killed with SIGKILL', () => {
-  const file = join(import.meta.dirname, '../support/poison-job.ts')
+/** The job of the tests that run a process. */
+const file = join(import.meta.dirname, '../support/poison-job.ts')
 
+const environmentOf = (bench: Bench): NodeJS.ProcessEnv => ({
+  ONCESINK_KAFKA_BROKERS: kafkaService().brokers.join(),
+  JOB_TOPIC: bench.topic,
+  JOB_NAME: bench.name,
+  DATABASE_URL: bench.database.url,
+})
+
+describe('a process with worker threads', () => {
+  test('finds what the database rejects in the ranges of every worker, and sets aside nothing else', async () => {
+    const bench = await openBench('dead-letters-threads', { partitions: 3, tables })
+    await produceMixed(bench)
+    const { code, stderr } = await oncesink(['run', file, '--once'], {
+      ...environmentOf(bench),
+      JOB_WORKERS: '2',
+    })
+    expect(code, stderr).toBe(0)
+    expect(await bench.totals()).toEqual(bench.expected(good(bench)).totals)
+    expect(await names(bench)).toEqual(bad(bench))
+    expect(await bench.brokenLinks()).toEqual([])
+    const causes = (await deadLetters(bench)).map((row) => `${row.error_code} ${row.stage}`)
+    expect(new Set(causes)).toEqual(new Set(["JOB_FUNCTION_FAILED aggregate 'total'", 'ROWS_REJECTED sink']))
+    const verified = await oncesink(['verify', file], environmentOf(bench))
+    expect(verified.code, verified.stdout + verified.stderr).toBe(0)
+  })
+})
+
+describe('a process that is killed with SIGKILL', () => {
   test('between dead letters and COMMIT leaves none behind, and every one is there once in the end', async () => {
     const bench = await openBench('dead-letters-killed', { tables })
-    const env = {
-      ONCESINK_KAFKA_BROKERS: kafkaService().brokers.join(),
-      JOB_TOPIC: bench.topic,
-      JOB_NAME: bench.name,
-      DATABASE_URL: bench.database.url,
-    }
+    const env = environmentOf(bench)
     await produceMixed(bench)
     const peeked = await oncesink(['peek', file, '--rows', '100'], env)
     expect(peeked.code, peeked.stderr).toBe(0)

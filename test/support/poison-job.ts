@@ -1,8 +1,19 @@
-import { count, deadLetter, defineJob, from, json, kafka, merge, postgres, sum } from 'oncesink'
+import {
+  count,
+  deadLetter,
+  defineJob,
+  from,
+  json,
+  kafka,
+  merge,
+  postgres,
+  sum,
+  workerThreads,
+} from 'oncesink'
 
 /*
  * A job that sets aside what it cannot process: the aggregate refuses values that are no integers, and the table keys
- * that are too long. Topic, database and the size of a batch come from the environment.
+ * that are too long. Topic, database and the number of worker threads come from the environment.
  */
 
 interface Entry {
@@ -24,4 +35,5 @@ export default defineJob({
     .into(merge({ table: 'totals' })),
   limits: { maxRecordsPerBatch: 40 },
   poison: deadLetter(),
+  executor: env.JOB_WORKERS === undefined ? 'inline' : workerThreads({ count: Number(env.JOB_WORKERS) }),
 })
