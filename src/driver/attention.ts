@@ -2,18 +2,20 @@ import { type LinkedAbort, linkedAbort } from '../runtime/linked-abort.ts'
 import type { Membership } from '../source/membership.ts'
 
 /**
- * Ends waiting early: when the job is to stop, and as long as the membership has changes that were not taken.
+ * Ends waiting early: when the job is to stop, when nothing can be computed any more, and as long as the membership has
+ * changes that were not taken.
  *
  * States: `calm` -> (something has changed) -> `wanted` -> taken() -> `calm`.
  */
 export class Attention {
-  readonly #stop: AbortSignal
+  readonly #end: AbortSignal
   readonly #unsubscribe: () => void
   #isWanted = false
   #waiting: LinkedAbort | null = null
 
-  constructor(stop: AbortSignal, membership: Pick<Membership, 'onChange'>) {
-    this.#stop = stop
+  /** @param end aborted when there is nothing to wait for any more */
+  constructor(end: AbortSignal, membership: Pick<Membership, 'onChange'>) {
+    this.#end = end
     this.#unsubscribe = membership.onChange(() => {
       this.#isWanted = true
       this.#waiting?.abort()
@@ -23,7 +25,7 @@ export class Attention {
   /** A signal for the waiting of one round; the previous one is over. */
   begin(): Pick<LinkedAbort, 'signal' | 'abort'> {
     this.#waiting?.unlink()
-    this.#waiting = linkedAbort(this.#stop)
+    this.#waiting = linkedAbort(this.#end)
     if (this.#isWanted) this.#waiting.abort()
     return this.#waiting
   }

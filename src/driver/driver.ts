@@ -51,7 +51,8 @@ type Computed = ({ readonly ok: true } & BatchToCommit) | { readonly ok: false; 
  * @throws OncesinkError with disposition `stop` or `crash`: why the job cannot go on
  */
 export async function drive(deps: DriverDeps, options: DriveOptions): Promise<void> {
-  const attention = new Attention(options.stop, deps.membership)
+  const end = AbortSignal.any([options.stop, deps.executor.failed])
+  const attention = new Attention(end, deps.membership)
   try {
     await loop(deps, options, attention)
   } finally {

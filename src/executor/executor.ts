@@ -10,6 +10,11 @@ import type { PartitionProgress, SeekPosition, TakeLimits } from '../source/sour
  */
 export interface Executor {
   /**
+   * Aborted once nothing can be computed here any more; {@link compute} then fails with the reason. Whoever waits for
+   * something else meanwhile hears of it so.
+   */
+  readonly failed: AbortSignal
+  /**
    * Makes ready whatever computing takes, before anything is claimed. May be called again after a failure.
    * @throws OncesinkError the source's errors; CONFIGURATION_INVALID where the job cannot be computed here
    */

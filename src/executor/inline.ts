@@ -57,6 +57,9 @@ export function createInlineExecutor(
   }
 
   return {
+    /** Never: what fails here fails in `compute`. */
+    failed: new AbortController().signal,
+
     /** The source is opened by whoever made it. */
     async open() {},
 

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { SeededRandom } from '../../src/runtime/seeded-random.ts'
+import { eventually } from '../support/eventually.ts'
 import { type Ended, JobProcess, logLines, oncesink } from '../support/job-process.ts'
 import { kafkaService } from '../support/kafka-service.ts'
 import { type Bench, openBench } from '../support/running-job.ts'
@@ -26,6 +27,28 @@ test('what is in the tables does not depend on the number of workers, nor on how
     held.push((await world.expectExact()).totals)
   }
   expect(held).toHaveLength(4)
+  await world.expectComplete()
+})
+
+test('two processes of two workers share a job: one joins and leaves, and nothing is lost or counted twice', async () => {
+  const world = await createWorld({ partitions: 4, maxRecords: 40, workers: 2 })
+  const owners = async () =>
+    (await world.snapshot()).positions.map(({ owner }) => /\((.)\)$/.exec(owner ?? '')?.[1])
+  const a = world.runMember('a')
+  await world.produce(400)
+  await a.logged('batch')
+  const b = world.runMember('b')
+  await eventually(async () => (await owners()).sort().join('') === 'aabb')
+  await world.produce(800)
+  await b.logged('batch')
+  b.kill('SIGTERM')
+  expect((await b.ended).code).toBe(0)
+  await world.produce(400)
+  await world.drained()
+  expect((await owners()).join('')).toBe('aaaa')
+  a.kill('SIGTERM')
+  const { code, stderr } = await a.ended
+  expect(code, stderr).toBe(0)
   await world.expectComplete()
 })
 
@@ -98,6 +121,15 @@ describe('a worker thread', () => {
       expect(await bench.brokenLinks()).toEqual([])
     },
   )
+
+  test('that ends while the next batch is not due for an hour ends the process at once', async () => {
+    const bench = await openBench('threads-interval', { partitions: 2 })
+    await bench.produce([{ k: 'later', v: 1 }])
+    const ended = await oncesink(['run', jobFile], { ...environment(bench), JOB_INTERVAL_MS: '3600000' })
+    expect(ended.code, ended.stderr).toBe(1)
+    expect(failureOf(ended)).toMatchObject({ code: 'WORKER_LOST' })
+    expect(await bench.totals()).toEqual(bench.expected().totals)
+  })
 
   test('that does not come back from loading the job is noticed, before anything is claimed', async () => {
     const bench = await openBench('threads-loading', { partitions: 2 })

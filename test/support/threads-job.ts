@@ -19,6 +19,8 @@ if (env.JOB_LOADING === 'endless' && !isMainThread) for (;;);
 function happen({ k }: Entry): true {
   if (isMainThread || env.JOB_MENDED !== undefined) return true
   if (k === 'exit') process.exit(7)
+  // When the batch has committed, and nothing is asked of the worker.
+  if (k === 'later') setTimeout(() => process.exit(7), 1_500)
   if (k === 'endless') for (;;);
   if (k === 'uncaught') setImmediate(() => Promise.reject(new TypeError('nobody caught this')))
   if (k === 'memory') {
@@ -39,6 +41,7 @@ export default defineJob({
     ...(env.JOB_HEAP_MB !== undefined && { maxHeapMb: Number(env.JOB_HEAP_MB) }),
   }),
   ...(env.JOB_STARTUP_MS !== undefined && { limits: { startupTimeoutMs: Number(env.JOB_STARTUP_MS) } }),
+  trigger: { intervalMs: Number(env.JOB_INTERVAL_MS ?? 0) },
   pipeline: from(
     kafka({ brokers: (env.ONCESINK_KAFKA_BROKERS ?? '').split(','), topics: [env.JOB_TOPIC ?? ''] }),
   )

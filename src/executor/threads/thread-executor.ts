@@ -64,10 +64,15 @@ class ThreadExecutor implements Executor {
   readonly #positions = new Map<string, bigint>()
   #turn = 0
   #failure: OncesinkError | null = null
+  readonly #failing = new AbortController()
 
   constructor(deps: ThreadExecutorDeps) {
     this.#deps = deps
     this.#assignment = new Assignment(deps.plan.count)
+  }
+
+  get failed(): AbortSignal {
+    return this.#failing.signal
   }
 
   async open(): Promise<void> {
@@ -93,6 +98,7 @@ class ThreadExecutor implements Executor {
   #fail(error: OncesinkError): void {
     this.#failure ??= error
     for (const worker of this.#workers) worker.fail(this.#failure)
+    this.#failing.abort()
   }
 
   #compareParts(parts: Readonly<Record<string, string>>): void {

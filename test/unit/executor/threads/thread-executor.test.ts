@@ -492,8 +492,10 @@ describe('workers that fail', () => {
     await executor.open()
     await executor.seek([0, 1].map((partition) => positionOf({ topic: 't', partition })))
     const waiting = executor.compute({ ...plan, maxWaitMs: 3_600_000 }, never)
+    expect(executor.failed.aborted).toBe(false)
     workers[1]?.end(new OncesinkError('WORKER_LOST', 'has ended with exit code 7.'))
     const lost = { code: 'WORKER_LOST', message: 'worker 2 has ended with exit code 7.' }
+    expect(executor.failed.aborted).toBe(true)
     await expect(waiting).rejects.toMatchObject(lost)
     await expect(executor.compute(plan, never)).rejects.toMatchObject(lost)
     await expect(executor.seek([positionOf({ topic: 't', partition: 0 })])).rejects.toMatchObject(lost)
