@@ -71,8 +71,9 @@ async function loop(deps: DriverDeps, options: DriveOptions, attention: Attentio
   const assignment = new Assignment(deps, attention)
   if (!(await assignment.start(stop))) return enter('stopped')
   const drain = options.once ? new Drain(deps) : null
-  const { maxRecordsPerBatch } = job.limits
-  const planner = new Planner({ maxRecordsPerBatch, rate: deps.rate, until: drain?.until ?? null })
+  const { maxRecordsPerBatch, maxBytesPerBatch } = job.limits
+  const until = drain?.until ?? null
+  const planner = new Planner({ maxRecordsPerBatch, maxBytesPerBatch, rate: deps.rate, until })
   const pace = pacemaker(deps)
   const housekeeping = new Housekeeping(deps)
   const backoff = new Backoff(FAILURE_BACKOFF, runtime.random)

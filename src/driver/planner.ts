@@ -14,6 +14,7 @@ const FAILURES_BEFORE_HALVING = 3
 
 export interface PlannerOptions {
   readonly maxRecordsPerBatch: number
+  readonly maxBytesPerBatch: number
   /** How large a batch is that nothing else limits. */
   readonly rate: RateController
   /** Exclusive upper bounds by partition (a run that ends there), or null for a run without end. */
@@ -65,6 +66,7 @@ export class Planner {
     const bounds = this.#suspects ? boundsOf(this.#suspects, owned) : this.#options.until
     return {
       ...(this.#suspects ? { maxRecords: this.#suspects.limit } : this.#options.rate.next(owned.length)),
+      maxBytes: this.#options.maxBytesPerBatch,
       maxWaitMs: Math.min(maxWaitMs, MAX_WAIT_MS),
       includeEmptyRanges: bounds !== null || emptyRangesDue,
       order: this.#suspects ? 'sequential' : 'fair',

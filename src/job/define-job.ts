@@ -33,6 +33,11 @@ export interface JobOptions {
   readonly limits?: {
     /** Most records of one micro-batch, over all partitions; `rate` may have fewer. @default 100000, 1 to 10 million */
     readonly maxRecordsPerBatch?: number | undefined
+    /**
+     * Most bytes of the records of one micro-batch, as fetched, over all partitions. A record that has more comes alone.
+     * @default 67108864 (64 MiB), from 1
+     */
+    readonly maxBytesPerBatch?: number | undefined
     /** Bytes fetched ahead and not yet computed, over all partitions. @default 33554432 (32 MiB), from 64 KiB */
     readonly maxBufferedBytes?: number | undefined
     /** Milliseconds that a stop may take before the process gives up waiting. @default 30000, from 1 */
@@ -115,6 +120,7 @@ export function defineJob(options: JobOptions): Job {
   const trigger = { intervalMs: read.integer('trigger', 'intervalMs', 0, 0, DAY_MS) }
   const limits: JobLimits = {
     maxRecordsPerBatch: read.integer('limits', 'maxRecordsPerBatch', 100_000, 1, 10_000_000),
+    maxBytesPerBatch: read.integer('limits', 'maxBytesPerBatch', 64 * 2 ** 20, 1, Number.MAX_SAFE_INTEGER),
     maxBufferedBytes: read.integer(
       'limits',
       'maxBufferedBytes',

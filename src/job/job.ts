@@ -44,6 +44,8 @@ export interface RatePlan {
 export interface JobLimits {
   /** Records of one micro-batch, over all partitions. */
   readonly maxRecordsPerBatch: number
+  /** Bytes of the records of one micro-batch, as fetched, over all partitions; a record that has more comes alone. */
+  readonly maxBytesPerBatch: number
   /** Bytes fetched ahead and not yet computed, over all partitions. */
   readonly maxBufferedBytes: number
   /** How long a stop may take before the process gives up waiting, in milliseconds. */

@@ -105,6 +105,10 @@ export interface Source {
 export interface PartitionOffer extends TopicPartition {
   /** Visible records, at most so many; 0 where there is only a stretch without any, which `includeEmptyRanges` asks for. */
   readonly records: number
+  /** Bytes of these records, as fetched. */
+  readonly bytes: number
+  /** Bytes of the first of them. */
+  readonly firstBytes: number
 }
 
 export interface GroupOffset extends TopicPartition {
@@ -185,6 +189,11 @@ export interface TakeLimits {
   readonly maxRecords: number
   /** Where given, upper bound of the records of each partition; at least 1. */
   readonly maxRecordsPerPartition?: number
+  /**
+   * Where given, upper bound of the records' bytes over all ranges, as fetched; at least 1. A record that has more comes
+   * alone.
+   */
+  readonly maxBytes?: number
   /** How long to wait for the first record, in milliseconds. */
   readonly maxWaitMs: number
   /**

@@ -85,7 +85,7 @@ function whyEnded(thrown: Error | null, code: number, { maxHeapMb }: WorkerThrea
     return new OncesinkError(
       'WORKER_OUT_OF_MEMORY',
       `needed more heap than ${maxHeapMb === null ? 'Node gives it' : `the ${maxHeapMb} MB of maxHeapMb`}. ${after} Let batches be smaller ` +
-        '(limits.maxRecordsPerBatch), let the job keep less, or raise maxHeapMb.',
+        '(limits.maxRecordsPerBatch, limits.maxBytesPerBatch), let the job keep less, or raise maxHeapMb.',
       { cause: thrown },
     )
   }

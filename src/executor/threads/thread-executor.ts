@@ -7,7 +7,7 @@ import {
   topicPartitionKey,
 } from '../../model/topic-partition.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
-import { shareFairly } from '../../source/share-fairly.ts'
+import { type Portion, shareBatch, type Taker } from '../../source/share-fairly.ts'
 import type { PartitionOffer, PartitionProgress, SeekPosition } from '../../source/source.ts'
 import type { JobEventBus } from '../../telemetry/events.ts'
 import { refuseTooMany } from '../dead-letters.ts'
@@ -31,6 +31,8 @@ export interface ThreadExecutorDeps {
   readonly runtime: Runtime
   readonly events: JobEventBus
 }
+
+const nothing: Portion = { records: 0, bytes: 0 }
 
 /** What one worker is to do for a batch. */
 interface Share {
@@ -165,21 +167,33 @@ class ThreadExecutor implements Executor {
   /** Every partition with records gets its share of the batch, whichever worker reads it. */
   async #fairly(plan: BatchPlan, signal: AbortSignal): Promise<Share[]> {
     const offers = await this.#offers(plan, signal)
-    const records = shareFairly(
-      offers.map((offer) => offer.records),
-      plan.maxRecords,
-      this.#turn++,
-    )
-    const perWorker = new Map<number, number>()
+    const portions = shareBatch(offers.map(takerOf), plan, this.#turn++)
+    const perWorker = new Map<number, Portion>()
+    // Whoever gets nothing this time is left alone: a worker shares among its partitions by itself.
+    const until = new Map(plan.until)
     for (const [i, offer] of offers.entries()) {
       const index = this.#assignment.workerOf(offer)
-      const share = records[i] ?? 0
-      if (index === null || (share === 0 && !plan.includeEmptyRanges)) continue
-      perWorker.set(index, (perWorker.get(index) ?? 0) + share)
+      const { records, bytes } = portions[i] ?? nothing
+      if (index === null) continue
+      if (offer.records > 0 && records === 0) until.set(topicPartitionKey(offer), this.#positionOf(offer))
+      if (records === 0 && !plan.includeEmptyRanges) continue
+      const before = perWorker.get(index) ?? nothing
+      perWorker.set(index, {
+        records: before.records + records,
+        bytes: before.bytes + (records === 0 ? 0 : bytes),
+      })
     }
-    return [...perWorker].map(([index, maxRecords]) => ({
+    const total = [...perWorker.values()].reduce((sum, { bytes }) => sum + bytes, 0)
+    return [...perWorker].map(([index, { records, bytes }]) => ({
       worker: this.#worker(index),
-      plan: { ...plan, order: 'fair', maxRecords, maxWaitMs: 0 },
+      plan: {
+        ...plan,
+        ...bytesLimit(plan, bytes, total),
+        until,
+        order: 'fair',
+        maxRecords: records,
+        maxWaitMs: 0,
+      },
     }))
   }
 
@@ -282,6 +296,25 @@ class ThreadExecutor implements Executor {
     invariant(position !== undefined, `${topicPartitionKey(tp)} is read from a position`)
     return position
   }
+}
+
+/** An offer says what all of its records have, and the first of them: those in between count in equal parts. */
+function takerOf({ records: available, bytes, firstBytes }: PartitionOffer): Taker {
+  const perRecord = available > 1 ? (bytes - firstBytes) / (available - 1) : 0
+  return {
+    available,
+    bytesOf: (records) => (records === 0 ? 0 : Math.ceil(firstBytes + (records - 1) * perRecord)),
+    recordsWithin: (most) => {
+      if (most < firstBytes) return 0
+      return perRecord === 0 ? available : 1 + Math.floor((most - firstBytes) / perRecord)
+    },
+  }
+}
+
+/** A worker's part of the bytes of a batch: its part of what all are to take, so that nothing is left over. */
+function bytesLimit({ maxBytes }: BatchPlan, bytes: number, total: number): Pick<BatchPlan, 'maxBytes'> {
+  if (maxBytes === undefined) return {}
+  return { maxBytes: Math.max(1, total === 0 ? 1 : Math.floor((maxBytes * bytes) / total)) }
 }
 
 /** Claims come as positions; what else is in them stays here. */

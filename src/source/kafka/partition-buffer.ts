@@ -174,14 +174,49 @@ export class PartitionBuffer {
   /** How many records {@link take} could return below `bound`; exact once they are decoded, else at most that. */
   available(bound: number): number {
     let records = 0
-    for (const entry of this.#entries) {
-      if (!isRun(entry)) continue
-      if ((entry.batches[0]?.baseOffset ?? bound) >= bound) break
-      const end =
-        entry.segment === null || entry.nextOffset <= bound ? entry.count : firstIndexAt(entry.segment, bound)
-      records += Math.max(end - entry.cursor, 0)
+    for (const { run, end } of this.#takeable(bound)) records += end - run.cursor
+    return records
+  }
+
+  /**
+   * Bytes of the next `records` records below `bound`, as fetched. The records of one batch of the log count in equal
+   * parts; exact once they are decoded.
+   */
+  bytesOf(records: number, bound: number): number {
+    let left = records
+    let bytes = 0
+    for (const { run, end } of this.#takeable(bound)) {
+      if (left === 0) break
+      const until = Math.min(end, run.cursor + left)
+      bytes += bytesBefore(run, until) - bytesBefore(run, run.cursor)
+      left -= until - run.cursor
+    }
+    return bytes
+  }
+
+  /** How many of the next records below `bound` have at most so many bytes; see {@link bytesOf}. */
+  recordsWithin(bytes: number, bound: number): number {
+    let left = bytes
+    let records = 0
+    for (const { run, end } of this.#takeable(bound)) {
+      const before = bytesBefore(run, run.cursor)
+      const until = Math.min(end, indexWithin(run, before + left))
+      if (until > run.cursor) records += until - run.cursor
+      if (until < end) break
+      left -= bytesBefore(run, end) - before
     }
     return records
+  }
+
+  /** The runs that {@link take} would cut below `bound`, each with the index of its first record past it. */
+  *#takeable(bound: number): Generator<{ readonly run: Run; readonly end: number }> {
+    for (const entry of this.#entries) {
+      if (!isRun(entry)) continue
+      if ((entry.batches[0]?.baseOffset ?? bound) >= bound) return
+      const end =
+        entry.segment === null || entry.nextOffset <= bound ? entry.count : firstIndexAt(entry.segment, bound)
+      if (end > entry.cursor) yield { run: entry, end }
+    }
   }
 
   /**
@@ -282,8 +317,8 @@ class Taken {
     if (end <= run.cursor) return
     this.slices.push({ segment, begin: run.cursor, end })
     this.records += end - run.cursor
-    // A run's bytes are shared out over its records, so that the parts of a cut run add up to the whole.
-    this.bytes += share(run, end) - share(run, run.cursor)
+    // Differences of one sum: the parts of a cut run add up to the whole.
+    this.bytes += bytesBefore(run, end) - bytesBefore(run, run.cursor)
     this.pass(recordOffset(segment, end - 1) + 1, run.leaderEpoch, 0)
   }
 
@@ -294,8 +329,30 @@ class Taken {
   }
 }
 
-function share(run: Run, records: number): number {
-  return Math.floor((run.bytes * records) / run.count)
+/** Bytes of the first `records` records of a run; those of one batch count in equal parts. */
+function bytesBefore(run: Run, records: number): number {
+  if (records === run.count) return run.bytes
+  let left = records
+  let bytes = 0
+  for (const { count, size } of run.batches) {
+    if (left < count) return bytes + Math.floor((size * left) / count)
+    left -= count
+    bytes += size
+  }
+  return bytes
+}
+
+/** The most records at the beginning of a run whose {@link bytesBefore} are at most `bytes`. */
+function indexWithin(run: Run, bytes: number): number {
+  if (run.bytes <= bytes) return run.count
+  let left = bytes
+  let records = 0
+  for (const { count, size } of run.batches) {
+    if (left < size) return records + Math.floor((left * count) / size)
+    left -= size
+    records += count
+  }
+  return records
 }
 
 function joins(run: Run, batch: RecordBatch): boolean {

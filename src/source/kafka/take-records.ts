@@ -1,6 +1,6 @@
 import { compareTopicPartitions, sortedByPartition, topicPartitionKey } from '../../model/topic-partition.ts'
 import type { Clock } from '../../runtime/clock.ts'
-import { shareFairly } from '../share-fairly.ts'
+import { shareBatch } from '../share-fairly.ts'
 import type { FetchedRange, PartitionOffer, TakeLimits } from '../source.ts'
 import type { ReadPartition } from './read-partition.ts'
 
@@ -31,9 +31,9 @@ export async function decodeFor(shares: readonly Share[], clock: Clock): Promise
 }
 
 /**
- * Shares `limits.maxRecords` out.
+ * Shares `limits.maxRecords` and `limits.maxBytes` out.
  *
- * `fair`: see {@link shareFairly}.
+ * `fair`: see {@link shareBatch}.
  *
  * `sequential`: partitions in order; one with a bound is finished (its position has reached the bound) before the
  * next one is touched, also if the records for that are not here yet.
@@ -57,7 +57,9 @@ export function offersOf(partitions: readonly ReadPartition[], limits: TakeLimit
     const bound = boundOf(partition, limits)
     const records = Math.min(availableOf(partition, bound, limits), limits.maxRecords)
     const isEmptyRange = records === 0 && limits.includeEmptyRanges && buffer.beginsWithGap(bound)
-    return records > 0 || isEmptyRange ? [{ topic, partition: number, records }] : []
+    if (records === 0 && !isEmptyRange) return []
+    const [bytes, firstBytes] = [buffer.bytesOf(records, bound), buffer.bytesOf(1, bound)]
+    return [{ topic, partition: number, records, bytes, firstBytes }]
   })
 }
 
@@ -74,21 +76,31 @@ function availableOf({ buffer }: ReadPartition, bound: number, limits: TakeLimit
 function allocateInOrder(shares: readonly Share[], limits: TakeLimits): Share[] {
   const touched: Share[] = []
   let left = limits.maxRecords
+  let leftBytes = limits.maxBytes ?? Number.POSITIVE_INFINITY
   for (const share of shares) {
     const { buffer } = share.partition
     if (buffer.position >= share.bound) continue
-    share.records = Math.min(left, availableOf(share.partition, share.bound, limits))
+    const wanted = Math.min(left, availableOf(share.partition, share.bound, limits))
+    // One record fits in any batch, if there is no other.
+    const least = left === limits.maxRecords ? 1 : 0
+    const fitting = Math.max(least, buffer.recordsWithin(leftBytes, share.bound))
+    share.records = Math.min(wanted, fitting)
     touched.push(share)
     left -= share.records
+    leftBytes -= buffer.bytesOf(share.records, share.bound)
     const unfinished = share.bound < Number.MAX_SAFE_INTEGER && buffer.fetchedUntil < share.bound
-    if (left === 0 || unfinished) break
+    if (left === 0 || share.records < wanted || unfinished) break
   }
   return touched
 }
 
 function allocateFairly(shares: readonly Share[], limits: TakeLimits, turn: number): readonly Share[] {
-  const available = shares.map(({ partition, bound }) => availableOf(partition, bound, limits))
-  for (const [i, records] of shareFairly(available, limits.maxRecords, turn).entries()) {
+  const takers = shares.map(({ partition, bound }) => ({
+    available: availableOf(partition, bound, limits),
+    bytesOf: (records: number) => partition.buffer.bytesOf(records, bound),
+    recordsWithin: (bytes: number) => partition.buffer.recordsWithin(bytes, bound),
+  }))
+  for (const [i, { records }] of shareBatch(takers, limits, turn).entries()) {
     const share = shares[i]
     if (share) share.records = records
   }

@@ -45,13 +45,14 @@ class FixedRate implements RateController {
 }
 
 const rate = new FixedRate({ maxRecords: 1000 })
-const newPlanner = () => new Planner({ maxRecordsPerBatch: 1000, rate, until: null })
+const newPlanner = () => new Planner({ maxRecordsPerBatch: 1000, maxBytesPerBatch: 5000, rate, until: null })
 const owned = [claim(0, 0n), claim(1, 50n)]
 
 describe('how large the next batch may be', () => {
   test('a normal batch has all the records that are allowed, from every partition, without bounds', () => {
     expect(newPlanner().next(0, owned)).toEqual({
       maxRecords: 1000,
+      maxBytes: 5000,
       maxWaitMs: 1000,
       includeEmptyRanges: false,
       order: 'fair',
@@ -70,7 +71,7 @@ describe('how large the next batch may be', () => {
 
   test('a run that ends somewhere never takes more, and asks for empty ranges so that it gets there', () => {
     const until = new Map([['t/0', 7n]])
-    const plan = new Planner({ maxRecordsPerBatch: 10, rate, until }).next(0, owned)
+    const plan = new Planner({ maxRecordsPerBatch: 10, maxBytesPerBatch: 5000, rate, until }).next(0, owned)
     expect(plan.until).toEqual(until)
     expect(plan.includeEmptyRanges).toBe(true)
   })
@@ -80,7 +81,10 @@ describe('what the rate allows', () => {
   const times = { schedulingDelayMs: 1, processingMs: 2, endedAtMs: 3 }
   const planned = (limits: BatchLimits) => {
     const fixed = new FixedRate(limits)
-    return { fixed, planner: new Planner({ maxRecordsPerBatch: 1000, rate: fixed, until: null }) }
+    return {
+      fixed,
+      planner: new Planner({ maxRecordsPerBatch: 1000, maxBytesPerBatch: 5000, rate: fixed, until: null }),
+    }
   }
 
   test('is what a normal batch may have, for the partitions that are owned', () => {

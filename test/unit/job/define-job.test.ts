@@ -24,6 +24,7 @@ describe('a job', () => {
       trigger: { intervalMs: 0 },
       limits: {
         maxRecordsPerBatch: 100_000,
+        maxBytesPerBatch: 67_108_864,
         maxBufferedBytes: 33_554_432,
         shutdownTimeoutMs: 30_000,
         startupTimeoutMs: 60_000,
@@ -99,6 +100,11 @@ describe('what is wrong is told', () => {
       'a fractional limit',
       { limits: { maxRecordsPerBatch: 1.5 } },
       /maxRecordsPerBatch must be an integer from 1/,
+    ],
+    [
+      'a batch of no bytes',
+      { limits: { maxBytesPerBatch: 0 } },
+      /maxBytesPerBatch must be an integer from 1/,
     ],
     ['a limit of nothing', { limits: { maxRecordsPerBatch: 0 } }, /maxRecordsPerBatch/],
     ['a limit in text', { limits: { maxBufferedBytes: '64MB' } }, /maxBufferedBytes .* the string "64MB"/],

@@ -13,7 +13,13 @@ const controllerOf = (rate: Partial<RatePlan>, intervalMs: number, maxRecordsPer
   createRate({
     rate: { ...none, ...rate },
     trigger: { intervalMs },
-    limits: { maxRecordsPerBatch, maxBufferedBytes: 1, shutdownTimeoutMs: 1, startupTimeoutMs: 1 },
+    limits: {
+      maxRecordsPerBatch,
+      maxBytesPerBatch: 1,
+      maxBufferedBytes: 1,
+      shutdownTimeoutMs: 1,
+      startupTimeoutMs: 1,
+    },
   })
 const observed = { endedAtMs: 500, limitRecords: 1_000, schedulingDelayMs: 0 }
 

@@ -227,9 +227,11 @@ async function drain(executor: Executor, job: Job, log: BufferedLog, seed: numbe
   while (!isDone()) {
     if (++batches > 2_000) throw new Error('the log does not come to its end')
     const maxRecords = random.integer(1, 40)
+    const maxBytes = random.fraction() < 0.5 ? random.integer(1, 2_000) : 1_000_000
     const results = await executor.compute(
       {
         maxRecords,
+        maxBytes,
         maxWaitMs: 0,
         includeEmptyRanges: random.fraction() < 0.5,
         order: random.fraction() < 0.3 ? 'sequential' : 'fair',
@@ -313,6 +315,36 @@ describe('a batch that is computed by several workers', () => {
       [0, 1, 2, 3].map((p) => (p === 3 ? 2 : 16) + (one[0]?.range.partition === p ? 1 : 0)),
     )
   })
+
+  test.each([
+    { maxBytes: 1_000, sizes: [10, 400, 10, 3_000, 10, 10, 200, 10] },
+    // A large one comes earlier than its part of all bytes says.
+    { maxBytes: 2_000, sizes: [10, 700, ...Array<number>(20).fill(10), 3_000] },
+  ])(
+    'never has more than $maxBytes bytes over all workers; a record that has more comes alone',
+    async ({ maxBytes, sizes }) => {
+      const batches = sizes.map((size, offset): LoggedBatch => {
+        const value = JSON.stringify({ k: 'x'.repeat(size), v: offset })
+        return { isVisible: true, records: [{ offset, value }] }
+      })
+      const log = new Map([0, 1, 2, 3].map((partition) => [`t/${partition}`, batches]))
+      const { executor } = threads(jobOf(), { count: 3, sourceOf: () => bufferedSource(log) })
+      await executor.open()
+      await executor.seek(partitionsOf(log).map((tp) => positionOf(tp)))
+      const seen: { readonly records: number; readonly bytes: number }[] = []
+      const left = () => executor.progress().reduce((sum, { bufferedRecords }) => sum + bufferedRecords, 0)
+      do {
+        const results = await executor.compute({ ...plan, maxBytes }, never)
+        const sum = (of: (result: PartitionResult) => number) =>
+          results.reduce((all, result) => all + of(result), 0)
+        seen.push({ records: sum(({ records }) => records), bytes: sum(({ bytes }) => bytes) })
+        if (seen.length > 100) break
+      } while (left() > 0)
+      expect(seen.reduce((sum, { records }) => sum + records, 0)).toBe(4 * sizes.length)
+      expect(seen.filter(({ bytes }) => bytes > maxBytes).map(({ records }) => records)).toEqual([1, 1, 1, 1])
+      expect(seen.every(({ records }) => records > 0)).toBe(true)
+    },
+  )
 
   test('in sequential order drains one partition after another, whichever worker reads it', async () => {
     const log = evenLog(5)

@@ -16,6 +16,18 @@ function partitionWith(partition: number, records: number): ReadPartition {
   return read
 }
 
+const recordOf = (offset: number, size: number) => ({ offset, value: 'v'.repeat(size) })
+
+/** One record in each batch of the log. */
+function partitionOf(partition: number, sizes: readonly number[]): ReadPartition {
+  const read = new ReadPartition({ topic: 't', partition }, 'id', 0, -1, 1)
+  const bytes = sizes.map((size, offset) => encodeBatch({ records: [recordOf(offset, size)] }))
+  const batches = scanRecordBatches(Buffer.concat(bytes), read)
+  read.buffer.append(batches, batches)
+  read.state = 'reading'
+  return read
+}
+
 const fair = (maxRecords: number): TakeLimits => ({
   maxRecords,
   maxWaitMs: 0,
@@ -64,6 +76,28 @@ describe('fair order', () => {
     ])
   })
 
+  test('has no more bytes than it may, in equal parts, and a record that has more comes alone', async () => {
+    const [large, small] = [partitionOf(0, [5_000, 10]), partitionOf(1, [10, 10, 10, 10])]
+    const sizes = (size: number) => scanRecordBatches(encodeBatch({ records: [recordOf(0, size)] }), small)
+    const each = sizes(10)[0]?.size ?? 0
+    const limits = { ...fair(100), maxBytes: 2 * each }
+    const [offer] = offersOf([large], limits)
+    expect(offer).toEqual({
+      topic: 't',
+      partition: 0,
+      records: 2,
+      bytes: (sizes(5_000)[0]?.size ?? 0) + each,
+      firstBytes: sizes(5_000)[0]?.size,
+    })
+    expect(await taken([large, small], limits)).toEqual([[0, 1]])
+    expect(await taken([large, small], limits)).toEqual([
+      [0, 1],
+      [1, 1],
+    ])
+    expect(await taken([large, small], { ...limits, maxBytes: 3 * each - 1 })).toEqual([[1, 2]])
+    expect(await taken([large, small], limits)).toEqual([[1, 1]])
+  })
+
   test('where there is less to give than partitions, they take turns', async () => {
     const served = new Set<number>()
     for (let turn = 0; turn < 5; turn++) {
@@ -95,6 +129,21 @@ describe('sequential order', () => {
     expect(await taken(partitions, limits)).toEqual([
       [1, 3],
       [2, 4],
+    ])
+  })
+
+  test('stops where the bytes end, in the middle of a partition', async () => {
+    const partitions = [partitionOf(0, [10, 5_000, 10]), partitionOf(1, [10])]
+    const narrow = { ...limits, maxBytes: 200 }
+    const batches: number[][][] = []
+    for (let i = 0; i < 3; i++) batches.push(await taken(partitions, narrow))
+    expect(batches).toEqual([
+      [[0, 1]],
+      [[0, 1]],
+      [
+        [0, 1],
+        [1, 1],
+      ],
     ])
   })
 
