@@ -61,11 +61,15 @@ export async function checkReading(
 }
 
 /** Whether the job may use its consumer group. Without the mirror alone it runs all the same. */
-export async function checkGroup(source: Source, group: string, use: GroupUse): Promise<Finding> {
+export async function checkGroup(
+  source: Source,
+  job: string,
+  { name: group, use }: { readonly name: string; readonly use: GroupUse },
+): Promise<Finding> {
   const found = findingsOf(`consumer group ${group}`)
   try {
-    await source.checkGroup(group, use)
-    return found.ok(use === 'join' ? 'this client may join it' : 'positions can be mirrored to it')
+    await source.checkGroup(group, job, use)
+    return found.ok(use === 'join' ? 'a process of this job may join it' : 'positions can be mirrored to it')
   } catch (error) {
     return use === 'join' ? found.failed(error) : found.warning(asError(error).message)
   }

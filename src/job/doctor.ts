@@ -43,7 +43,7 @@ export async function* diagnose(job: Job, deps: DoctorDeps): AsyncGenerator<Find
       }
     }
     if (described) yield* await checkReading(source, described, positions)
-    if (described && group) yield await checkGroup(source, group.name, group.use)
+    if (described && group) yield await checkGroup(source, job.name, group)
   } finally {
     await source.close()
   }

@@ -88,11 +88,11 @@ export interface Source {
   groupMembers(group: string): Promise<GroupMember[]>
 
   /**
-   * Whether this client has the right to join a consumer group, or to mirror offsets to it. Asked without joining it; it
-   * changes nothing there.
-   * @throws OncesinkError SOURCE_REFUSED with the right to grant; SOURCE_UNAVAILABLE
+   * Whether a process of `job` could join a consumer group now, or mirror offsets to it: it needs the right, and members
+   * that it gets along with. Asked without joining it; it changes nothing there.
+   * @throws OncesinkError SOURCE_REFUSED with the right to grant, or what else to do; SOURCE_UNAVAILABLE
    */
-  checkGroup(group: string, use: GroupUse): Promise<void>
+  checkGroup(group: string, job: string, use: GroupUse): Promise<void>
 
   /** What is known, without asking, of every partition being read. */
   progress(): PartitionProgress[]

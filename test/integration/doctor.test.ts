@@ -124,7 +124,15 @@ onEveryEngine((engine) => {
     // Where one process owns everything, another start ends it.
     expect(complaints(await examined(bench.job({ source: { assignment: 'all' } })))).toEqual([
       expect.stringMatching(new RegExp(`^warning owner: ${who} runs this job: .*exit code 3`)),
+      expect.stringMatching(/^warning consumer group .*consumers have joined it, and only they may commit/),
     ])
+    // The group belongs to the job that has joined it.
+    const other = bench.job({ name: uniqueName('other'), source: { group: bench.name } })
+    expect(complaints(await examined(other))).toContainEqual(
+      expect.stringMatching(
+        /^problem consumer group .*members are not processes of job .*give kafka\(\{ group/,
+      ),
+    )
     await bench.produce(10)
     await bench.untilCommitted()
     expect(running.state).toBe('running')

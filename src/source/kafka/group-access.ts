@@ -22,6 +22,22 @@ export function groupAccessError(group: string, code: number): OncesinkError {
   }
 }
 
+/** Why a group whose members are not processes of this job on this database takes nobody of it. */
+export function foreignGroupError(group: string, job: string): OncesinkError {
+  return groupRefusal(
+    group,
+    ErrorCode.INCONSISTENT_GROUP_PROTOCOL,
+    `its members are not processes of job '${job}' on this database, but those of another job, the same job on ` +
+      'another database, or other consumers',
+    'give kafka({ group }) a name that nobody else uses',
+  )
+}
+
+/** What every member of a job's group speaks begins with this; the database follows. */
+export function protocolStem(job: string): string {
+  return `oncesink.1:${job}:`
+}
+
 /** SOURCE_REFUSED with what the group says of this process, and what to do. */
 export function groupRefusal(group: string, code: number, why: string, cure: string): OncesinkError {
   return new OncesinkError(

@@ -2,9 +2,9 @@ import { OncesinkError } from '../../errors.ts'
 import { sortedByPartition, type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
 import type { GroupMember, GroupOffset, GroupUse } from '../source.ts'
 import type { Brokers } from './brokers.ts'
-import { groupAccessError } from './group-access.ts'
+import { foreignGroupError, groupAccessError, protocolStem } from './group-access.ts'
 import type { WireRequest } from './kafkajs.ts'
-import { describeGroupRequest } from './protocol/describe-groups.ts'
+import { type DescribedGroup, describeGroupRequest } from './protocol/describe-groups.ts'
 import { ErrorCode, errorCodeName } from './protocol/error-codes.ts'
 import { findCoordinatorRequest } from './protocol/find-coordinator.ts'
 import { heartbeatRequest } from './protocol/heartbeat.ts'
@@ -58,9 +58,7 @@ export class GroupOffsets {
 
   /** @throws OncesinkError SOURCE_UNAVAILABLE, SOURCE_REFUSED */
   async members(group: string): Promise<GroupMember[]> {
-    const { members } = await this.#ask(group, describeGroupRequest(group), (described) =>
-      described.errorCode === ErrorCode.NONE ? undefined : described,
-    )
+    const { members } = await this.#describe(group)
     return members
       .map(({ memberId, instanceId, host, partitions }) => ({
         member: instanceId ?? memberId,
@@ -71,11 +69,11 @@ export class GroupOffsets {
   }
 
   /**
-   * Whether this client may join the group, or commit to it: a heartbeat wants the same right, and that of a member
-   * whom nobody knows changes nothing.
+   * Whether a process of the job could join the group now, or this client commit to it: a heartbeat wants the same
+   * right, and that of a member whom nobody knows changes nothing.
    * @throws OncesinkError SOURCE_UNAVAILABLE, SOURCE_REFUSED
    */
-  async check(group: string, use: GroupUse): Promise<void> {
+  async check(group: string, job: string, use: GroupUse): Promise<void> {
     const nobody = { group, generation: 0, memberId: 'nobody', instanceId: null }
     const errorOf = use === 'join' ? groupAccessError : groupError
     await this.#ask(
@@ -83,6 +81,17 @@ export class GroupOffsets {
       heartbeatRequest(nobody, CHECK_TIMEOUT_MS),
       (errorCode) => (inUse.has(errorCode) || errorCode === ErrorCode.NONE ? undefined : { errorCode }),
       errorOf,
+    )
+    const { members, protocol } = await this.#describe(group)
+    if (members.length === 0) return
+    if (use === 'mirror') throw groupError(group, ErrorCode.UNKNOWN_MEMBER_ID)
+    // While members come and go the group speaks nothing.
+    if (protocol !== '' && !protocol.startsWith(protocolStem(job))) throw foreignGroupError(group, job)
+  }
+
+  #describe(group: string): Promise<DescribedGroup> {
+    return this.#ask(group, describeGroupRequest(group), (described) =>
+      described.errorCode === ErrorCode.NONE ? undefined : described,
     )
   }
 

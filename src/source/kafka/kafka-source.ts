@@ -266,13 +266,13 @@ class KafkaSource implements Source {
     return this.#groups.members(group)
   }
 
-  async checkGroup(group: string, use: GroupUse): Promise<void> {
+  async checkGroup(group: string, job: string, use: GroupUse): Promise<void> {
     const { runtime, closed } = this.#reader
     const backoff = new Backoff({ initialMs: 50, maxMs: 500 }, runtime.random)
     const deadline = runtime.clock.monotonicMs() + coordinatorPatienceMs
     for (;;) {
       try {
-        return await this.#groups.check(group, use)
+        return await this.#groups.check(group, job, use)
       } catch (error) {
         const isPassing = error instanceof OncesinkError && error.disposition === 'retry'
         if (!isPassing || closed.aborted || runtime.clock.monotonicMs() > deadline) throw error

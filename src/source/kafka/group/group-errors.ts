@@ -1,5 +1,5 @@
 import { OncesinkError } from '../../../errors.ts'
-import { groupAccessError, groupRefusal } from '../group-access.ts'
+import { foreignGroupError, groupAccessError, groupRefusal } from '../group-access.ts'
 import { ErrorCode } from '../protocol/error-codes.ts'
 
 /** What messages about a group name. */
@@ -15,11 +15,7 @@ export function membershipError(code: number, names: GroupNames): OncesinkError 
   const refused = (why: string, cure: string) => groupRefusal(group, code, why, cure)
   switch (code) {
     case ErrorCode.INCONSISTENT_GROUP_PROTOCOL:
-      return refused(
-        `its members are not processes of job '${names.job}' on this database, but those of another job, the same job on ` +
-          'another database, or other consumers',
-        'give kafka({ group }) a name that nobody else uses',
-      )
+      return foreignGroupError(group, names.job)
     case ErrorCode.INVALID_SESSION_TIMEOUT:
       return refused(
         `its session may not time out after ${names.sessionTimeoutMs} ms`,

@@ -4,6 +4,7 @@ import type { JobEventBus } from '../../../telemetry/events.ts'
 import type { AssignmentChange } from '../../membership.ts'
 import type { GroupOffset, Source } from '../../source.ts'
 import { Brokers } from '../brokers.ts'
+import { protocolStem } from '../group-access.ts'
 import type { KafkaSourcePlan } from '../options.ts'
 import { ErrorCode, errorCodeName } from '../protocol/error-codes.ts'
 import type { GroupMember } from '../protocol/group-member.ts'
@@ -362,7 +363,7 @@ const nothing: ReadonlyMap<string, Buffer> = new Map()
  * refused by the coordinator.
  */
 function protocolOf(job: string, database: string): string {
-  return `oncesink.1:${job}:${database}`
+  return `${protocolStem(job)}${database}`
 }
 
 /** What the leader says to every member. */
