@@ -148,9 +148,10 @@ describe('a role with rights on rows only', () => {
     await bench.produce(20)
     const gate = new Gate()
     const reach = (point: FaultPoint) => (point === 'transaction.advanced' ? gate.pass() : undefined)
-    const stopped = await observe(bench.job({ url }), { runtime: withFaults(reach) })
+    const alone = { assignment: 'all' } as const
+    const stopped = await observe(bench.job({ url, source: alone }), { runtime: withFaults(reach) })
     await gate.reached
-    const { heard } = await observe(bench.job({ url }))
+    const { heard } = await observe(bench.job({ url, source: alone }))
     await bench.untilCommitted()
     expect(heard.blockerEnded).toHaveLength(1)
     expect(heard.warning).toEqual([])

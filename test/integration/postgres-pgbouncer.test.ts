@@ -106,7 +106,7 @@ describe('behind PgBouncer in transaction mode', () => {
   })
 
   test('a process is killed in its transaction, another is stopped in one, and each time the next goes on exactly', async () => {
-    const world = await createWorld({ maxRecords: 100 })
+    const world = await createWorld({ assignment: 'all', maxRecords: 100 })
     world.env.DATABASE_URL = pooler.through(world.database.url)
     await world.produce(1_000)
     const killed = world.run({ fault: { point: 'transaction.rows-written', visit: 3, signal: 'SIGKILL' } })
