@@ -41,7 +41,9 @@ export class Drain {
     const isNew = (key: string) => !this.#until.has(key)
     const unbounded = ownership.claims().filter((claim) => isNew(topicPartitionKey(claim)))
     if (unbounded.length === 0) return Promise.resolve(true)
-    return untilDone(this.#deps, stop, job.limits.startupTimeoutMs, async () => {
+    // The brokers are asked while a batch may be in flight: the database connection is the batch's.
+    const deps = { ...this.#deps, session: { drop: () => {} } }
+    return untilDone(deps, stop, job.limits.startupTimeoutMs, async () => {
       const bounds = await source.watermarks(unbounded)
       for (const bound of bounds) this.#until.set(topicPartitionKey(bound), bound.lastStable)
     })

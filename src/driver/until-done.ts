@@ -10,7 +10,7 @@ const BACKOFF = { initialMs: 50, maxMs: 5_000 }
 export interface UntilDoneDeps {
   readonly runtime: Runtime
   readonly events: JobEventBus
-  readonly session: JobSession
+  readonly session: Pick<JobSession, 'drop'>
 }
 
 /**
