@@ -181,21 +181,32 @@ test('a member that was left out owns nothing when it asks, and is told of what 
 test('what only Kafka knows to be wrong is refused with its cure', async () => {
   const group = uniqueName('group')
   const source = { brokers, topics: [await createTopic('refused')] }
-  const mine = await openMember(group, source)
+  // Two jobs in one group by mistake, on hosts that give their members the same ids.
+  const second = await openMember(group, { ...source, member: 'second' })
+  const mine = await openMember(group, {
+    ...source,
+    ...longSession,
+    member: 'host',
+    heartbeatIntervalMs: 20_000,
+  })
+  expect(await mine.membership.confirm()).toBe(true)
   for (const stranger of [{ job: 'another-job' }, { database: 'another' }]) {
-    await expect(openMember(group, source, stranger)).rejects.toMatchObject({
+    await expect(openMember(group, { ...source, member: 'host' }, stranger)).rejects.toMatchObject({
       code: 'SOURCE_REFUSED',
       message: expect.stringMatching(
         /not processes of job '.*' on this database, but .*kafka\(\{ group \}\) a name that nobody else uses/,
       ),
     })
   }
+  // The farewell of who was refused has not driven out who has that id.
+  expect(await mine.membership.confirm()).toBe(true)
   await expect(
     openMember(uniqueName('group'), { ...source, sessionTimeoutMs: 10, heartbeatIntervalMs: 1 }),
   ).rejects.toMatchObject({
     code: 'SOURCE_REFUSED',
     message: expect.stringContaining('group.min.session.timeout.ms'),
   })
+  await second.close()
   await mine.close()
   // Its farewell has left the name to whoever comes.
   await openMember(group, source, { job: 'another-job' })

@@ -35,12 +35,16 @@ export function membershipError(code: number, names: GroupNames): OncesinkError 
   }
 }
 
-/** Another process has joined with this one's static member id. */
+/**
+ * Another process has joined with this one's static member id. It may be of another job: where a group has one member, the
+ * coordinator lets whoever comes with its id replace it, whatever both have in common.
+ */
 export function memberIdTaken(member: string, { group, job }: GroupNames): OncesinkError {
   return new OncesinkError(
     'OWNERSHIP_LOST',
     `another process has joined group "${group}" with the member id '${member}' of this one, which stops and writes ` +
       `nothing more. Two processes of job '${job}' use one member id: give each its own with kafka({ member }), for example ` +
-      'from the name of its pod, and let its supervisor not restart it on exit code 3.',
+      'from the name of its pod, and let its supervisor not restart it on exit code 3. If the other one is of another job, give ' +
+      'each job a kafka({ group }) of its own.',
   )
 }

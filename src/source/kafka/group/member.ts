@@ -83,8 +83,8 @@ export class Member {
   /** The join and sync under way. */
   #round: Promise<void> | null = null
   #isPartialUntilMs = Number.NEGATIVE_INFINITY
-  /** Whether the coordinator may know this member. */
-  #hasAsked = false
+  /** Whether the coordinator may know this member by its static id, though it has not called it by another one yet. */
+  #mayBeKnown = false
   #failure: OncesinkError | null = null
   #coroutines: readonly Promise<void>[] = []
 
@@ -173,7 +173,7 @@ export class Member {
   /** Lets the others have everything at once; without it they wait for the end of the session. */
   async #sayFarewell(): Promise<void> {
     // One that was replaced under its own id is told apart by the coordinator from the one that has replaced it.
-    if (!this.#hasAsked || (this.#held.id === null && this.#memberId === '')) return
+    if (this.#memberId === '' && !this.#mayBeKnown) return
     const done = new AbortController()
     const farewell = this.#coordinator
       .leave(this.#identity())
@@ -257,17 +257,8 @@ export class Member {
   async #joinAndSync(): Promise<void> {
     const [owned, wants] = [this.#holdings.owned(), this.#wants.list()]
     this.#mustRejoin = false
-    this.#hasAsked = true
-    const { sessionTimeoutMs, rebalanceTimeoutMs } = this.#plan
-    const joined = await this.#coordinator.join({
-      group: this.#names.group,
-      sessionTimeoutMs,
-      rebalanceTimeoutMs,
-      memberId: this.#memberId,
-      instanceId: this.#held.id,
-      protocol: this.#protocol,
-      metadata: encodeMemberData({ wants, owned, generation: this.#generation }),
-    })
+    const { rebalanceTimeoutMs } = this.#plan
+    const joined = await this.#join(encodeMemberData({ wants, owned, generation: this.#generation }))
     if (joined.errorCode === ErrorCode.MEMBER_ID_REQUIRED) this.#memberId = joined.memberId
     if (joined.errorCode !== ErrorCode.NONE) return this.#heed(joined.errorCode)
     this.#memberId = joined.memberId
@@ -280,6 +271,27 @@ export class Member {
     if (synced.errorCode === ErrorCode.ILLEGAL_GENERATION) return this.#rejoin()
     if (synced.errorCode !== ErrorCode.NONE) return this.#heed(synced.errorCode)
     this.#accept(decodeAssignment(synced.assignment))
+  }
+
+  async #join(metadata: Buffer): Promise<JoinedGroup> {
+    const { sessionTimeoutMs, rebalanceTimeoutMs } = this.#plan
+    this.#mayBeKnown = this.#held.id !== null
+    try {
+      return await this.#coordinator.join({
+        group: this.#names.group,
+        sessionTimeoutMs,
+        rebalanceTimeoutMs,
+        memberId: this.#memberId,
+        instanceId: this.#held.id,
+        protocol: this.#protocol,
+        metadata,
+      })
+    } catch (error) {
+      // Refused: whoever has its id in the group is not this one, and must not be made to leave.
+      const mayHaveArrived = error instanceof OncesinkError && error.disposition === 'retry'
+      if (!mayHaveArrived) this.#mayBeKnown = false
+      throw error
+    }
   }
 
   #accept(assignment: AssignmentData | null): void {

@@ -26,6 +26,6 @@ test('a member id that another process has taken ends the process with 3', () =>
   const error = memberIdTaken('pod-0', names)
   expect(error).toMatchObject({ code: 'OWNERSHIP_LOST', exitCode: 3 })
   expect(error.message).toMatch(
-    /member id 'pod-0'.*Two processes .* use one member id: give each its own with kafka\(\{ member \}\)/,
+    /member id 'pod-0'.*Two processes .* use one member id: give each its own with kafka\(\{ member \}\).*of another job, give each job a kafka\(\{ group \}\)/,
   )
 })
