@@ -56,7 +56,13 @@ export class Assignment {
   async start(stop: AbortSignal): Promise<boolean> {
     const { membership, ownership, job } = this.#deps
     const { startupTimeoutMs } = job.limits
-    const join = async () => ownership.give(await membership.start())
+    const join = async () => {
+      try {
+        ownership.give(await membership.start(stop))
+      } catch (error) {
+        if (!stop.aborted) throw error
+      }
+    }
     if (!(await untilDone(this.#deps, stop, startupTimeoutMs, join))) return false
     return untilDone(this.#deps, stop, startupTimeoutMs, async () => {
       this.#takeChanges()

@@ -21,9 +21,10 @@ export interface Membership {
   /**
    * Joins, and resolves with the partitions that this process owns from now on: perhaps none yet, because others
    * have to release them first, or because there are more members than partitions.
-   * @throws OncesinkError SOURCE_UNAVAILABLE when it may be tried again; what stops the job otherwise
+   * @param stop aborted to give it up: others may have to be waited for
+   * @throws OncesinkError SOURCE_UNAVAILABLE when it may be tried again, or was given up; what stops the job otherwise
    */
-  start(): Promise<readonly TopicPartition[]>
+  start(stop?: AbortSignal): Promise<readonly TopicPartition[]>
 
   /**
    * What has changed since it was last asked, without waiting. Lost partitions are released when it returns, and may

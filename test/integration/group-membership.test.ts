@@ -6,7 +6,7 @@ import { kafka } from '../../src/source/kafka/options.ts'
 import { ErrorCode } from '../../src/source/kafka/protocol/error-codes.ts'
 import { eventually } from '../support/eventually.ts'
 import { MemberProcess, openMember } from '../support/group-member.ts'
-import { addPartitions } from '../support/kafka-admin.ts'
+import { addPartitions, kafkaAdmin } from '../support/kafka-admin.ts'
 import { createTopic, kafkaService } from '../support/kafka-service.ts'
 import { uniqueName } from '../support/unique.ts'
 
@@ -162,6 +162,22 @@ test('who was stopped past its session loses everything to the others, and gains
   expect(changes.flatMap(({ gained }) => gained).sort()).toEqual(stopped.owned())
 })
 
+test('who is to stop while it waits for others to join again does so at once, and leaves', async () => {
+  const group = uniqueName('group')
+  const source = { brokers, topics: [await createTopic('impatient', { partitions: 2 })], ...longSession }
+  const stopped = new MemberProcess({ group, source: { ...source, member: 'stopped' } })
+  await stopped.joined()
+  stopped.kill('SIGSTOP')
+  const stopping = new AbortController()
+  const joining = openMember(group, { ...source, member: 'impatient' }, {}, stopping.signal)
+  const failure = expect(joining).rejects.toMatchObject({ code: 'SOURCE_UNAVAILABLE' })
+  await waitsForOthers(group)
+  stopping.abort()
+  await failure
+  stopped.kill('SIGCONT')
+  await divided([2], [stopped])
+})
+
 test('a member that was left out owns nothing when it asks, and is told of what it gets later', async () => {
   const group = uniqueName('group')
   const source = { brokers, topics: [await createTopic('removed', { partitions: 2 })], ...longSession }
@@ -218,4 +234,12 @@ async function removeMember(group: string, instanceId: string): Promise<void> {
   onTestFinished(() => connections.close())
   const coordinator = new Coordinator(connections, { job: group, group, sessionTimeoutMs: 1 })
   expect(await coordinator.leave({ group, instanceId, memberId: '', generation: -1 })).toBe(ErrorCode.NONE)
+}
+
+async function waitsForOthers(group: string): Promise<void> {
+  const admin = await kafkaAdmin()
+  await eventually(async () => {
+    const { groups } = await admin.describeGroups([group])
+    return groups[0]?.state === 'PreparingRebalance'
+  })
 }

@@ -27,6 +27,7 @@ export async function openMember(
   group: string,
   options: Pick<KafkaOptions, 'brokers'> & Partial<KafkaOptions>,
   { job = group, database = 'one' } = {},
+  stop?: AbortSignal,
 ): Promise<TestMember> {
   const plan = kafka({ assignment: 'group', heartbeatIntervalMs: 200, metadataRefreshMs: 200, ...options })
   const [runtime, events] = [systemRuntime, new EventBus<JobEvents>()]
@@ -51,7 +52,7 @@ export async function openMember(
     for (const tp of gained) owned.set(topicPartitionKey(tp), tp)
   })
   await source.open()
-  for (const tp of await membership.start()) owned.set(topicPartitionKey(tp), tp)
+  for (const tp of await membership.start(stop)) owned.set(topicPartitionKey(tp), tp)
   return { membership, events, owned: () => [...owned.keys()].sort(), pause: forget, close }
 }
 

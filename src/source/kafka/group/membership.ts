@@ -17,6 +17,7 @@ export class GroupMembership implements Membership {
   readonly #deps: GroupDeps
   readonly #listeners = new Set<() => void>()
   #member: Member | null = null
+  #leaving: Promise<void> = Promise.resolve()
 
   constructor(plan: KafkaSourcePlan, deps: GroupDeps) {
     this.#plan = plan
@@ -27,18 +28,23 @@ export class GroupMembership implements Membership {
     return this.#member?.name ?? null
   }
 
-  async start(): Promise<readonly TopicPartition[]> {
+  async start(stop?: AbortSignal): Promise<readonly TopicPartition[]> {
     await this.stop()
     const id = await this.#holdId()
     const member = new Member(this.#plan, this.#deps, id, () => {
       for (const listener of this.#listeners) listener()
     })
     this.#member = member
+    // The answer to a join comes when every member has joined: one that is stopped is waited for.
+    const giveUp = () => void this.stop()
+    stop?.addEventListener('abort', giveUp)
     try {
       await member.join()
     } catch (error) {
       await this.stop()
       throw error
+    } finally {
+      stop?.removeEventListener('abort', giveUp)
     }
     return member.takeChanges().gained
   }
@@ -67,7 +73,8 @@ export class GroupMembership implements Membership {
   async stop(): Promise<void> {
     const member = this.#member
     this.#member = null
-    await member?.leave()
+    if (member !== null) this.#leaving = member.leave()
+    await this.#leaving
   }
 
   async #holdId(): Promise<HeldMemberId> {
