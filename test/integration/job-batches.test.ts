@@ -74,6 +74,15 @@ onEveryEngine((engine) => {
       expect(await bench.actual()).toEqual(bench.expected())
     })
 
+    test('is bounded by maxBytesPerBatch', async () => {
+      const bench = await openBench('bounded-bytes', { engine })
+      await bench.produce(400)
+      const { heard } = await drain(bench.job({ limits: { maxBytesPerBatch: 1_500 } }))
+      expect(heard.batch.length).toBeGreaterThan(1)
+      expect(Math.max(...heard.batch.map(({ bytes }) => bytes))).toBeLessThanOrEqual(1_500)
+      expect(await bench.actual()).toEqual(bench.expected())
+    })
+
     test('is what has arrived in trigger.intervalMs', async () => {
       const bench = await openBench('interval', { engine })
       const intervalMs = 400
