@@ -48,7 +48,7 @@ const cases: {
   {
     name: 'numbers in decimals, chosen by fractions',
     columns: 'x numeric(12,2), x_by numeric',
-    value: fc.constantFrom(1, 1.001, 1.004, 9, 10, -10),
+    value: fc.constantFrom(1, 1.01, 1.1, 9, 10, -10),
     by: fc.constantFrom(0.1, 0.1 + 0.2, 0.3, -0, 0, 1e-20),
   },
   {

@@ -11,10 +11,17 @@ export async function makeOlderTables(database: TestDatabase, version: number): 
   const collation = database.engine.name === 'mariadb' ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin'
   if (isPostgres) await database.run('CREATE SCHEMA oncesink')
   const migrations = database.engine.own('oncesink_migrations')
-  await database.run(`CREATE TABLE ${migrations} (version int PRIMARY KEY, name varchar(200) NOT NULL)`)
+  const appliedAt = isPostgres
+    ? 'timestamptz NOT NULL DEFAULT clock_timestamp()'
+    : 'datetime(6) NOT NULL DEFAULT (utc_timestamp(6))'
+  await database.run(
+    `CREATE TABLE ${migrations} (version int PRIMARY KEY, name varchar(200) NOT NULL, applied_at ${appliedAt})`,
+  )
   for (const [i, file] of files.slice(0, version).entries()) {
     const sql = await readFile(join(folder, file), 'utf8')
     await database.run(sql.replaceAll(':schema', `"${schema}"`).replaceAll(':collation', collation))
-    await database.run(`INSERT INTO ${migrations} VALUES (${i + 1}, '${file.replace(/\.sql$/, '')}')`)
+    await database.run(
+      `INSERT INTO ${migrations} (version, name) VALUES (${i + 1}, '${file.replace(/\.sql$/, '')}')`,
+    )
   }
 }
