@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { nextOrder, orderJson } from '../src/demo/orders.ts'
 import { SeededRandom } from '../src/runtime/seeded-random.ts'
 import { produceRepeated } from '../test/support/raw-producer.ts'
+import { slowInserts } from '../test/support/slow-inserts.ts'
 import { grouped, JobProcess, openRig, wholeNumber } from './rig.ts'
 
 const PARTITIONS = 4
@@ -33,15 +34,7 @@ const rig = await openRig('slow_database', PARTITIONS)
 try {
   await rig.query(`
     CREATE TABLE orders (item text NOT NULL, amount numeric(14, 2) NOT NULL);
-    CREATE TABLE slowness (row_seconds double precision NOT NULL);
-    INSERT INTO slowness VALUES (0);
-    CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-      PERFORM pg_sleep((SELECT row_seconds FROM slowness) * (SELECT count(*) FROM inserted));
-      RETURN NULL;
-    END $$;
-    CREATE TRIGGER be_slow AFTER INSERT ON orders
-      REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION be_slow()`)
+    ${slowInserts('orders')}`)
   const random = new SeededRandom(7)
   const texts = Array.from({ length: BATCH_RECORDS }, (_, i) =>
     orderJson(nextOrder(random, i, BATCH_RECORDS)),

@@ -23,10 +23,10 @@ const MAX_STRETCH = 10
  * Batches as large as their processing time allows: the first one is small, and the limit is doubled while twice the
  * records would still be processed within the target, and halved, or cut further, when a batch has taken longer.
  *
- * Not all of a batch's time belongs to its records: round trips, COMMIT, rows that every batch updates. Where that alone comes near the target, smaller batches would not be faster, only more; so as much time again is
- * allowed for the records. How much it is comes from comparing a batch with the one before it, where their sizes
- * differ; until two do, a batch within the target is believed to be all fixed costs, and one above it to have none, so
- * that the next one differs.
+ * Not all of a batch's time belongs to its records: round trips, COMMIT, rows that every batch updates. Where that alone
+ * comes near the target, smaller batches would not be faster, only more; so as much time again is allowed for the
+ * records. How much it is comes from comparing a batch with the one before it, where their sizes differ; until two do, a
+ * batch within the target is believed to be all fixed costs, and one above it to have none, so that the next one differs.
  */
 export class BatchTimeTarget implements RateController {
   readonly #options: BatchTimeTargetOptions
@@ -78,7 +78,8 @@ export class BatchTimeTarget implements RateController {
 
   /** Learns from two batches in a row of distinct sizes which part of their time is fixed. */
   #compare(batch: ProcessedBatch): void {
-    const { previous, ratio } = this.#sizes(batch)
+    const previous = this.#previous
+    const ratio = previous ? batch.records / previous.records : 1
     this.#previous = batch
     if (previous && (ratio >= DISTINCT_SIZES || ratio <= 1 / DISTINCT_SIZES)) {
       const recordMs = (batch.processingMs - previous.processingMs) / (batch.records - previous.records)
@@ -87,11 +88,6 @@ export class BatchTimeTarget implements RateController {
     } else if (this.#fixedShare !== null && batch.processingMs > this.#options.targetBatchMs) {
       this.#fixedShare *= BELIEF_KEPT
     }
-  }
-
-  #sizes({ records }: ProcessedBatch): { previous: ProcessedBatch | null; ratio: number } {
-    const previous = this.#previous
-    return { previous, ratio: previous ? records / previous.records : 1 }
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { Job } from '../../src/job/job.ts'
 import { accept, planLosses } from '../support/accept-loss.ts'
 import { onEveryEngine } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
@@ -7,6 +8,15 @@ import { deleteRecordsBelow, kafkaAdmin, produceAfresh } from '../support/kafka-
 import { drain, Gate, observe, openBench, startFailure, withFaults } from '../support/running-job.ts'
 import { verified } from '../support/verified.ts'
 import { createWorld } from '../support/witness-world.ts'
+
+/** Starts `job`, which then holds a batch that it has fetched, until the gate is opened. */
+async function withFetchedBatch(job: Job) {
+  const gate = new Gate()
+  const runtime = withFaults((point) => (point === 'batch.fetched' ? gate.pass() : undefined))
+  const observed = await observe(job, { runtime })
+  await gate.reached
+  return { gate, ...observed }
+}
 
 describe('oncesink accept-loss', () => {
   test('shows what is lost and changes nothing; with --execute and a reason the job goes on, and everybody can see why', async () => {
@@ -163,10 +173,7 @@ onEveryEngine((engine) => {
       await bench.produce(10)
       await drain(bench.job())
       await bench.produce(10)
-      const gate = new Gate()
-      const faults = withFaults((point) => (point === 'batch.fetched' ? gate.pass() : undefined))
-      const { failure } = await observe(bench.job({ source: { assignment: 'all' } }), { runtime: faults })
-      await gate.reached
+      const { gate, failure } = await withFetchedBatch(bench.job({ source: { assignment: 'all' } }))
       // It holds records that the log has no longer.
       await deleteRecordsBelow(bench.topic, 17)
       const plan = await planLosses(bench.job())
@@ -230,10 +237,7 @@ describe('accepting a loss', () => {
     await bench.produce(20)
     await drain(bench.job())
     await bench.produce(20)
-    const gate = new Gate()
-    const faults = withFaults((point) => (point === 'batch.fetched' ? gate.pass() : undefined))
-    const { running, heard } = await observe(bench.job(), { runtime: faults })
-    await gate.reached
+    const { gate, running, heard } = await withFetchedBatch(bench.job())
     await deleteRecordsBelow(bench.topic, 17)
     await accept(bench.job(), await planLosses(bench.job()), true)
     gate.open()
@@ -252,10 +256,7 @@ describe('accepting a loss', () => {
     await bench.produce(10)
     await drain(bench.job())
     await bench.produce(10)
-    const gate = new Gate()
-    const faults = withFaults((point) => (point === 'batch.fetched' ? gate.pass() : undefined))
-    const { failure } = await observe(bench.job({ source: { assignment: 'all' } }), { runtime: faults })
-    await gate.reached
+    const { gate, failure } = await withFetchedBatch(bench.job({ source: { assignment: 'all' } }))
     await bench.database.knex('oncesink.oncesink_offsets').update({ leader_epoch: 99 })
     await accept(bench.job(), await planLosses(bench.job()), true)
     expect(await bench.positions()).toEqual([10])

@@ -5,6 +5,7 @@ import type { BatchEvent } from '../../src/telemetry/events.ts'
 import { eventually } from '../support/eventually.ts'
 import { produceRepeated } from '../support/raw-producer.ts'
 import { type Bench, intoSeen, observe, openBench } from '../support/running-job.ts'
+import { slowInserts } from '../support/slow-inserts.ts'
 
 const MIB = 2 ** 20
 /** Values of one record batch, which is sent many times. */
@@ -12,18 +13,6 @@ const values = Array.from({ length: 1_000 }, (_, v) => JSON.stringify({ k: 'k', 
 const SUM_OF_VALUES = (999 * 1_000) / 2
 
 const seen = 'CREATE TABLE seen ("partition" int NOT NULL, log_offset bigint NOT NULL, v bigint NOT NULL)'
-
-/** Each row that is inserted into `seen` takes as long as the only row of `slowness` says. */
-const slowness = `
-  CREATE TABLE slowness (row_seconds double precision NOT NULL);
-  INSERT INTO slowness VALUES (0);
-  CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS $$
-  BEGIN
-    PERFORM pg_sleep((SELECT row_seconds FROM slowness) * (SELECT count(*) FROM inserted));
-    RETURN NULL;
-  END $$;
-  CREATE TRIGGER be_slow AFTER INSERT ON seen
-    REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT EXECUTE FUNCTION be_slow()`
 
 async function fill(bench: Bench, partition: number, batches: number): Promise<void> {
   await produceRepeated(bench.brokers, bench.topic, [{ partition, values, times: batches }])
@@ -44,7 +33,7 @@ describe('a database that slows down', () => {
     ['a target for the processing time', { rate: { targetBatchMs: 200 } }],
     ['back-pressure', { rate: { backpressure: true }, trigger: { intervalMs: 200 } }],
   ])('makes batches shrink, and they grow again when it has healed: %s', async (_, options) => {
-    const bench = await openBench('job-rate', { tables: `${seen};${slowness}` })
+    const bench = await openBench('job-rate', { tables: `${seen};${slowInserts('seen')}` })
     const setSlowness = (rowSeconds: number) =>
       bench.database.knex('slowness').update({ row_seconds: rowSeconds })
     const limits = { maxBufferedBytes: 8 * MIB, maxRecordsPerBatch: 16_000 }

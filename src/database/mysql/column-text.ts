@@ -38,9 +38,11 @@ export function columnLiteral(value: Value, holds: ColumnHolds): string {
       return value instanceof Uint8Array ? bytesLiteral(value) : textLiteral(plainText(value))
     case 'other':
       return otherLiteral(value)
-    default:
-      refuseExcess(plainText(value), holds.maxLength)
-      return textLiteral(plainText(value))
+    default: {
+      const text = plainText(value)
+      refuseExcess(text, holds.maxLength)
+      return textLiteral(text)
+    }
   }
 }
 

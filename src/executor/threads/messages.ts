@@ -41,9 +41,6 @@ export interface TaggedResult {
   readonly result: EncodedResult
 }
 
-/** Events of the worker's source. */
-export type WorkerEvent = 'retrying' | 'recovered' | 'warning'
-
 export type ToDriver =
   | {
       readonly kind: 'answer'

@@ -228,9 +228,7 @@ class ThreadExecutor implements Executor {
   async #offers(plan: BatchPlan, signal: AbortSignal): Promise<PartitionOffer[]> {
     const { condemned: _, ...limits } = plan
     const asked = this.#assignment.busy().map((index) => this.#worker(index).ask({ kind: 'offer', limits }))
-    const cease = () => {
-      for (const { cease } of asked) cease()
-    }
+    const cease = ceaseAll(asked)
     for (const { answer } of asked) {
       answer.then(
         (offers) => offers.some(({ records }) => records > 0) && cease(),
@@ -243,10 +241,7 @@ class ThreadExecutor implements Executor {
 
   async #run(shares: readonly Share[], signal: AbortSignal) {
     const asked = shares.map(({ worker, plan }) => worker.ask({ kind: 'compute', plan }))
-    const cease = () => {
-      for (const { cease } of asked) cease()
-    }
-    const answers = await unlessAborted(signal, cease, () => allAnswers(asked))
+    const answers = await unlessAborted(signal, ceaseAll(asked), () => allAnswers(asked))
     const results = answers
       .flat()
       .map(({ generation, result }) => ({ generation, result: decodeResult(result) }))
@@ -341,6 +336,13 @@ function stuck(
       'the job come to no end there? The batch is abandoned; the next start goes on from the stored positions. Mend the job, or raise ' +
       'workerTimeoutMs if a single record may take that long.',
   )
+}
+
+/** Tells everybody who was asked not to wait for records any longer. */
+function ceaseAll(asked: readonly Asked<unknown>[]): () => void {
+  return () => {
+    for (const { cease } of asked) cease()
+  }
 }
 
 /** Runs `work`; calls `cease` when `signal` is or becomes aborted meanwhile. */

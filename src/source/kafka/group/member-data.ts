@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { sortedByPartition, type TopicPartition } from '../../../model/topic-partition.ts'
-import { groupBy } from '../group-by.ts'
 import { writeByTopic } from '../protocol/by-topic.ts'
 import { WireReader, WireWriter } from '../protocol/wire.ts'
 
@@ -121,10 +120,4 @@ export function wantedPartitions(wants: readonly WantedTopic[]): TopicPartition[
       ),
     ),
   )
-}
-
-/** Partitions by topic, for people: `orders/0,2 payments/1`. */
-export function partitionList(partitions: readonly TopicPartition[]): string {
-  const topics = groupBy(sortedByPartition(partitions), ({ topic }) => topic)
-  return [...topics].map(([topic, tps]) => `${topic}/${tps.map((tp) => tp.partition).join()}`).join(' ')
 }

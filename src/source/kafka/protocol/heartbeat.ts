@@ -2,7 +2,7 @@ import type { WireRequest } from '../kafkajs.ts'
 import { type GroupMember, writeMember } from './group-member.ts'
 import { type Api, type WireReader, WireWriter, wireRequest } from './wire.ts'
 
-export const heartbeatApi: Api = { key: 12, version: 3, name: 'Heartbeat' }
+const heartbeatApi: Api = { key: 12, version: 3, name: 'Heartbeat' }
 
 /**
  * Says that the member lives; the answer is an error code, which also says that a rebalance has begun.

@@ -2,7 +2,7 @@ import type { WireRequest } from '../kafkajs.ts'
 import { type Api, type WireReader, WireWriter, wireRequest } from './wire.ts'
 
 /** Version 5 is the first with static members (KIP-345). */
-export const joinGroupApi: Api = { key: 11, version: 5, name: 'JoinGroup' }
+const joinGroupApi: Api = { key: 11, version: 5, name: 'JoinGroup' }
 
 /** How consumers are told from other users of the group protocol; Kafka's tools show what it is that they do. */
 const protocolType = 'consumer'

@@ -2,7 +2,7 @@ import type { WireRequest } from '../kafkajs.ts'
 import type { GroupMember } from './group-member.ts'
 import { type Api, type WireReader, WireWriter, wireRequest } from './wire.ts'
 
-export const leaveGroupApi: Api = { key: 13, version: 3, name: 'LeaveGroup' }
+const leaveGroupApi: Api = { key: 13, version: 3, name: 'LeaveGroup' }
 
 /** Leaves, so that the others need not wait for the end of the session; a static member too. */
 export function leaveGroupRequest({ group, memberId, instanceId }: GroupMember): WireRequest<number> {

@@ -3,7 +3,7 @@ import { type GroupMember, writeMember } from './group-member.ts'
 import { joinSlackMs } from './join-group.ts'
 import { type Api, type WireReader, WireWriter, wireRequest } from './wire.ts'
 
-export const syncGroupApi: Api = { key: 14, version: 3, name: 'SyncGroup' }
+const syncGroupApi: Api = { key: 14, version: 3, name: 'SyncGroup' }
 
 export interface SyncedGroup {
   readonly errorCode: number
