@@ -24,7 +24,6 @@ import { createAllPartitions } from './source/kafka/all-partitions.ts'
 import { GroupMembership } from './source/kafka/group/membership.ts'
 import type { Membership } from './source/membership.ts'
 import type { GroupUse, Source } from './source/source.ts'
-import { collectThenCommit } from './strategy/collect-then-commit.ts'
 import type { JobEventBus } from './telemetry/events.ts'
 import { createSource, kafkaPlan } from './wire-source.ts'
 import { launcherOf } from './worker/launch.ts'
@@ -73,7 +72,7 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
     claimer,
     membership,
     executor: createExecutor(job, source, runtime, events),
-    strategy: collectThenCommit(session, job.pipelines),
+    strategy: job.strategy.create({ session, pipelines: job.pipelines }),
     ownership: new Ownership(),
     rate: createRate(job),
     mirror: group === null ? null : new GroupMirror({ group, source: mirrored, events, runtime }),

@@ -6,6 +6,8 @@ import { isPlainObject } from '../model/plain-object.ts'
 import { Pipeline } from '../pipeline/pipeline.ts'
 import type { PipelinePlan } from '../pipeline/plan.ts'
 import { declaredTable } from '../sink/declare-table.ts'
+import { collectThenCommit } from '../strategy/collect-then-commit.ts'
+import type { StrategyPlan } from '../strategy/strategy.ts'
 import type { DatabasePlan, Job, JobLimits } from './job.ts'
 import { JobOptionReader } from './job-option-reader.ts'
 import { poisonPolicyOf } from './poison.ts'
@@ -79,6 +81,11 @@ export interface JobOptions {
    * @default 'inline'
    */
   readonly executor?: 'inline' | WorkerThreadsPlan | undefined
+  /**
+   * How results and positions get into one commit. It may be exchanged between two runs: the position is always the
+   * database's. @default collectThenCommit()
+   */
+  readonly strategy?: StrategyPlan | undefined
   /** Free text that is kept with the job, for example a git commit; up to 200 printable characters. @default '' */
   readonly codeVersion?: string | undefined
   /**
@@ -112,6 +119,7 @@ export function defineJob(options: JobOptions): Job {
     'rate',
     'poison',
     'executor',
+    'strategy',
     'codeVersion',
     'migrate',
     'ledger',
@@ -134,6 +142,7 @@ export function defineJob(options: JobOptions): Job {
   const rate = readRate(read, trigger.intervalMs)
   const poison = readPoison(read)
   const executor = readExecutor(read)
+  const strategy = readStrategy(read)
   const codeVersion = read.printable('codeVersion', '', 0)
   const migrate = read.oneOf('migrate', ['auto', 'check'])
   const ledger = {
@@ -146,7 +155,7 @@ export function defineJob(options: JobOptions): Job {
   const root = (pipelines[0] as PipelinePlan).root
   const parts = { trigger, limits, rate, poison, ledger, pipelines }
   for (const part of Object.values(parts)) Object.freeze(part)
-  return Object.freeze({ name, database, root, executor, codeVersion, migrate, ...parts })
+  return Object.freeze({ name, database, root, executor, strategy, codeVersion, migrate, ...parts })
 }
 
 function readPoison(read: JobOptionReader): PoisonPolicy {
@@ -163,6 +172,21 @@ function readExecutor(read: JobOptionReader): ExecutorPlan {
     `executor must be 'inline' or workerThreads({ ... }), but is ${describeValue(read.raw('executor'))}`,
   )
   return { kind: 'inline' }
+}
+
+function readStrategy(read: JobOptionReader): StrategyPlan {
+  const plan = read.raw('strategy') ?? collectThenCommit()
+  if (isStrategyPlan(plan)) return plan
+  read.problem(
+    `strategy must be a strategy such as collectThenCommit(), but is ${describeValue(read.raw('strategy'))}`,
+  )
+  return collectThenCommit()
+}
+
+function isStrategyPlan(value: unknown): value is StrategyPlan {
+  if (typeof value !== 'object' || value === null) return false
+  const { name, create } = value as Partial<StrategyPlan>
+  return typeof name === 'string' && typeof create === 'function'
 }
 
 function readDatabase(read: JobOptionReader): DatabasePlan {

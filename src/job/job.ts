@@ -1,6 +1,7 @@
 import type { ExecutorPlan } from '../executor/executor.ts'
 import type { PoisonPolicy } from '../model/dead-letter.ts'
 import type { PipelinePlan, RootPlan } from '../pipeline/plan.ts'
+import type { StrategyPlan } from '../strategy/strategy.ts'
 
 /** Configuration of a database, made by `postgres(...)` or `mysql(...)`; opaque to everything but the code that wires it. */
 export interface DatabasePlan {
@@ -22,6 +23,8 @@ export interface Job {
   readonly poison: PoisonPolicy
   /** Where its functions run. */
   readonly executor: ExecutorPlan
+  /** How results and positions get into one commit. */
+  readonly strategy: StrategyPlan
   /** Free text written to `oncesink_jobs.code_version`. */
   readonly codeVersion: string
   /** Whether a start creates tables that are missing, or only says so. */

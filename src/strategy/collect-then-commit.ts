@@ -1,17 +1,19 @@
 import { collectPartials } from '../aggregation/collect.ts'
 import type { PartialResult } from '../aggregation/partial-result.ts'
 import { commitBatch } from '../database/protocol/commit-batch.ts'
-import type { JobSession } from '../database/protocol/session.ts'
 import { asError, invariant, OncesinkError } from '../errors.ts'
-import type { PipelinePlan } from '../pipeline/plan.ts'
 import { deliver } from '../sink/deliver.ts'
-import type { CommitReport, ComputedBatch, Strategy } from './strategy.ts'
+import type { CommitReport, ComputedBatch, Strategy, StrategyParts, StrategyPlan } from './strategy.ts'
 
 /**
  * The default strategy: partial results are collected and merged in partition order, then one transaction on one
  * connection writes the results of every pipeline and all ranges. Atomic unit: the batch.
  */
-export function collectThenCommit(session: JobSession, pipelines: readonly PipelinePlan[]): Strategy {
+export function collectThenCommit(): StrategyPlan {
+  return Object.freeze({ name: 'collectThenCommit', create })
+}
+
+function create({ session, pipelines }: StrategyParts): Strategy {
   return {
     name: 'collectThenCommit',
     async commit(batch) {

@@ -1,7 +1,25 @@
 import type { DeadLetterLimit } from '../database/protocol/dead-letters.ts'
+import type { JobSession } from '../database/protocol/session.ts'
 import type { PartitionResult } from '../executor/executor.ts'
 import type { Claim } from '../model/claim.ts'
 import type { RangeOutcome } from '../model/outcome.ts'
+import type { PipelinePlan } from '../pipeline/plan.ts'
+
+/** What the option `strategy` of a job holds: the name of a strategy, and how it is made for a running job. */
+export interface StrategyPlan {
+  /** As it is shown in events and messages. It is no part of the job's shape: another run may use another strategy. */
+  readonly name: string
+  /** Called once, when the job is started. */
+  create(parts: StrategyParts): Strategy
+}
+
+/** What a strategy works with. */
+export interface StrategyParts {
+  /** The connection on which the job claims and commits. */
+  readonly session: JobSession
+  /** What the job does, in the order of {@link PartitionResult.partials}. */
+  readonly pipelines: readonly PipelinePlan[]
+}
 
 /**
  * How results and offsets get into one commit. One batch at a time; the driver has fetched and computed it.

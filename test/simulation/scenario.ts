@@ -17,7 +17,6 @@ import { createRate } from '../../src/rate/create-rate.ts'
 import { merge } from '../../src/sink/merge.ts'
 import type { Membership } from '../../src/source/membership.ts'
 import type { Source } from '../../src/source/source.ts'
-import { collectThenCommit } from '../../src/strategy/collect-then-commit.ts'
 import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
 import { type DatabaseFaults, SimulatedDatabase } from './database.ts'
 import { type SimulatedLog, simulatedMembership, simulatedSource } from './source.ts'
@@ -219,7 +218,7 @@ export async function live(life: Life): Promise<void> {
     runtime,
     job.poison,
   )
-  const strategy = collectThenCommit(session, job.pipelines)
+  const strategy = job.strategy.create({ session, pipelines: job.pipelines })
   const ownership = new Ownership()
   const membership = life.membership ?? simulatedMembership(log)
   const rate = createRate(job)

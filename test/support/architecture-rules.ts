@@ -135,6 +135,7 @@ export const rules: ArchitectureRules = {
         'pipeline/pipeline.ts',
         'sink/check-table.ts',
         'sink/declare-table.ts',
+        'strategy/collect-then-commit.ts',
         'wire.ts',
         'worker/worker-data.ts',
       ],

@@ -145,7 +145,12 @@ function sections(): Section[] {
   return [
     section('defineJob', as(api.defineJob), job, {
       groups: ['trigger', 'limits', 'rate', 'ledger'],
-      defaults: { ...api.defineJob(job), poison: 'fail', executor: 'inline' },
+      defaults: {
+        ...api.defineJob(job),
+        poison: 'fail',
+        executor: 'inline',
+        strategy: 'collectThenCommit()',
+      },
     }),
     section(
       'workerThreads',

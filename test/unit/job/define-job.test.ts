@@ -39,6 +39,7 @@ describe('a job', () => {
       migrate: 'auto',
       poison: { kind: 'fail' },
       executor: { kind: 'inline' },
+      strategy: { name: 'collectThenCommit', create: expect.any(Function) },
       ledger: { retentionMs: 604_800_000 },
     })
   })
@@ -112,6 +113,16 @@ describe('what is wrong is told', () => {
     ['limits that are no object', { limits: 5 }, /limits must be an object/],
     ['a retention below 0', { ledger: { retentionMs: -1 } }, /ledger\.retentionMs/],
     ['another way to migrate', { migrate: 'never' }, /migrate must be 'auto' or 'check', but is .*"never"/],
+    [
+      'a strategy by name',
+      { strategy: 'perPartition' as never },
+      /strategy must be .* but is 'perPartition'|strategy must be .* "perPartition"/,
+    ],
+    [
+      'a strategy that cannot be made',
+      { strategy: { name: 'x' } as never },
+      /strategy must be a strategy such as collectThenCommit\(\)/,
+    ],
     ['no database', { database: undefined }, /database must be .* but is undefined/],
     ['a database URL', { database: 'postgres://x' }, /database must be/],
     ['no pipeline', { pipeline: undefined }, /pipeline must be .* but is undefined/],
