@@ -149,7 +149,7 @@ function sections(): Section[] {
         ...api.defineJob(job),
         poison: 'fail',
         executor: 'inline',
-        strategy: 'collectThenCommit()',
+        strategy: null,
       },
     }),
     section(
