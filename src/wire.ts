@@ -24,6 +24,7 @@ import { createAllPartitions } from './source/kafka/all-partitions.ts'
 import { GroupMembership } from './source/kafka/group/membership.ts'
 import type { Membership } from './source/membership.ts'
 import type { GroupUse, Source } from './source/source.ts'
+import type { StrategyParts } from './strategy/strategy.ts'
 import type { JobEventBus } from './telemetry/events.ts'
 import { createSource, kafkaPlan } from './wire-source.ts'
 import { launcherOf } from './worker/launch.ts'
@@ -72,11 +73,24 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
     claimer,
     membership,
     executor: createExecutor(job, source, runtime, events),
-    strategy: job.strategy.create({ session, pipelines: job.pipelines }),
+    strategy: job.strategy.create(strategyParts(job, session, source, events)),
     ownership: new Ownership(),
     rate: createRate(job),
     mirror: group === null ? null : new GroupMirror({ group, source: mirrored, events, runtime }),
   }
+}
+
+/** What a strategy works with. */
+export function strategyParts(
+  job: Job,
+  session: JobSession,
+  source: Pick<Source, 'describe'>,
+  events: JobEventBus,
+): StrategyParts {
+  const { pipelines, poison } = job
+  const deadLetterLimit = poison.kind === 'deadLetter' ? poison : null
+  const clusterId = async () => (await source.describe()).clusterId
+  return { session, pipelines, shape: shapeOf(job), deadLetterLimit, events, clusterId }
 }
 
 /** Who owns which partition, and who mirrors positions: while a group has members, only they may. */

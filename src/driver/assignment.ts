@@ -7,9 +7,11 @@ import type { Claim } from '../model/claim.ts'
 import type { TopicPartition } from '../model/topic-partition.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { Membership } from '../source/membership.ts'
+import type { Strategy } from '../strategy/strategy.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
 import type { Attention } from './attention.ts'
 import { Contention } from './contention.ts'
+import { settleWithin } from './deferred-commits.ts'
 import type { Ownership } from './ownership.ts'
 import { contended, ownershipLost } from './ownership-lost.ts'
 import { Attempts, untilDone } from './until-done.ts'
@@ -23,7 +25,11 @@ export interface AssignmentDeps {
   readonly membership: Membership
   readonly executor: Executor
   readonly ownership: Ownership
+  readonly strategy: Strategy
 }
+
+/** How long partitions that come and go wait for the database to get what is durable elsewhere. */
+const SETTLE_MS = 5_000
 
 /**
  * Keeps what this process owns in step with what the membership gives and takes, and with what others claim.
@@ -76,6 +82,7 @@ export class Assignment {
    * @throws OncesinkError whatever trying again cannot mend
    */
   async update(): Promise<void> {
+    await this.#settleBeforeChanges()
     this.#takeChanges()
     if (this.dueInMs > 0) return
     await this.#claiming.run(() => this.#claimGained())
@@ -106,6 +113,7 @@ export class Assignment {
   async #claimAgain(): Promise<readonly Claim[]> {
     const { claimer, ownership } = this.#deps
     for (;;) {
+      await this.#deps.strategy.deferred?.beforeClaim(ownership.claims())
       const { claims, lost } = await claimer.claimAgain(ownership.claims())
       this.fenced(lost)
       if (lost.length === 0 || claims.length > 0 || ownership.claims().length === 0) return claims
@@ -128,6 +136,12 @@ export class Assignment {
     executor.drop(lost)
     ownership.unclaim(lost)
     events.emit('lost', { partitions: lost })
+  }
+
+  /** The next owner of a partition need not read again what the database has by then. */
+  async #settleBeforeChanges(): Promise<void> {
+    if (!this.#deps.membership.isShared || !this.#attention.isWanted) return
+    await settleWithin(this.#deps, SETTLE_MS)
   }
 
   #takeChanges(): void {
@@ -155,6 +169,7 @@ export class Assignment {
     const gained = ownership.unread()
     const confirm = membership.isShared ? () => membership.confirm() : null
     await this.#claimAndSeek(async () => {
+      await this.#deps.strategy.deferred?.beforeClaim(gained)
       const result = await claimer.takeOver(gained, ownership.claims(), confirm)
       if (!result) this.#releaseAll()
       this.fenced(result?.lost ?? [])
@@ -167,6 +182,7 @@ export class Assignment {
     const claimed = async () => {
       const claims = await claim()
       this.#deps.ownership.claim(claims)
+      await this.#deps.strategy.deferred?.claimed(claims)
       return claims
     }
     try {

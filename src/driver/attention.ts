@@ -1,25 +1,36 @@
 import { type LinkedAbort, linkedAbort } from '../runtime/linked-abort.ts'
 import type { Membership } from '../source/membership.ts'
+import type { DeferredCommits } from '../strategy/strategy.ts'
 
 /**
- * Ends waiting early: when the job is to stop, when nothing can be computed any more, and as long as the membership has
- * changes that were not taken.
+ * Ends waiting early: when the job is to stop, when nothing can be computed any more, as long as the membership has
+ * changes that were not taken, and when a commit has failed after it was reported.
  *
  * States: `calm` -> (something has changed) -> `wanted` -> taken() -> `calm`.
  */
 export class Attention {
   readonly #end: AbortSignal
-  readonly #unsubscribe: () => void
+  readonly #unsubscribe: readonly (() => void)[]
   #isWanted = false
   #waiting: LinkedAbort | null = null
 
   /** @param end aborted when there is nothing to wait for any more */
-  constructor(end: AbortSignal, membership: Pick<Membership, 'onChange'>) {
+  constructor(
+    end: AbortSignal,
+    membership: Pick<Membership, 'onChange'>,
+    commits?: Pick<DeferredCommits, 'onFailure'>,
+  ) {
     this.#end = end
-    this.#unsubscribe = membership.onChange(() => {
+    const want = () => {
       this.#isWanted = true
       this.#waiting?.abort()
-    })
+    }
+    this.#unsubscribe = [membership.onChange(want), ...(commits ? [commits.onFailure(want)] : [])]
+  }
+
+  /** Whether something has changed that was not taken. */
+  get isWanted(): boolean {
+    return this.#isWanted
   }
 
   /** A signal for the waiting of one round; the previous one is over. */
@@ -37,6 +48,6 @@ export class Attention {
 
   close(): void {
     this.#waiting?.unlink()
-    this.#unsubscribe()
+    for (const unsubscribe of this.#unsubscribe) unsubscribe()
   }
 }

@@ -13,6 +13,7 @@ import {
   type CommitDeps,
   commitAndAcknowledge,
 } from './batch-in-flight.ts'
+import { failureOf, hasSettled, isReady, settleWithin } from './deferred-commits.ts'
 import { Drain } from './drain.ts'
 import { decide, settleUnknown } from './failed-batch.ts'
 import { Housekeeping } from './housekeeping.ts'
@@ -52,7 +53,7 @@ type Computed = ({ readonly ok: true } & BatchToCommit) | { readonly ok: false; 
  */
 export async function drive(deps: DriverDeps, options: DriveOptions): Promise<void> {
   const end = AbortSignal.any([options.stop, deps.executor.failed])
-  const attention = new Attention(end, deps.membership)
+  const attention = new Attention(end, deps.membership, deps.strategy.deferred)
   try {
     await loop(deps, options, attention)
   } finally {
@@ -90,26 +91,28 @@ async function loop(deps: DriverDeps, options: DriveOptions, attention: Attentio
 
   for (;;) {
     if (drain && !(await drain.extend(stop))) break
-    if (stop.aborted || drain?.isDone()) break
+    if (stop.aborted || (drain?.isDone() && (await hasSettled(deps, stop)))) break
 
     // Plan, fetch and aggregate the next batch while the previous one commits.
     const waiting = attention.begin()
     const startDelayMs = await pace(waiting.signal)
+    const isRoom = await isReady(deps, waiting.signal)
     const claims = ownership.claims()
     const plan = planner.next(runtime.clock.monotonicMs(), claims, assignment.dueInMs)
-    const computing = compute(deps, plan, startDelayMs, waiting.signal)
+    const computing = isRoom ? compute(deps, plan, startDelayMs, waiting.signal) : nothing(deps, plan)
     const ended: BatchEnd | null = await inFlight
     inFlight = null
+    const failed = failureOf(deps, ended)
 
     // The previous batch did not commit: the next one is built on sand. Forget both, go back to SQL.
-    if (ended && ended.failures.length > 0) {
+    if (failed) {
       waiting.abort()
       await computing
       enter('recovering')
-      decide(deps, assignment, planner, ended)
+      decide(deps, assignment, planner, failed)
       await runtime.clock.sleep(backoff.nextMs(), stop)
       if (!(await assignment.recover(stop))) return enter('stopped')
-      if (settleUnknown(deps, planner, ended)) progressed()
+      if (settleUnknown(deps, planner, failed)) progressed()
       enter('running')
       continue
     }
@@ -149,6 +152,12 @@ async function loop(deps: DriverDeps, options: DriveOptions, attention: Attentio
   enter('stopped')
 }
 
+/** What is computed where there is no room for more. */
+async function nothing(deps: DriverDeps, plan: BatchPlan): Promise<Computed> {
+  const computedAtMs = deps.runtime.clock.monotonicMs()
+  return { ok: true, plan, results: [], startDelayMs: 0, computeMs: 0, computedAtMs }
+}
+
 async function compute(
   deps: DriverDeps,
   plan: BatchPlan,
@@ -185,15 +194,17 @@ async function finish(
   inFlight: Promise<BatchEnd> | null,
   isDrained: boolean,
 ): Promise<void> {
-  const ended = await inFlight
-  if (ended && ended.failures.length > 0) return decide(deps, assignment, planner, ended)
+  const failed = failureOf(deps, await inFlight)
+  if (failed) return decide(deps, assignment, planner, failed)
   if (isDrained) return
   const plan: BatchPlan = { maxRecords: 1, maxWaitMs: 0, includeEmptyRanges: true, order: 'fair' }
   const rest = await compute(deps, plan, 0, new AbortController().signal)
   // What cannot be computed was not asked for yet: the next start meets it.
-  if (!rest.ok || rest.results.length === 0) return
-  const last = await commitAndAcknowledge(deps, rest)
-  if (last.failures.length > 0) decide(deps, assignment, planner, last)
+  const last = rest.ok && rest.results.length > 0 ? await commitAndAcknowledge(deps, rest) : null
+  // What is not in the database by then gets there with the next start.
+  await settleWithin(deps, deps.job.limits.shutdownTimeoutMs / 2)
+  const failedLast = failureOf(deps, last)
+  if (failedLast) decide(deps, assignment, planner, failedLast)
 }
 
 /**

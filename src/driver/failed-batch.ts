@@ -2,12 +2,18 @@ import { type ErrorCode, invariant, OncesinkError, type RecordCoordinates } from
 import type { Job } from '../job/job.ts'
 import { type DeadLetterPolicy, MAX_MESSAGE_CHARACTERS, type PoisonCause } from '../model/dead-letter.ts'
 import { formatRange } from '../model/offset-range.ts'
+import type { FailedResult } from '../strategy/strategy.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
 import type { Assignment } from './assignment.ts'
 import type { BatchEnd } from './batch-in-flight.ts'
 import type { Ownership } from './ownership.ts'
 import type { Planner } from './planner.ts'
 import { isPassing } from './until-done.ts'
+
+/** A batch that did not commit. */
+export type FailedBatch = Pick<BatchEnd, 'batchId' | 'failures' | 'announce'> & {
+  readonly results: readonly FailedResult[]
+}
 
 interface FailureDeps {
   readonly job: Job
@@ -19,7 +25,12 @@ interface FailureDeps {
  * What a batch that did not commit means: whether it is worth another try, and how large.
  * @throws OncesinkError when it is not
  */
-export function decide(deps: FailureDeps, assignment: Assignment, planner: Planner, ended: BatchEnd): void {
+export function decide(
+  deps: FailureDeps,
+  assignment: Assignment,
+  planner: Planner,
+  ended: FailedBatch,
+): void {
   const [failure] = ended.failures
   invariant(failure, 'a batch without failures was to be decided about')
   const error = 'error' in failure ? failure.error : null
@@ -63,7 +74,7 @@ const roundsBeforeGivingUp: Partial<Record<ErrorCode, number>> = {
  * The record that stands alone in its batch; null when there is none, or when it is left out already and so cannot be
  * what is wrong.
  */
-function loneRecord({ results }: BatchEnd): RecordCoordinates | null {
+function loneRecord({ results }: FailedBatch): RecordCoordinates | null {
   const result = results.find(({ records }) => records > 0)
   if (!result || result.lastOffset === null || result.deadLetters.length > 0) return null
   return { topic: result.range.topic, partition: result.range.partition, offset: result.lastOffset }
@@ -97,7 +108,7 @@ function causeOf(error: OncesinkError): PoisonCause {
 }
 
 /** The error of a batch that holds a single record, which the database rejects: names the record. */
-function alone(ended: BatchEnd, error: OncesinkError): OncesinkError {
+function alone(ended: FailedBatch, error: OncesinkError): OncesinkError {
   return ofRecord(
     ended,
     error,
@@ -107,7 +118,7 @@ function alone(ended: BatchEnd, error: OncesinkError): OncesinkError {
 }
 
 /** The error of a batch that holds a single record, and whose transaction does not come to an end. */
-function stuck(ended: BatchEnd, error: OncesinkError): OncesinkError {
+function stuck(ended: FailedBatch, error: OncesinkError): OncesinkError {
   return ofRecord(
     ended,
     error,
@@ -117,7 +128,7 @@ function stuck(ended: BatchEnd, error: OncesinkError): OncesinkError {
   )
 }
 
-function ofRecord(ended: BatchEnd, error: OncesinkError, code: ErrorCode, what: string): OncesinkError {
+function ofRecord(ended: FailedBatch, error: OncesinkError, code: ErrorCode, what: string): OncesinkError {
   const result = ended.results.find(({ records }) => records > 0)
   if (!result || result.lastOffset === null) return error
   const { range, lastOffset: offset } = result
@@ -134,7 +145,7 @@ function ofRecord(ended: BatchEnd, error: OncesinkError, code: ErrorCode, what: 
  * like any other. Of partitions that are somebody else's now they tell it to their new owner.
  * @returns whether anything of it has committed after all
  */
-export function settleUnknown(deps: FailureDeps, planner: Planner, ended: BatchEnd): boolean {
+export function settleUnknown(deps: FailureDeps, planner: Planner, ended: FailedBatch): boolean {
   const unknown = ended.failures
     .filter(({ kind, range }) => kind === 'unknown' && deps.ownership.claimOf(range))
     .map(({ range }) => range)

@@ -1,8 +1,9 @@
 import type { RecordCoordinates } from '../errors.ts'
-import type { BatchPlan, CondemnedRecord, PartitionResult } from '../executor/executor.ts'
+import type { BatchPlan, CondemnedRecord } from '../executor/executor.ts'
 import type { Claim } from '../model/claim.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import type { RateController } from '../rate/rate.ts'
+import type { FailedResult } from '../strategy/strategy.ts'
 import type { BatchEnd } from './batch-in-flight.ts'
 
 /** How long a batch waits for its first record before the driver looks around again, in milliseconds. */
@@ -123,7 +124,7 @@ export class Planner {
    * A batch was rejected by the database: it is run again in halves.
    * @returns false when it holds one record or none, so that nothing is left to halve
    */
-  rejected(results: readonly PartitionResult[]): boolean {
+  rejected(results: readonly FailedResult[]): boolean {
     const records = recordsOf(results)
     if (records <= 1) return false
     const until = this.#suspects?.until ?? new Map<string, bigint>()
@@ -168,7 +169,7 @@ export class Planner {
    * @returns how many rounds of identical failures a batch of a single record has behind it; 0 while there is
    *   something to halve
    */
-  failed(results: readonly PartitionResult[], code: string): number {
+  failed(results: readonly FailedResult[], code: string): number {
     if (this.#failures?.code !== code) this.#failures = { code, count: 0, roundsAlone: 0 }
     this.#failures.count += 1
     if (code === 'STATEMENT_TIMEOUT') this.#options.rate.timedOut(recordsOf(results))
@@ -180,7 +181,7 @@ export class Planner {
   }
 }
 
-function recordsOf(results: readonly PartitionResult[]): number {
+function recordsOf(results: readonly Pick<FailedResult, 'records'>[]): number {
   return results.reduce((sum, result) => sum + result.records, 0)
 }
 

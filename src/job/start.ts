@@ -105,7 +105,7 @@ function refuseWorker(job: Job): void {
 
 /** The life of a job, from the first connection to the last. */
 async function live(wired: Wired, stop: AbortSignal, once: boolean, onRunning: () => void): Promise<void> {
-  const { job, session, source, membership, executor, events, mirror } = wired
+  const { job, session, source, membership, executor, strategy, events, mirror } = wired
   let isOwner = true
   try {
     mirror?.start()
@@ -120,6 +120,7 @@ async function live(wired: Wired, stop: AbortSignal, once: boolean, onRunning: (
     throw error
   } finally {
     await mirror?.close(isOwner)
+    await strategy.deferred?.close()
     await membership.stop()
     await executor.close()
     await source.close()

@@ -3,7 +3,9 @@ import type { JobSession } from '../database/protocol/session.ts'
 import type { PartitionResult } from '../executor/executor.ts'
 import type { Claim } from '../model/claim.ts'
 import type { RangeOutcome } from '../model/outcome.ts'
+import type { TopicPartition } from '../model/topic-partition.ts'
 import type { PipelinePlan } from '../pipeline/plan.ts'
+import type { JobEventBus } from '../telemetry/events.ts'
 
 /** What the option `strategy` of a job holds: the name of a strategy, and how it is made for a running job. */
 export interface StrategyPlan {
@@ -19,6 +21,13 @@ export interface StrategyParts {
   readonly session: JobSession
   /** What the job does, in the order of {@link PartitionResult.partials}. */
   readonly pipelines: readonly PipelinePlan[]
+  /** The job's shape, see `shapeOf`. */
+  readonly shape: string
+  /** How many dead letters the job may have lately; null where its policy allows none. */
+  readonly deadLetterLimit: DeadLetterLimit | null
+  readonly events: JobEventBus
+  /** Kafka's id of the cluster that the job reads. @throws OncesinkError the source's errors */
+  readonly clusterId: () => Promise<string>
 }
 
 /**
@@ -29,6 +38,60 @@ export interface Strategy {
   readonly name: string
   /** Never rejects for a failed batch: what happened is in the outcomes. It rejects only with `crash` errors. */
   commit(batch: ComputedBatch): Promise<CommitReport>
+  /**
+   * What a strategy says besides that reports ranges as committed when they are durable elsewhere, and brings them into
+   * the database later. Absent where `committed` means that the database has them.
+   */
+  readonly deferred?: DeferredCommits
+}
+
+/**
+ * Commits that are durable before the database has them. The driver goes on from them: its positions in memory are
+ * ahead of those in SQL. The claim and the end are where the two must come together.
+ */
+export interface DeferredCommits {
+  /**
+   * Waits until one more batch can be taken (back-pressure). Called before a batch is planned.
+   * @returns false when `signal` was aborted before
+   */
+  ready(signal: AbortSignal): Promise<boolean>
+  /** Whether ranges of this partition that were reported as committed may not be in the database yet. */
+  isPending(partition: TopicPartition): boolean
+  /**
+   * What was reported as committed and has failed since, once: to be treated as a batch that did not commit. Everything
+   * that was reported after it does not commit either, until the partitions have been claimed again.
+   */
+  takeFailure(): LateFailure | null
+  /** Calls `listener`, from the background, when there is a failure to take. @returns removes the listener */
+  onFailure(listener: () => void): () => void
+  /**
+   * Before these partitions are claimed, or claimed again, on every attempt: brings into the database what can be of the
+   * claims before. What cannot is read again from the position that the claim finds.
+   * @throws OncesinkError the database's errors; what stops the job
+   */
+  beforeClaim(partitions: readonly TopicPartition[]): Promise<void>
+  /** These have been claimed: whatever is left of earlier claims of them is void. */
+  claimed(claims: readonly Claim[]): Promise<void>
+  /**
+   * Waits until the database has everything that was reported as committed.
+   * @returns false when there is a failure to take, or `signal` was aborted before
+   */
+  settle(signal: AbortSignal): Promise<boolean>
+  /** Ends what runs in the background. Never throws. */
+  close(): Promise<void>
+}
+
+/** Ranges that were reported as committed, and are not. */
+export interface LateFailure {
+  readonly batchId: string
+  readonly results: readonly FailedResult[]
+  /** In the order of the results. */
+  readonly failures: readonly Exclude<RangeOutcome, { kind: 'committed' }>[]
+}
+
+/** What is still known of a result that has failed. */
+export type FailedResult = Pick<PartitionResult, 'range' | 'records' | 'lastOffset'> & {
+  readonly deadLetters: readonly unknown[]
 }
 
 export interface ComputedBatch {

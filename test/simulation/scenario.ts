@@ -18,6 +18,7 @@ import { merge } from '../../src/sink/merge.ts'
 import type { Membership } from '../../src/source/membership.ts'
 import type { Source } from '../../src/source/source.ts'
 import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
+import { strategyParts } from '../../src/wire.ts'
 import { type DatabaseFaults, SimulatedDatabase } from './database.ts'
 import { type SimulatedLog, simulatedMembership, simulatedSource } from './source.ts'
 import { Dice, Host, World } from './world.ts'
@@ -218,7 +219,7 @@ export async function live(life: Life): Promise<void> {
     runtime,
     job.poison,
   )
-  const strategy = job.strategy.create({ session, pipelines: job.pipelines })
+  const strategy = job.strategy.create(strategyParts(job, session, source, events))
   const ownership = new Ownership()
   const membership = life.membership ?? simulatedMembership(log)
   const rate = createRate(job)
@@ -238,6 +239,7 @@ export async function live(life: Life): Promise<void> {
   try {
     await drive(deps, { stop: life.stop ?? new AbortController().signal, once, onRunning: () => {} })
   } finally {
+    await strategy.deferred?.close()
     await membership.stop()
     await session.close()
   }

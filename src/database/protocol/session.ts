@@ -37,6 +37,11 @@ export class JobSession {
     return this.#connection
   }
 
+  /** Another session of the same job, for whoever works beside this one's owner and closes it. */
+  another(): JobSession {
+    return new JobSession(this.#dialect, this.#name, this.runtime)
+  }
+
   /** A second connection for work beside the first, closed when `work` settles. */
   async beside<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.#dialect.connect(this.#name)

@@ -50,6 +50,7 @@ function ownerOfTwo(answers: ((asked: readonly TopicPartition[]) => ClaimResult)
       },
     },
     ownership,
+    strategy: {},
   } as unknown as AssignmentDeps
   const attention = { taken: () => undefined } as ConstructorParameters<typeof Assignment>[1]
   return { assignment: new Assignment(deps, attention), ownership, sought }
