@@ -68,6 +68,7 @@ export type {
   SourceStream,
   Stream,
 } from './pipeline/stream.ts'
+export { crashPoint } from './runtime/crash-point.ts'
 export { type AppendOptions, append } from './sink/append.ts'
 export { type MergeOptions, merge } from './sink/merge.ts'
 export type { MergeSink, ResultSink, Sink, UpsertSink, WriteSink } from './sink/sink.ts'

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { ClientMessage, Conversation, ServerMessage } from './conversation.ts'
+import { type Shape, ShapedLink } from './shaped-link.ts'
 import type { CommitFault } from './tcp-proxy.ts'
 
 export interface ProxiedConnectionOptions {
@@ -10,6 +11,8 @@ export interface ProxiedConnectionOptions {
   /** Asked when a COMMIT is about to be passed on. */
   readonly faultAtCommit: () => CommitFault | null
   readonly onInjected: (fault: CommitFault) => void
+  /** How both directions are shaped now. */
+  readonly shape: () => Shape
   readonly onClose: () => void
 }
 
@@ -23,13 +26,29 @@ export interface ProxiedConnectionOptions {
 export class ProxiedConnection {
   readonly #options: ProxiedConnectionOptions
   readonly #conversation: Conversation | null
+  readonly #up: ShapedLink
+  readonly #down: ShapedLink
   #state: 'passing' | 'swallowing' | 'closed' = 'passing'
   #held = false
 
   constructor(options: ProxiedConnectionOptions) {
     this.#options = options
     this.#conversation = options.conversation
-    const { client, server } = options
+    const { client, server, shape } = options
+    this.#up = new ShapedLink(
+      shape,
+      (bytes) => {
+        if (!server.write(bytes)) client.pause()
+      },
+      () => this.#resume(client),
+    )
+    this.#down = new ShapedLink(
+      shape,
+      (bytes) => {
+        if (!client.write(bytes)) server.pause()
+      },
+      () => this.#resume(server),
+    )
     for (const socket of [client, server]) {
       socket.setNoDelay(true)
       // A socket's error is followed by its close.
@@ -47,12 +66,16 @@ export class ProxiedConnection {
     this.#held = true
     this.#options.client.pause()
     this.#options.server.pause()
+    this.#up.hold()
+    this.#down.hold()
   }
 
   release(): void {
     this.#held = false
     this.#options.client.resume()
     this.#options.server.resume()
+    this.#up.release()
+    this.#down.release()
   }
 
   reset(): void {
@@ -96,20 +119,25 @@ export class ProxiedConnection {
   }
 
   #toServer(bytes: Buffer): void {
-    if (!this.#options.server.write(bytes)) this.#options.client.pause()
+    this.#up.push(bytes)
+    if (this.#up.full) this.#options.client.pause()
   }
 
   #toClient(bytes: Buffer): void {
-    if (!this.#options.client.write(bytes)) this.#options.server.pause()
+    this.#down.push(bytes)
+    if (this.#down.full) this.#options.server.pause()
   }
 
   #resume(socket: Socket): void {
-    if (!this.#held) socket.resume()
+    const link = socket === this.#options.client ? this.#up : this.#down
+    if (!this.#held && !link.full) socket.resume()
   }
 
   #close(): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
+    this.#up.close()
+    this.#down.close()
     this.#options.client.resetAndDestroy()
     this.#options.server.resetAndDestroy()
     this.#options.onClose()

@@ -3,6 +3,7 @@ import type { Conversation } from './conversation.ts'
 import { MysqlConversation } from './mysql-messages.ts'
 import { PostgresConversation } from './postgres-conversation.ts'
 import { ProxiedConnection } from './proxied-connection.ts'
+import { type Shape, straight } from './shaped-link.ts'
 
 /** What may be done to one COMMIT. */
 export type CommitFault =
@@ -39,6 +40,14 @@ export interface TcpProxy {
   cutAfterCommit(times?: number): void
   /** Asked at every COMMIT for which nothing else is asked for. */
   decideAtCommit(decide: () => CommitFault | null): void
+  /** No longer asks for faults at COMMITs that have not come yet. */
+  forget(): void
+  /** From now on everything takes so much longer, in milliseconds, in both directions; 0 ends it. */
+  delay(ms: number): void
+  /** From now on so many bytes a second pass in each direction of each connection; null ends it. */
+  throttle(bytesPerSecond: number | null): void
+  /** Connections that are opened from now on go to another server. */
+  retarget(target: { readonly host: string; readonly port: number }): void
   /** From now on no byte passes, in any connection, old or new, and nobody is told: a half-open network. */
   blackhole(): void
   /** Ends the black hole. What was held back is delivered. */
@@ -51,7 +60,9 @@ export interface TcpProxy {
 
 /** Starts a proxy in front of a server, which passes everything on until it is told otherwise. */
 export async function startTcpProxy(options: TcpProxyOptions): Promise<TcpProxy> {
-  const { target, protocol = 'postgres' } = options
+  const { protocol = 'postgres' } = options
+  let { target } = options
+  let shape: Shape = straight
   const injected = { cutBeforeCommit: 0, cutAfterCommit: 0, blackhole: 0, reset: 0 }
   const asked: CommitFault[] = []
   let decide: () => CommitFault | null = () => null
@@ -63,6 +74,7 @@ export async function startTcpProxy(options: TcpProxyOptions): Promise<TcpProxy>
       server: new Socket().connect(target.port, target.host),
       conversation: conversationIn(protocol),
       faultAtCommit: () => asked.shift() ?? decide(),
+      shape: () => shape,
       onInjected: (fault) => {
         injected[fault] += 1
       },
@@ -90,6 +102,18 @@ export async function startTcpProxy(options: TcpProxyOptions): Promise<TcpProxy>
     cutAfterCommit: (times = 1) => void asked.push(...Array<CommitFault>(times).fill('cutAfterCommit')),
     decideAtCommit: (next) => {
       decide = next
+    },
+    forget: () => {
+      asked.length = 0
+    },
+    delay: (delayMs) => {
+      shape = { ...shape, delayMs }
+    },
+    throttle: (bytesPerSecond) => {
+      shape = { ...shape, bytesPerSecond }
+    },
+    retarget: (next) => {
+      target = next
     },
     blackhole: () => {
       dark = true

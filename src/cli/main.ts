@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import { asError, ExitCode, OncesinkError } from '../errors.ts'
 import { createLogger, type LogFormat, type LogLevel, logLevels } from '../telemetry/logger.ts'
 import type { AcceptLossOptions } from './accept-loss.ts'
+import { type ChaosFlags, chaosCommand, chaosHelp } from './chaos-options.ts'
 import type { ListOptions } from './dlq.ts'
 import type { OutputFormat } from './output.ts'
 import { version } from './version.ts'
@@ -22,8 +23,8 @@ Exit codes:
   1  failure
   2  wrong usage or configuration
   3  ownership lost: another process has taken the job over
-  4  violation: verify found rows or positions that contradict the log
-  5  inconclusive: verify could not recompute everything`
+  4  violation: verify or chaos found rows or positions that contradict the log
+  5  inconclusive: verify or chaos could not recompute everything, or nothing was put to the test`
 
 const program = new Command('oncesink')
   .description('Exactly-once transactional sink: Kafka to SQL.')
@@ -84,6 +85,44 @@ command(
   const { verify } = await import('./verify.ts')
   await finish(verify(file, globals().format))
 })
+
+command(
+  'chaos',
+  'Harm the job in every way that it must survive, on real servers, then prove that every record counts exactly once.',
+)
+  .addOption(
+    new Option('--engine <engine>', 'database of the run (default: the one that the job names)').choices([
+      'postgres',
+      'mysql',
+      'mariadb',
+    ]),
+  )
+  .option('--faults <names>', 'which, separated by commas, or all (default: all that need one broker only)')
+  .option('--duration <time>', 'how long faults are injected, as 90s, 10m, 2h', '60s')
+  .option(
+    '--seed <n>',
+    'repeats order and measures of the faults, and the records (default: random, printed)',
+  )
+  .addOption(
+    new Option('--intensity <how>', 'how close faults follow each other')
+      .choices(['low', 'medium', 'high'])
+      .default('medium'),
+  )
+  .option('--members <count>', 'processes of the job (default: 2, or 1 where it cannot be shared)')
+  .option('--rate <count>', 'records per second', '1000')
+  .option('--spec <file>', 'what records look like, and more; see docs/chaos.md (default: <job>.chaos.ts)')
+  .option('--report <file.html>', 'write a page with the timeline of faults and commits')
+  .option('--json', 'print one JSON object in place of the text', false)
+  .option('--kafka <brokers>', 'your own brokers, with --database: the run makes topics of its own there')
+  .option(
+    '--database <url>',
+    'your own database server, with --kafka: the run makes a database of its own there',
+  )
+  .addHelpText('after', chaosHelp)
+  .action(async (file: string, options: ChaosFlags) => {
+    const { chaos } = await import('./chaos.ts')
+    await finish(chaos(chaosCommand(file, options)))
+  })
 
 command('doctor', 'Find what keeps the job from running, and say what to do. Writes nothing.').action(
   async (file: string) => {
@@ -189,7 +228,7 @@ function positive(option: string, text: string): number {
 }
 
 /** Ends the process with the command's exit code; whatever a library still holds open must not keep it alive. */
-async function finish(result: Promise<ExitCode>): Promise<void> {
+async function finish(result: Promise<number>): Promise<void> {
   const code = await result
   process.exit(code)
 }

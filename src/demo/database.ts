@@ -1,43 +1,36 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import mysql from 'mysql2/promise'
-import pg from 'pg'
-import type { Engine } from '../services/index.ts'
+import {
+  createDatabase as createEmptyDatabase,
+  dropDatabase,
+  type Engine,
+  runStatements,
+} from '../services/index.ts'
 import type { TableRow } from './totals.ts'
 
 /** A database as the demo uses it, with plain SQL of its own: no code of the job has a part in it. */
 interface DemoDatabase {
-  readonly create: (name: string) => string
-  readonly drop: (name: string) => string
   /** Every row of the example's table, as {@link TableRow}. */
   readonly totals: string
-  /** Runs one or more statements; rows of the last one. */
-  readonly query: (url: string, sql: string) => Promise<unknown[]>
   /** What a person types to run `sql` at `url`. */
   readonly shell: (url: string, sql: string) => string
 }
 
 const databases: Readonly<Record<'postgres' | 'mysql', DemoDatabase>> = {
   postgres: {
-    create: (name) => `CREATE DATABASE ${name}`,
-    drop: (name) => `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`,
     totals: `
       SELECT item, to_char(minute AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS minute,
         orders::text AS orders, trim_scale(revenue * 100)::text AS cents
       FROM orders_by_item`,
-    query: queryPostgres,
     shell: (url, sql) => `psql '${url}' -c '${sql}'`,
   },
   mysql: {
-    create: (name) => `CREATE DATABASE ${name}`,
-    drop: (name) => `DROP DATABASE IF EXISTS ${name}`,
     // The format's microseconds end in three digits that must be zeros, or the row is not the expected one.
     totals: `
       SELECT item,
         REGEXP_REPLACE(DATE_FORMAT(minute, '%Y-%m-%dT%H:%i:%s.%fZ'), '000Z$', 'Z') AS minute,
         CAST(orders AS CHAR) AS orders, REGEXP_REPLACE(CAST(revenue * 100 AS CHAR), '[.]0*$', '') AS cents
       FROM orders_by_item`,
-    query: queryMysql,
     shell: (url, sql) => {
       const { hostname, port, username, password, pathname } = new URL(url)
       const secret = password === '' ? '' : ` -p'${decodeURIComponent(password)}'`
@@ -56,28 +49,19 @@ function of(engine: Engine): DemoDatabase {
  * @returns the new one's URL
  */
 export async function createDatabase(engine: Engine, serverUrl: string, name: string): Promise<string> {
-  const { create, query } = of(engine)
-  const url = new URL(serverUrl)
-  url.pathname = `/${name}`
-  await query(serverUrl, create(name))
+  const url = await createEmptyDatabase(engine, serverUrl, name)
   try {
-    await query(url.href, await readFile(tableFile(engine), 'utf8'))
+    await runStatements(engine, url, await readFile(tableFile(engine), 'utf8'))
   } catch (error) {
     await dropDatabase(engine, serverUrl, name)
     throw error
   }
-  return url.href
-}
-
-export async function dropDatabase(engine: Engine, serverUrl: string, name: string): Promise<void> {
-  const { drop, query } = of(engine)
-  await query(serverUrl, drop(name))
+  return url
 }
 
 /** Every row of the example's table. */
 export async function readTotals(engine: Engine, url: string): Promise<TableRow[]> {
-  const { totals, query } = of(engine)
-  return (await query(url, totals)) as TableRow[]
+  return (await runStatements(engine, url, of(engine).totals)) as unknown as TableRow[]
 }
 
 /** The command line that shows the largest rows. */
@@ -87,24 +71,4 @@ export function lookCommand(engine: Engine, url: string): string {
 
 function tableFile(engine: Engine): string {
   return fileURLToPath(new URL(`../../examples/orders/tables.${engine}.sql`, import.meta.url))
-}
-
-async function queryPostgres(url: string, sql: string): Promise<unknown[]> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    return (await client.query<pg.QueryResultRow>(sql)).rows
-  } finally {
-    await client.end()
-  }
-}
-
-async function queryMysql(url: string, sql: string): Promise<unknown[]> {
-  const client = await mysql.createConnection({ uri: url, multipleStatements: true })
-  try {
-    const [rows] = await client.query(sql)
-    return rows as unknown[]
-  } finally {
-    await client.end()
-  }
 }

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import {
   type DatabaseService,
+  dropDatabase,
   type Engine,
   type KafkaService,
   startDatabase,
   startKafka,
 } from '../services/index.ts'
-import { createDatabase, dropDatabase } from './database.ts'
+import { createDatabase } from './database.ts'
 import { createTopic, deleteTopic } from './producer.ts'
 
 /** Kafka and a database server, with a topic and a database of the demo's own. */

@@ -6,6 +6,7 @@ import { asError, OncesinkError } from '../errors.ts'
 import { describeValue, printable } from '../model/excerpt.ts'
 import { isJob } from './define-job.ts'
 import type { Job } from './job.ts'
+import { overlaid } from './job-overlay.ts'
 
 /**
  * Loads a job file (TypeScript or JavaScript, ESM or CommonJS) whose default export is `defineJob({...})`.
@@ -16,18 +17,35 @@ import type { Job } from './job.ts'
  */
 export async function loadJob(file: string): Promise<Job> {
   const path = resolve(file)
-  const stats = statSync(path, { throwIfNoEntry: false })
-  if (!stats) throw invalid(`job file ${path} does not exist; give the path of a job file`)
-  if (!stats.isFile()) throw invalid(`job file ${path} is a folder; give the path of a job file`)
-  const oncesink = await import('../index.ts')
-  const jiti = createJiti(import.meta.url, { virtualModules: { oncesink }, interopDefault: true })
-  const job: unknown = await jiti.import(path, { default: true }).catch((thrown: unknown) => {
-    if (thrown instanceof OncesinkError) throw thrown
-    throw invalid(`job file ${path} ${whyNotLoaded(thrown, path)}`, thrown)
-  })
-  if (isJob(job)) return withModule(job, path)
+  const job = await importDefault(path, 'job file')
+  if (isJob(job)) return withModule(overlaid(job), path)
   const got = isNamespace(job) ? 'has no default export' : `has ${describeValue(job)} as its default export`
   throw invalid(`job file ${path} ${got}, and no job; write \`export default defineJob({ ... })\``)
+}
+
+/**
+ * Loads what else belongs to a job, as its file is loaded.
+ * @param what it is, for messages: `chaos spec`
+ * @throws OncesinkError CONFIGURATION_INVALID: no such file, does not compile, imports what is not there, throws while
+ *   loading, no default export
+ */
+export async function loadDefaultExport(file: string, what: string): Promise<unknown> {
+  const path = resolve(file)
+  const value = await importDefault(path, what)
+  if (isNamespace(value)) throw invalid(`${what} ${path} has no default export`)
+  return value
+}
+
+async function importDefault(path: string, what: string): Promise<unknown> {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (!stats) throw invalid(`${what} ${path} does not exist; give the path of a ${what}`)
+  if (!stats.isFile()) throw invalid(`${what} ${path} is a folder; give the path of a ${what}`)
+  const oncesink = await import('../index.ts')
+  const jiti = createJiti(import.meta.url, { virtualModules: { oncesink }, interopDefault: true })
+  return jiti.import(path, { default: true }).catch((thrown: unknown) => {
+    if (thrown instanceof OncesinkError) throw thrown
+    throw invalid(`${what} ${path} ${whyNotLoaded(thrown, path)}`, thrown)
+  })
 }
 
 /** Workers load the job from where it was loaded, unless it says itself where it is. */

@@ -36,6 +36,7 @@ export type {
   NativeKafkaOptions,
   Provider,
 } from './service.ts'
+export { createDatabase, dropDatabase, type Row, runStatements } from './statements.ts'
 
 /**
  * A Kafka that answers: the one ONCESINK_KAFKA_BROKERS names, else a container, else a broker on this machine.

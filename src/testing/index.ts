@@ -1,4 +1,5 @@
 // What users import to test their jobs, as 'oncesink/testing'. Named exports, nothing else.
+export type { ChaosCheck, ChaosRandom, ChaosRecord, ChaosSpec, CheckedRecord } from '../chaos/spec.ts'
 export type { DatabaseOptions, DatabaseService, KafkaOptions, KafkaService } from '../services/index.ts'
 export { startKafka, startMariadb, startMysql, startPostgres } from '../services/index.ts'
 export {

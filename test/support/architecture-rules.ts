@@ -156,15 +156,22 @@ export const rules: ArchitectureRules = {
         'sink/rows.ts',
         'telemetry',
         'wire.ts',
+        'cli/chaos.ts',
       ],
     },
+
+    // The one command that harms, and what it needs.
+    'cli/chaos.ts': { may: [...production, 'chaos', 'chaos/report'] },
 
     // Never imported by any of the above.
     services: { may: ['errors.ts', 'services/native'] },
     'services/native': { may: ['errors.ts', 'services'] },
-    chaos: { may: [...production, 'services', 'demo'] },
+    chaos: { may: [...production, 'services', 'chaos/life', 'chaos/nemeses', 'chaos/report'] },
+    'chaos/life': { may: [...production, 'chaos/history.ts'] },
+    'chaos/nemeses': { may: [...core, 'chaos', 'chaos/life', 'services'] },
+    'chaos/report': { may: [...production, 'chaos'] },
     demo: { may: [...production, 'services'] },
-    testing: { may: [...production, 'services'] },
+    testing: { may: [...production, 'chaos', 'services'] },
   },
 
   // Packages, and where they may be imported. Node's own modules are free, except in pure areas.

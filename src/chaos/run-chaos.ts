@@ -1,0 +1,215 @@
+import { randomInt } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { VerifyReport } from '../check/conclusion.ts'
+import { verifyJob } from '../check/verify-job.ts'
+import type { LedgerRow } from '../database/dialect.ts'
+import { inSnapshot } from '../database/in-snapshot.ts'
+import { OncesinkError } from '../errors.ts'
+import { systemRuntime } from '../runtime/runtime.ts'
+import { EventBus, type JobEvents } from '../telemetry/events.ts'
+import { createDialect, createSource } from '../wire.ts'
+import { type CheckResult, LogRecords, runCheck } from './checks.ts'
+import { drained } from './drained.ts'
+import { judge } from './judge.ts'
+import { type LifeEnd, lastWords } from './life/life.ts'
+import { chooseNemeses, needsCluster } from './nemeses/index.ts'
+import type { Nemesis } from './nemesis.ts'
+import { Observer } from './observer.ts'
+import type { ChaosOptions } from './options.ts'
+import { replayCommand } from './replay-command.ts'
+import type { ChaosResult } from './result.ts'
+import { Schedule } from './schedule.ts'
+import { type ChaosWorld, setUp } from './setup.ts'
+import { storm } from './storm.ts'
+
+const DEFAULT_DURATION_MS = 60_000
+const DEFAULT_DRAIN_MS = 60_000
+/** How long the job has for its first commit, before any fault. */
+const FIRST_COMMIT_MS = 60_000
+const MEMBERS = 'abcdefghijklmnopqrstuvwxyz'
+const CLUSTER_NODES = 3
+
+/**
+ * Runs a job in processes of its own on real servers, harms all of them in an order that a seed decides, and then proves,
+ * or does not, that every record counts exactly once.
+ * @throws OncesinkError CONFIGURATION_INVALID for options, a job or servers that cannot be used; what the job ended with
+ *   where it could not even begin; the signal's reason when it is aborted
+ */
+export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
+  const signal = options.signal ?? new AbortController().signal
+  signal.throwIfAborted()
+  const seed = options.seed ?? randomInt(2 ** 32)
+  const wanted = chooseNemeses(options.faults)
+  const { onProgress = () => {} } = options
+  const world = await setUp({
+    ...options,
+    seed,
+    signal,
+    brokers: needsCluster(wanted) && !options.servers ? CLUSTER_NODES : 1,
+  })
+  const stopWhenAborted = () => void world.lives.killAll()
+  signal.addEventListener('abort', stopWhenAborted, { once: true })
+  try {
+    const result = await run(world, options, wanted)
+    signal.throwIfAborted()
+    return result
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  } finally {
+    signal.removeEventListener('abort', stopWhenAborted)
+    onProgress('ending the servers')
+    await world.close()
+  }
+}
+
+async function run(
+  world: ChaosWorld,
+  options: ChaosOptions,
+  wanted: readonly Nemesis[],
+): Promise<ChaosResult> {
+  const { history, lives, stream } = world
+  const { onProgress = () => {}, intensity = 'medium', durationMs = DEFAULT_DURATION_MS } = options
+  const reasons = new Map(wanted.map((nemesis) => [nemesis, nemesis.unfit?.(world) ?? null]))
+  const fit = wanted.filter((nemesis) => reasons.get(nemesis) === null)
+  if (fit.length === 0) {
+    throw new OncesinkError(
+      'CONFIGURATION_INVALID',
+      `none of the faults can be injected here:\n${[...reasons].map(([{ name }, why]) => `  ${name}: ${why}`).join('\n')}`,
+    )
+  }
+  await begin(world, onProgress)
+  const observer = world.witness === null ? null : new Observer(world, world.witness)
+  observer?.start()
+  history.add({ kind: 'phase', name: 'faults' })
+  onProgress(
+    `injecting faults for ${durationMs / 1_000} s (seed ${world.seed}): ${fit.map(({ name }) => name).join(', ')}`,
+  )
+  await storm(world, new Schedule(fit, world.seed), { endMs: history.nowMs + durationMs, intensity })
+  world.signal.throwIfAborted()
+
+  history.add({ kind: 'phase', name: 'healed' })
+  await stream.stop()
+  onProgress('everything is healed; waiting until all records are committed')
+  const drainMs = options.drainMs ?? DEFAULT_DRAIN_MS
+  const healedMs = history.nowMs
+  const drainedAfterMs = (await drained(world, drainMs)) ? history.nowMs - healedMs : null
+  await observer?.stop()
+  const badEnds = (await lives.stopAll()).flatMap(badEnd)
+  await observer?.look()
+  world.signal.throwIfAborted()
+
+  history.add({ kind: 'phase', name: 'proof' })
+  onProgress('reading the log again and comparing')
+  const proof = await prove(world, onProgress)
+  const judgement = judge({
+    history,
+    lives,
+    ...proof,
+    drainedAfterMs,
+    drainMs,
+    rewound: false,
+    found: [],
+    badEnds,
+  })
+  const { verify, checks } = proof
+  return {
+    job: world.job.name,
+    jobFile: options.job,
+    engine: world.database.engine,
+    ...judgement,
+    seed: world.seed,
+    intensity,
+    faults: wanted.map((nemesis) => ({
+      name: nemesis.name,
+      title: nemesis.title,
+      count: history.faults.get(nemesis.name) ?? 0,
+      unfit: reasons.get(nemesis) ?? null,
+    })),
+    injected: history.faultCount,
+    lost: verify.lost === null ? null : Number(verify.lost),
+    duplicated: verify.duplicated === null ? null : Number(verify.duplicated),
+    sent: stream.sent,
+    recordsReplayed: verify.recordsReplayed,
+    batches: verify.chain.batches,
+    commits: history.commits,
+    lives: lives.begun,
+    looks: observer?.looks ?? 0,
+    drainedAfterMs,
+    checks,
+    verify,
+    durationMs: history.nowMs,
+    versions: world.versions,
+    replay: replayCommand(options, world.seed),
+    history: history.entries,
+  }
+}
+
+/** Lets the job do its first work undisturbed: what cannot run at all is no chaos's fault. */
+async function begin(world: ChaosWorld, onProgress: (message: string) => void): Promise<void> {
+  const { history, lives, stream, signal } = world
+  history.add({ kind: 'phase', name: 'start' })
+  await stream.start()
+  onProgress(`starting ${world.members} ${world.members === 1 ? 'process' : 'processes'} of the job`)
+  for (let i = 0; i < world.members; i++) lives.join(MEMBERS[i] ?? `m${i}`)
+  for (;;) {
+    signal.throwIfAborted()
+    if (history.commits > 0 && lives.working.length > 0) return
+    const [ended] = lives.unexpected
+    if (ended) {
+      throw new OncesinkError(
+        'CONFIGURATION_INVALID',
+        `the job ended by itself before any fault was injected:\n${ended.words}`,
+      )
+    }
+    if (history.nowMs > FIRST_COMMIT_MS) {
+      throw new OncesinkError(
+        'CONFIGURATION_INVALID',
+        `the job has committed nothing within ${FIRST_COMMIT_MS / 1_000} s, without any fault; does it read what the run sends (${world.recordOrigin})?`,
+      )
+    }
+    await sleep(20)
+  }
+}
+
+function badEnd(end: LifeEnd): string[] {
+  if (end.code === 0) return []
+  return [
+    `after SIGTERM a process ended with ${end.signal ?? `exit code ${end.code}`} instead of 0: ${lastWords(end)}`,
+  ]
+}
+
+interface Proof {
+  readonly verify: VerifyReport
+  readonly ledger: readonly LedgerRow[]
+  readonly checks: readonly CheckResult[]
+}
+
+async function prove(world: ChaosWorld, onProgress: (message: string) => void): Promise<Proof> {
+  const { job, spec, signal } = world
+  const checks = spec.checks ?? []
+  const records = new LogRecords()
+  const verify = await verifyJob({
+    job,
+    dialect: createDialect(job, systemRuntime),
+    source: createSource(job, systemRuntime, new EventBus<JobEvents>()),
+    runtime: systemRuntime,
+    onProgress,
+    signal,
+    writesChecked: checks.length > 0,
+    ...(checks.length > 0 && { onRange: (fetched) => records.add(fetched) }),
+  })
+  const sorted = records.sorted()
+  const results: CheckResult[] = []
+  for (const check of checks) results.push(await runCheck(world, check, sorted))
+  return { verify, ledger: await readLedger(world), checks: results }
+}
+
+async function readLedger({ job }: ChaosWorld): Promise<LedgerRow[]> {
+  const connection = await createDialect(job, systemRuntime).connect({ job: 'chaos', owner: 'chaos' })
+  try {
+    return await inSnapshot(connection, (trx) => trx.readLedger(job.name))
+  } finally {
+    await connection.close()
+  }
+}

@@ -1,0 +1,59 @@
+import { writeFile } from 'node:fs/promises'
+import process from 'node:process'
+import type { ChaosOptions } from '../chaos/options.ts'
+import { chaosHtml } from '../chaos/report/html.ts'
+import { chaosJson } from '../chaos/report/json.ts'
+import { chaosText } from '../chaos/report/text.ts'
+import { runChaos } from '../chaos/run-chaos.ts'
+import { asError, type ExitCode, OncesinkError } from '../errors.ts'
+
+export interface ChaosCommand extends Omit<ChaosOptions, 'signal' | 'onProgress'> {
+  /** Print one JSON object to standard output in place of the text. */
+  readonly json: boolean
+  /** File for the HTML page; null for none. */
+  readonly report: string | null
+}
+
+/** What shells expect of a program that was ended by SIGINT. */
+const INTERRUPTED = 130
+
+/** `oncesink chaos`: faults against the job, then the proof. Progress goes to standard error. */
+export async function chaos(command: ChaosCommand): Promise<ExitCode | typeof INTERRUPTED> {
+  const stopping = new AbortController()
+  const onSignal = () => {
+    process.stderr.write('ending the job and its servers (again to exit at once)\n')
+    if (stopping.signal.aborted) process.exit(INTERRUPTED)
+    stopping.abort(new Error('interrupted'))
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  const { json, report, ...options } = command
+  try {
+    const result = await runChaos({
+      ...options,
+      signal: stopping.signal,
+      onProgress: (message) => void process.stderr.write(`${message}\n`),
+    })
+    if (report !== null) await writeReport(report, chaosHtml(result))
+    process.stdout.write(json ? `${JSON.stringify(chaosJson(result))}\n` : `${chaosText(result)}\n`)
+    return result.exitCode
+  } catch (error) {
+    if (stopping.signal.aborted) return INTERRUPTED
+    throw error
+  } finally {
+    process.off('SIGINT', onSignal)
+    process.off('SIGTERM', onSignal)
+  }
+}
+
+async function writeReport(path: string, page: string): Promise<void> {
+  try {
+    await writeFile(path, page)
+    process.stderr.write(`report: ${path}\n`)
+  } catch (error) {
+    throw new OncesinkError(
+      'CONFIGURATION_INVALID',
+      `the report cannot be written to ${path}: ${asError(error).message}; give --report a path that can`,
+    )
+  }
+}

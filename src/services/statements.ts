@@ -1,0 +1,93 @@
+import mysql from 'mysql2/promise'
+import pg from 'pg'
+import type { Engine } from './engine.ts'
+
+/** What is asked of a server from outside, by plain SQL: no code of a job has a part in it. */
+interface Family {
+  readonly create: (name: string) => string
+  readonly drop: (name: string) => string
+  readonly query: (url: string, sql: string) => Promise<Row[]>
+}
+
+export type Row = Readonly<Record<string, unknown>>
+
+const families: Readonly<Record<'postgres' | 'mysql', Family>> = {
+  postgres: {
+    create: (name) => `CREATE DATABASE "${name}"`,
+    drop: (name) => `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`,
+    query: queryPostgres,
+  },
+  mysql: {
+    create: (name) => `CREATE DATABASE \`${name}\``,
+    drop: (name) => `DROP DATABASE IF EXISTS \`${name}\``,
+    query: queryMysql,
+  },
+}
+
+function of(engine: Engine): Family {
+  return families[engine === 'postgres' ? 'postgres' : 'mysql']
+}
+
+/**
+ * Creates the empty database `name`.
+ * @param serverUrl of any database of the server
+ * @returns the new one's URL
+ */
+export async function createDatabase(engine: Engine, serverUrl: string, name: string): Promise<string> {
+  const { create, query } = of(engine)
+  const url = new URL(serverUrl)
+  url.pathname = `/${name}`
+  await query(serverUrl, create(name))
+  return url.href
+}
+
+export async function dropDatabase(engine: Engine, serverUrl: string, name: string): Promise<void> {
+  const { drop, query } = of(engine)
+  await query(serverUrl, drop(name))
+}
+
+/** Runs one or more statements on a connection of its own; rows of the last one. Large integers come as text. */
+export async function runStatements(engine: Engine, url: string, sql: string): Promise<Row[]> {
+  return of(engine).query(url, sql)
+}
+
+async function queryPostgres(url: string, sql: string): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
+  // A connection that is lost between two statements is told by the next one.
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    const results: unknown = await client.query<pg.QueryResultRow>(sql)
+    const last = Array.isArray(results) ? (results.at(-1) as pg.QueryResult) : (results as pg.QueryResult)
+    return last.rows as Row[]
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+async function queryMysql(url: string, sql: string): Promise<Row[]> {
+  const client = await mysql.createConnection({
+    uri: url,
+    multipleStatements: true,
+    connectTimeout: 10_000,
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+  })
+  client.on('error', () => {})
+  try {
+    const [rows] = await client.query(sql)
+    const results = rows as unknown[]
+    return (Array.isArray(results[0]) || isHeader(results[0]) ? lastRows(results) : results) as Row[]
+  } finally {
+    await client.end().catch(() => client.destroy())
+  }
+}
+
+/** What several statements gave: rows of the last one that has rows. */
+function lastRows(results: readonly unknown[]): unknown[] {
+  return (results.findLast((result) => Array.isArray(result)) as unknown[] | undefined) ?? []
+}
+
+function isHeader(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'affectedRows' in value
+}
