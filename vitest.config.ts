@@ -44,8 +44,8 @@ export default defineConfig({
           // Starts Kafka and PostgreSQL once, and only when integration tests run.
           globalSetup: ['test/support/start-services.ts'],
           setupFiles: ['test/support/services-environment.ts'],
-          // All files share two servers and, at worst, two cores.
-          fileParallelism: false,
+          // All files share the servers and, at worst, two cores; much of what they do is waiting.
+          maxWorkers: 2,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 },

