@@ -75,13 +75,22 @@ export class JobProcess {
   cpuSeconds = 0
   /** Resident set as last seen, in MiB. */
   rssMib = 0
+  /** When it had claimed its partitions and began to read, in milliseconds since 1970. */
+  runningAtMs = 0
   /** Exit code; rejects with the end of the log when it is not 0. */
   readonly ended: Promise<void>
   readonly #child: ChildProcess
   #log = ''
 
-  constructor(oncesink: string, jobFile: string, args: readonly string[], env: Record<string, string>) {
-    this.#child = spawn(process.execPath, [oncesink, 'run', jobFile, '--log-format', 'json', ...args], {
+  constructor(
+    oncesink: string,
+    jobFile: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>>,
+    nodeArgs: readonly string[] = [],
+  ) {
+    const run = [...nodeArgs, oncesink, 'run', jobFile, '--log-format', 'json', ...args]
+    this.#child = spawn(process.execPath, run, {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
@@ -106,6 +115,10 @@ export class JobProcess {
 
   #read(line: string): void {
     this.#log = `${this.#log}${line}\n`.slice(-4_000)
+    if (line.includes('"event":"state"') && this.runningAtMs === 0) {
+      const { time, msg } = JSON.parse(line) as { time: string; msg: string }
+      if (msg === 'running') this.runningAtMs = Date.parse(time)
+    }
     if (!line.includes('"event":"batch"')) return
     const { time, ...batch } = JSON.parse(line) as { time: string } & Omit<BatchLine, 'atMs'>
     this.batches.push({ ...batch, atMs: Date.parse(time) })

@@ -14,11 +14,13 @@ export interface RepeatedBatch {
   readonly partition: number
   readonly values: readonly string[]
   readonly times: number
+  /** Codec of the batch and how to compress with it. Default: none. */
+  readonly compression?: { readonly codec: number; readonly compress: (bytes: Buffer) => Uint8Array }
 }
 
 /**
- * Fills a topic with the same record batches again and again. A broker numbers what it is sent, and the checksum does
- * not cover the number: a batch is encoded once, and millions of records take seconds.
+ * Fills a topic with the same record batches again and again, in turns. A broker numbers what it is sent, and the
+ * checksum does not cover the number: a batch is encoded once, and millions of records take seconds.
  */
 export async function produceRepeated(
   brokerList: readonly string[],
@@ -30,15 +32,18 @@ export async function produceRepeated(
     const metadata = await brokers.sendToAny(metadataRequest([topic]))
     brokers.update(metadata.brokers)
     const partitions = metadata.topics.find((known) => known.topic === topic)?.partitions ?? []
-    for (const { partition, values, times } of batches) {
+    const encoded = batches.map(({ partition, values, times, compression }) => {
       const leader = partitions.find((known) => known.partition === partition)?.leader
       if (leader === undefined) throw new Error(`${topic} has no partition ${partition}`)
-      const bytes = encodeBatch({
-        records: values.map((value, offset) => ({ offset, value, timestampMs: 1_767_268_800_000 })),
-        leaderEpoch: -1,
-      })
-      for (let sent = 0; sent < times; sent += 1)
-        await brokers.sendTo(leader, produceRequest(topic, partition, bytes))
+      const records = values.map((value, offset) => ({ offset, value, timestampMs: 1_767_268_800_000 }))
+      const bytes = encodeBatch({ records, leaderEpoch: -1, ...compression })
+      return { leader, times, request: produceRequest(topic, partition, bytes) }
+    })
+    const rounds = Math.max(...encoded.map(({ times }) => times))
+    for (let round = 0; round < rounds; round += 1) {
+      for (const { leader, times, request } of encoded) {
+        if (round < times) await brokers.sendTo(leader, request)
+      }
     }
   } finally {
     brokers.close()

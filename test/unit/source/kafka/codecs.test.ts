@@ -4,6 +4,7 @@ import lz4js from 'lz4js'
 import snappyjs from 'snappyjs'
 import { describe, expect, test } from 'vitest'
 import { decompress } from '../../../../src/source/kafka/codecs.ts'
+import { nativeCodecs, noNativeCodecs } from '../../../../src/source/kafka/native-codecs.ts'
 
 /** What Java's SnappyOutputStream writes: a header, then blocks with their lengths. */
 function xerial(bytes: Buffer, blockBytes: number): Buffer {
@@ -39,10 +40,51 @@ describe('decompress', () => {
   ])('restores %s', (_, codec, compress) => {
     fc.assert(
       fc.property(payload, (bytes) => {
-        expect(decompress(codec, Buffer.from(compress(bytes))).equals(bytes)).toBe(true)
+        const compressed = Buffer.from(compress(bytes))
+        expect(decompress(codec, compressed).equals(bytes)).toBe(true)
+        expect(decompress(codec, compressed, noNativeCodecs).equals(bytes)).toBe(true)
       }),
       { numRuns: 50 },
     )
+  })
+
+  test('the packages of this platform are used', () => {
+    expect(nativeCodecs.lz4).not.toBeNull()
+    expect(nativeCodecs.snappy).not.toBeNull()
+    const bytes = Buffer.alloc(3000, 'abc')
+    const asked: string[] = []
+    const spy = (name: string) => () => {
+      asked.push(name)
+      return bytes
+    }
+    const native = { lz4: spy('lz4'), snappy: spy('snappy'), zstd: spy('zstd') }
+    decompress(2, Buffer.from(snappyjs.compress(bytes)), native)
+    decompress(3, Buffer.from(lz4js.compress(bytes)), native)
+    decompress(4, zstdStored(bytes), native)
+    expect(asked).toEqual(['snappy', 'lz4', 'zstd'])
+  })
+
+  test('a snappy block that claims too much is refused before it is decompressed', () => {
+    const huge = Buffer.from([0xff, 0xff, 0xff, 0xff, 0x0f, 0])
+    expect(() => decompress(2, huge)).toThrow(/would take 4294967295 bytes/)
+    expect(() => decompress(2, Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff]))).toThrow(/how long it is/)
+  })
+
+  test.each([2, 3])('damage is an error, or decompresses to something (codec %i)', (codec) => {
+    const whole =
+      codec === 2 ? snappyjs.compress(Buffer.alloc(500, 'abcd')) : lz4js.compress(Buffer.alloc(500, 'abcd'))
+    for (let at = 0; at < whole.length; at++) {
+      // The lz4 of JavaScript may take a gigabyte of memory and many seconds for it: checksums are verified before.
+      for (const native of codec === 3 ? [nativeCodecs] : [nativeCodecs, noNativeCodecs]) {
+        const damaged = Buffer.from(whole)
+        damaged[at] = (damaged[at] ?? 0) ^ 0x41
+        try {
+          decompress(codec, damaged, native)
+        } catch (error) {
+          expect(error).toBeInstanceOf(Error)
+        }
+      }
+    }
   })
 
   test('a snappy frame that ends early is an error', () => {

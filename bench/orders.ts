@@ -1,0 +1,46 @@
+import { nextOrder, orderJson } from '../src/demo/orders.ts'
+import { SeededRandom } from '../src/runtime/seeded-random.ts'
+
+/*
+ * The workload of all suites: JSON orders of about 95 bytes with 1,000 items. A batch of 1,000 orders is what a
+ * producer sends at once; up to 200 batches differ, and are sent again in turns until there are records enough.
+ */
+
+export const partitions = 4
+export const ordersPerBatch = 1_000
+const maxBatches = 200
+
+export interface OrderBatch {
+  readonly partition: number
+  readonly values: readonly string[]
+}
+
+export interface OrderLog {
+  readonly batches: readonly OrderBatch[]
+  /** How often all batches are in the log. */
+  readonly times: number
+  readonly records: number
+  /** Orders and cents by item, over the whole log. */
+  readonly totals: ReadonlyMap<string, { readonly orders: number; readonly cents: number }>
+}
+
+/** The log of at least `records` orders; the same ones for the same number. */
+export function orderLog(records: number): OrderLog {
+  const wanted = Math.ceil(records / ordersPerBatch)
+  const count = Math.ceil(Math.min(maxBatches, wanted) / partitions) * partitions
+  const times = Math.ceil(wanted / count)
+  const random = new SeededRandom(7)
+  const totals = new Map<string, { orders: number; cents: number }>()
+  const batches = Array.from({ length: count }, (_, i) => ({
+    partition: i % partitions,
+    values: Array.from({ length: ordersPerBatch }, (_, at) => {
+      const order = nextOrder(random, at, ordersPerBatch)
+      const total = totals.get(order.item) ?? { orders: 0, cents: 0 }
+      total.orders += times
+      total.cents += order.cents * times
+      totals.set(order.item, total)
+      return orderJson(order)
+    }),
+  }))
+  return { batches, times, records: count * times * ordersPerBatch, totals }
+}

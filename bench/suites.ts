@@ -1,0 +1,5 @@
+import type { Suite } from './suite.ts'
+import { w1 } from './w1/suite.ts'
+
+/** Every suite, in the order in which they run. */
+export const suites: readonly Suite[] = [w1]
