@@ -1,0 +1,213 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { formatReport } from '../../check/report.ts'
+import { verifyJob } from '../../check/verify-job.ts'
+import { inSnapshot } from '../../database/in-snapshot.ts'
+import { hasOwnTables } from '../../database/own-tables.ts'
+import type { Job } from '../../job/job.ts'
+import { systemRuntime } from '../../runtime/runtime.ts'
+import type { Engine } from '../../services/index.ts'
+import { EventBus, type JobEvents } from '../../telemetry/events.ts'
+import { createDialect, createSource } from '../../wire.ts'
+import type { KafkaTools } from './kafka-tools.ts'
+import { createDatabase, dropDatabase, query } from './sql.ts'
+import type { Verdict } from './verdict.ts'
+import { WitnessCheck } from './witness-check.ts'
+import { type JobSpec, witnessJob, witnessTables } from './witness-job.ts'
+import { lengthOf, recordAt } from './witness-log.ts'
+
+export interface ArenaOptions {
+  readonly engine: Engine
+  /** Of any database of the server. */
+  readonly serverUrl: string
+  readonly kafka: KafkaTools
+  /** @default 2 */
+  readonly partitions?: number
+  /** Of each partition. @default 1 */
+  readonly replicas?: number
+  /** See {@link JobSpec}. @default 0 */
+  readonly padding?: number
+}
+
+const PRODUCE_RECORDS = 2_000
+const POLL_MS = 50
+
+/** A topic and a database with the tables of {@link witnessJob}, for one job, and what must be in them. */
+export class Arena {
+  readonly engine: Engine
+  readonly topic: string
+  readonly partitions: number
+  /** Of the database of this arena. */
+  readonly url: string
+  readonly #database: string
+  readonly #options: ArenaOptions
+  #produced = 0
+  #producing: Promise<void> = Promise.resolve()
+
+  private constructor(options: ArenaOptions, names: { topic: string; database: string; url: string }) {
+    this.engine = options.engine
+    this.partitions = options.partitions ?? 2
+    this.topic = names.topic
+    this.url = names.url
+    this.#database = names.database
+    this.#options = options
+  }
+
+  static async open(options: ArenaOptions): Promise<Arena> {
+    const { engine, serverUrl, kafka, partitions = 2, replicas = 1 } = options
+    const database = `chaos_${randomUUID().slice(0, 8)}`
+    const url = await createDatabase(engine, serverUrl, database)
+    await query(engine, url, witnessTables(engine))
+    const topic = await kafka.createTopic('chaos', partitions, replicas)
+    return new Arena(options, { topic, database, url })
+  }
+
+  /** Records that were produced, acknowledged. */
+  get produced(): number {
+    return this.#produced
+  }
+
+  spec(options: Partial<JobSpec> = {}): JobSpec {
+    const { kafka, padding = 0 } = this.#options
+    const { engine, url, topic } = this
+    return { name: topic, engine, url, brokers: kafka.brokers, topic, padding, ...options }
+  }
+
+  job(options: Partial<JobSpec> = {}): Job {
+    return witnessJob(this.spec(options))
+  }
+
+  /** Appends `count` records; acknowledged when it resolves. Calls follow one another. */
+  produce(count: number): Promise<void> {
+    const producing = this.#producing.then(() => this.#append(count))
+    // Whoever has called is told; the next call tries afresh.
+    this.#producing = producing.catch(() => {})
+    return producing
+  }
+
+  async #append(count: number): Promise<void> {
+    for (let left = count; left > 0; left -= PRODUCE_RECORDS) {
+      const messages = Array.from({ length: Math.min(left, PRODUCE_RECORDS) }, (_, i) => {
+        const { partition, key, n } = recordAt(this.#produced + i, this.partitions)
+        return { partition, value: JSON.stringify({ key, n }) }
+      })
+      await this.#options.kafka.produce(this.topic, messages)
+      this.#produced += messages.length
+    }
+  }
+
+  /** Positions of the partitions, by partition; empty before the first claim. */
+  async positions(): Promise<readonly number[]> {
+    const schema = this.engine === 'postgres' ? 'oncesink.' : ''
+    const rows = await query(
+      this.engine,
+      this.url,
+      `SELECT next_offset AS at FROM ${schema}oncesink_offsets ORDER BY ${this.engine === 'postgres' ? 'partition' : '`partition`'}`,
+    ).catch(() => [])
+    return rows.map(({ at }) => Number(at))
+  }
+
+  /** Records below the positions. */
+  async committed(): Promise<number> {
+    return (await this.positions()).reduce((sum, at) => sum + at, 0)
+  }
+
+  /** Whether everything that was produced is committed. */
+  async isDrained(): Promise<boolean> {
+    const positions = await this.positions()
+    return (
+      positions.length === this.partitions &&
+      positions.every((at, partition) => at >= lengthOf(partition, this.partitions, this.#produced))
+    )
+  }
+
+  /** @returns whether everything that was produced was committed within `boundMs` */
+  async drained(boundMs: number, signal?: AbortSignal): Promise<boolean> {
+    const until = performance.now() + boundMs
+    while (!(await this.isDrained())) {
+      if (performance.now() > until) return false
+      await sleep(POLL_MS, undefined, { signal })
+    }
+    return true
+  }
+
+  /**
+   * Everything that a checker can say of this arena. To be called when no job runs any more.
+   * @param complete whether everything that was produced has to be committed
+   */
+  async verify(complete = true): Promise<Verdict> {
+    const violations: string[] = []
+    const where = `${this.engine}, topic ${this.topic}`
+    const witness = await this.#witness()
+    for (const finding of witness.findings) violations.push(`${where}: ${finding}`)
+    if (complete && witness.expected !== this.#produced)
+      violations.push(`${where}: ${witness.expected} of ${this.#produced} records were committed in the end`)
+    const lengths = await this.#options.kafka.lengths(this.topic)
+    const inTopic = lengths.reduce((sum, length) => sum + length, 0)
+    const inconclusive: string[] = []
+    if (inTopic !== this.#produced)
+      inconclusive.push(`${where}: the topic holds ${inTopic} records, and ${this.#produced} were produced`)
+    const job = this.job()
+    const report = await verifyJob({
+      job,
+      dialect: createDialect(job, systemRuntime),
+      source: createSource(job, systemRuntime, new EventBus<JobEvents>()),
+      runtime: systemRuntime,
+      onProgress: () => {},
+    })
+    if (report.outcome === 'violation') violations.push(`${where}: ${formatReport(report)}`)
+    if (report.outcome === 'inconclusive') inconclusive.push(...report.inconclusive)
+    return {
+      records: witness.expected,
+      batches: report.chain.batches,
+      lost: Math.max(witness.lost, Number(report.lost ?? 0)),
+      duplicated: Math.max(witness.duplicated, Number(report.duplicated ?? 0)),
+      violations,
+      inconclusive,
+    }
+  }
+
+  /** What the witness table says of everything that was produced, whoever has written it. */
+  async witnessed(): Promise<Verdict> {
+    const check = new WitnessCheck(this.partitions, this.#produced)
+    const rows = await query(
+      this.engine,
+      this.url,
+      'SELECT log_partition AS p, log_offset AS o, n FROM witness',
+    )
+    for (const { p, o, n } of rows) check.add(Number(p), Number(o), Number(n))
+    const all = Array.from({ length: this.partitions }, (_, partition) =>
+      lengthOf(partition, this.partitions, this.#produced),
+    )
+    const { expected, lost, duplicated, findings } = check.finish(all)
+    return { records: expected, batches: 0, lost, duplicated, violations: findings, inconclusive: [] }
+  }
+
+  async #witness() {
+    const dialect = createDialect(this.job(), systemRuntime)
+    const connection = await dialect.connect({ job: this.topic, owner: 'verify' })
+    try {
+      const check = new WitnessCheck(this.partitions, this.#produced)
+      if (!(await hasOwnTables(connection))) return check.finish([])
+      return await inSnapshot(connection, async (trx) => {
+        const positions = await trx.readPositions(this.topic)
+        for await (const [partition, offset, n] of trx.readTable('witness', [
+          'log_partition',
+          'log_offset',
+          'n',
+        ]))
+          check.add(Number(partition), Number(offset), Number(n))
+        const nextOffsets: number[] = []
+        for (const { partition, nextOffset } of positions) nextOffsets[partition] = Number(nextOffset)
+        return check.finish(nextOffsets)
+      })
+    } finally {
+      await connection.close()
+    }
+  }
+
+  /** Drops the database. Topics are deleted with their tools. */
+  async close(): Promise<void> {
+    await dropDatabase(this.engine, this.#options.serverUrl, this.#database)
+  }
+}

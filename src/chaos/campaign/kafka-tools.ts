@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import kafkajs, { type Admin, type Kafka as KafkaClient, type Message, type Producer } from 'kafkajs'
+
+const { CompressionTypes, Kafka, logLevel } = kafkajs
+
+/** Topics and records, from outside of any job. */
+export class KafkaTools {
+  readonly brokers: readonly string[]
+  readonly client: KafkaClient
+  readonly #admin: Admin
+  readonly #producer: Producer
+  readonly #topics: string[] = []
+
+  private constructor(brokers: readonly string[]) {
+    this.brokers = brokers
+    this.client = new Kafka({
+      clientId: 'oncesink-chaos',
+      brokers: [...brokers],
+      logLevel: logLevel.NOTHING,
+      requestTimeout: 10_000,
+      // Brokers of a campaign are away for some seconds.
+      retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 60 },
+    })
+    this.#admin = this.client.admin()
+    // Idempotent: a send that the client repeats is stored once, or nobody knew what is in the topic.
+    this.#producer = this.client.producer({ idempotent: true, maxInFlightRequests: 1 })
+  }
+
+  static async connect(brokers: readonly string[]): Promise<KafkaTools> {
+    const tools = new KafkaTools(brokers)
+    await Promise.all([tools.#admin.connect(), tools.#producer.connect()])
+    return tools
+  }
+
+  /** @returns its name, which begins with `stem` */
+  async createTopic(stem: string, partitions: number, replicas: number): Promise<string> {
+    const topic = `${stem}-${randomUUID().slice(0, 8)}`
+    await this.#admin.createTopics({
+      waitForLeaders: true,
+      topics: [
+        {
+          topic,
+          numPartitions: partitions,
+          replicationFactor: replicas,
+          configEntries: replicas === 3 ? [{ name: 'min.insync.replicas', value: '2' }] : [],
+        },
+      ],
+    })
+    this.#topics.push(topic)
+    return topic
+  }
+
+  /** Appends records, acknowledged by all replicas before it resolves. */
+  async produce(topic: string, messages: Message[]): Promise<void> {
+    await this.#producer.send({ topic, messages, acks: -1, compression: CompressionTypes.None })
+  }
+
+  /** Number of records of each partition, by the log's own bounds. */
+  async lengths(topic: string): Promise<readonly number[]> {
+    const offsets = await this.#admin.fetchTopicOffsets(topic)
+    const lengths: number[] = []
+    for (const { partition, high, low } of offsets) lengths[partition] = Number(high) - Number(low)
+    return lengths
+  }
+
+  /** Resolves when all replicas of the topic are in sync. */
+  async inSync(topic: string, boundMs: number): Promise<void> {
+    const until = performance.now() + boundMs
+    const missing = async () => {
+      const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] })
+      return topics
+        .flatMap(({ partitions }) => partitions)
+        .some(({ replicas, isr }) => isr.length < replicas.length)
+    }
+    while (await missing()) {
+      if (performance.now() > until)
+        throw new Error(`the replicas of ${topic} are not in sync after ${boundMs / 1_000} s`)
+      await sleep(100)
+    }
+  }
+
+  /** Deletes what was created here, for brokers that are not the campaigns' own. */
+  async deleteTopics(): Promise<void> {
+    // A client that has looked at topics asks for them again after it has deleted them, and fails.
+    const admin = this.client.admin()
+    await admin.connect()
+    try {
+      if (this.#topics.length > 0) await admin.deleteTopics({ topics: this.#topics.splice(0) })
+    } finally {
+      await admin.disconnect()
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#admin.disconnect(), this.#producer.disconnect()])
+  }
+}

@@ -1,0 +1,35 @@
+import type { FaultPoint } from '../../runtime/fault-points.ts'
+import type { JobSpec } from './witness-job.ts'
+
+/** A signal that a process sends to itself. */
+export interface LifeFault {
+  readonly signal: 'SIGKILL' | 'SIGSTOP'
+  readonly point: FaultPoint
+  /** At which visit of the point, from 1, counted once {@link afterCommits} batches have committed. */
+  readonly visit: number
+  readonly afterCommits: number
+  /** So many milliseconds after it was reached. Default: before anything else happens. */
+  readonly delayMs?: number
+}
+
+export interface LifePlan {
+  readonly spec: JobSpec
+  readonly fault?: LifeFault
+}
+
+/** The wrong ways to keep positions, see controls.ts. */
+export type ControlKind = 'committed before' | 'committed after' | 'committed after, with callback'
+
+/** A life of a program that does it in a wrong way. */
+export interface ControlPlan {
+  readonly spec: JobSpec
+  readonly kind: ControlKind
+}
+
+/** What a life says of itself. */
+export type LifeLine =
+  | { readonly event: 'claimed'; readonly nextOffsets: readonly (readonly [number, number])[] }
+  | { readonly event: 'lost'; readonly partitions: readonly number[] }
+  | { readonly event: 'batch'; readonly records: number }
+  | { readonly event: 'batchFailed'; readonly reason: string }
+  | { readonly event: 'fault'; readonly point: string }

@@ -1,0 +1,84 @@
+#!/usr/bin/env node
+import { randomInt } from 'node:crypto'
+import process from 'node:process'
+import { asError, ExitCode, OncesinkError } from '../../errors.ts'
+import { conclude } from './conclusion.ts'
+import { tasksOf } from './figures.ts'
+import { runMutants } from './mutants.ts'
+import { type ChaosOptions, helpText, parseOptions } from './options.ts'
+import { Progress } from './progress.ts'
+import { runCampaigns } from './run-campaigns.ts'
+import { Servers } from './servers.ts'
+import { simulate } from './simulation.ts'
+import { reportText } from './table.ts'
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<number> {
+  let options: ChaosOptions | null
+  try {
+    options = parseOptions(args, () => randomInt(2 ** 32))
+  } catch (error) {
+    process.stderr.write(`${asError(error).message}\n`)
+    return ExitCode.usage
+  }
+  if (!options) {
+    process.stdout.write(helpText)
+    return ExitCode.ok
+  }
+  try {
+    return await chaos(options)
+  } catch (error) {
+    const { message, stack } = asError(error)
+    process.stderr.write(
+      `it could not be run: ${error instanceof OncesinkError ? message : (stack ?? message)}\n`,
+    )
+    return ExitCode.failure
+  }
+}
+
+async function chaos(options: ChaosOptions): Promise<number> {
+  const began = performance.now()
+  // With --json standard output carries the object and nothing else.
+  const stream = options.json ? process.stderr : process.stdout
+  const progress = new Progress((line) => void stream.write(`${line}\n`))
+  const stopping = new AbortController()
+  const onSignal = () => {
+    if (stopping.signal.aborted) return
+    progress.note('ending the jobs, checking what was reached, and ending the servers ...')
+    stopping.abort(new Error('interrupted'))
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  const servers = new Servers((message) => progress.note(message))
+  try {
+    const { seed, scale, long, beside, minutes } = options
+    progress.note(`seed ${seed}`)
+    const { signal } = stopping
+    // They need no service, and are short: whoever waits for the rest knows early.
+    const simulation = beside.includes('simulation')
+      ? await simulate({ scale, long, seed, signal, note: (text) => progress.note(text) })
+      : null
+    const mutants = beside.includes('mutants')
+      ? await runMutants({ signal, note: (text) => progress.note(text) })
+      : null
+    const results = await runCampaigns({
+      tasks: tasksOf(options),
+      servers,
+      seed,
+      seconds: minutes * 60 - (performance.now() - began) / 1_000,
+      signal,
+      onProgress: (task, reached, counts) => progress.show(task, reached, counts),
+      onResult: (result) => progress.done(result),
+    })
+    const seconds = (performance.now() - began) / 1_000
+    const report = conclude(results, { simulation, mutants }, { seed, seconds })
+    stream.write(`\n${reportText(report)}\n`)
+    if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`)
+    return report.exitCode
+  } finally {
+    await servers.close()
+    process.off('SIGINT', onSignal)
+    process.off('SIGTERM', onSignal)
+  }
+}

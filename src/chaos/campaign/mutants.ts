@@ -1,0 +1,18 @@
+import { runBeside } from './beside-program.ts'
+import type { MutantsResult } from './conclusion.ts'
+
+export interface MutantsOptions {
+  readonly signal: AbortSignal
+  readonly note: (line: string) => void
+}
+
+/** Copies of oncesink with one thing broken in each, every one of which the tests have to notice. */
+export async function runMutants({ signal, note }: MutantsOptions): Promise<MutantsResult> {
+  const result = await runBeside({ file: 'test/mutants/main.ts', args: ['--json'], signal, note })
+  if (!result)
+    return { total: 0, killed: 0, survivors: [], why: 'test/mutants has no program that can be run' }
+  const survivors = Array.isArray(result.survivors) ? result.survivors.map(String) : []
+  const [total, killed] = [Number(result.total), Number(result.killed)]
+  const why = signal.aborted ? 'interrupted' : killed + survivors.length < total ? 'not all were run' : null
+  return { total, killed, survivors, why }
+}
