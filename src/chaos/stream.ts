@@ -41,9 +41,11 @@ export class RecordStream {
   #held = false
   #stopped = false
   #running: Promise<void> | null = null
+  #partitions: number
 
   constructor(options: StreamOptions) {
     this.#options = options
+    this.#partitions = options.partitions
     this.#random = new SeededRandom(options.seed ^ 0x2545f491)
     this.#kafka = kafkaClient(options.brokers)
   }
@@ -82,6 +84,13 @@ export class RecordStream {
     this.#producer = null
   }
 
+  /** The first topic has so many partitions from now on. The client must learn of them before it is sent there. */
+  async widen(partitions: number): Promise<void> {
+    await this.#producer?.disconnect().catch(() => {})
+    await this.#producer?.connect()
+    this.#partitions = partitions
+  }
+
   /** Messages of the next `count` records, by topic, for whoever sends them by a way of his own. */
   next(count: number): Map<string, Message[]> {
     const messages = new Map<string, Message[]>()
@@ -107,7 +116,7 @@ export class RecordStream {
   }
 
   #put(messages: Map<string, Message[]>, record: ChaosRecord): void {
-    const { topics, named, partitions } = this.#options
+    const { topics, named } = this.#options
     const topic = (record.topic === undefined ? topics[0] : named[record.topic]) ?? topics[0] ?? ''
     const key = asBytes(record.key)
     const message: Message = {
@@ -117,7 +126,7 @@ export class RecordStream {
       ...(record.timestamp !== undefined && { timestamp: String(record.timestamp) }),
       ...(record.partition !== undefined
         ? { partition: record.partition }
-        : key === null && { partition: this.#random.integer(0, partitions - 1) }),
+        : key === null && { partition: this.#random.integer(0, (topic === topics[0] ? this.#partitions : this.#options.partitions) - 1) }),
     }
     messages.set(topic, [...(messages.get(topic) ?? []), message])
   }

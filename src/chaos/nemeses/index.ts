@@ -1,9 +1,15 @@
 import { OncesinkError } from '../../errors.ts'
 import { nearestWord } from '../../model/nearest-word.ts'
 import type { Nemesis } from '../nemesis.ts'
+import { brokerKill, controllerLoss, leaderMove } from './broker.ts'
 import { answerLost, commitLost } from './commit.ts'
+import { databaseKill, deadlock, diskFull } from './database.ts'
+import { partitionsAdded, poison, rebalanceStorm, transactions } from './log.ts'
 import { halfOpen, reset, slow, throttle } from './network.ts'
 import { clockJump, kill, killAtPoint, starve, stop, workerCrash } from './process.ts'
+
+/** What needs three brokers. */
+const ofCluster: readonly Nemesis[] = [brokerKill, controllerLoss, leaderMove]
 
 /** All that there are, in the order in which they are shown. */
 export const nemeses: readonly Nemesis[] = [
@@ -17,15 +23,20 @@ export const nemeses: readonly Nemesis[] = [
   halfOpen,
   slow,
   throttle,
+  databaseKill,
+  diskFull,
+  deadlock,
+  rebalanceStorm,
+  transactions,
+  poison,
+  partitionsAdded,
   clockJump,
   starve,
+  ...ofCluster,
 ]
 
-/** Names of nemeses that need three brokers. */
-const clusterNemeses: ReadonlySet<string> = new Set()
-
 export function needsCluster(chosen: readonly Nemesis[]): boolean {
-  return chosen.some(({ name }) => clusterNemeses.has(name))
+  return chosen.some((nemesis) => ofCluster.includes(nemesis))
 }
 
 /**
@@ -33,7 +44,7 @@ export function needsCluster(chosen: readonly Nemesis[]): boolean {
  * @throws OncesinkError CONFIGURATION_INVALID for a name that there is not
  */
 export function chooseNemeses(names?: readonly string[]): readonly Nemesis[] {
-  if (names === undefined) return nemeses.filter(({ name }) => !clusterNemeses.has(name))
+  if (names === undefined) return nemeses.filter((nemesis) => !ofCluster.includes(nemesis))
   if (names.includes('all')) return nemeses
   const known = nemeses.map(({ name }) => name)
   for (const name of names) {
