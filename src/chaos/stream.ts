@@ -126,7 +126,12 @@ export class RecordStream {
       ...(record.timestamp !== undefined && { timestamp: String(record.timestamp) }),
       ...(record.partition !== undefined
         ? { partition: record.partition }
-        : key === null && { partition: this.#random.integer(0, (topic === topics[0] ? this.#partitions : this.#options.partitions) - 1) }),
+        : key === null && {
+            partition: this.#random.integer(
+              0,
+              (topic === topics[0] ? this.#partitions : this.#options.partitions) - 1,
+            ),
+          }),
     }
     messages.set(topic, [...(messages.get(topic) ?? []), message])
   }

@@ -83,7 +83,8 @@ export const leaderMove: Nemesis = {
     const admin = kafkaClient(world.kafka.brokers).admin()
     await admin.connect()
     try {
-      const partitions = async () => (await admin.fetchTopicMetadata({ topics: [topic] })).topics[0]?.partitions ?? []
+      const partitions = async () =>
+        (await admin.fetchTopicMetadata({ topics: [topic] })).topics[0]?.partitions ?? []
       const all = await partitions()
       const chosen = all[random.integer(0, all.length - 1)]
       if (!chosen) return

@@ -37,7 +37,8 @@ export const deadlock: Nemesis = {
   name: 'deadlock',
   title: 'a rival session locks rows of the tables and the positions in the opposite order',
   realm: 'database',
-  unfit: ({ database }) => (database.tables.length === 0 ? 'the job has no table that a rival could lock' : null),
+  unfit: ({ database }) =>
+    database.tables.length === 0 ? 'the job has no table that a rival could lock' : null,
   async inject(world, random) {
     const table = world.database.tables[random.integer(0, world.database.tables.length - 1)] ?? ''
     const failed = () =>
@@ -50,7 +51,11 @@ export const deadlock: Nemesis = {
       const rival = await rivalry(world, table)
       if (rival === 'deadlock' || failed() > before) {
         const who = rival === 'deadlock' ? 'a rival session' : "the job's transaction"
-        world.history.add({ kind: 'fault', nemesis: 'deadlock', detail: `${who} was rolled back as its victim` })
+        world.history.add({
+          kind: 'fault',
+          nemesis: 'deadlock',
+          detail: `${who} was rolled back as its victim`,
+        })
         return
       }
     }
@@ -89,6 +94,20 @@ function quotedPath(name: string, quote: string): string {
 /** PostgreSQL's log has files of 16 MiB: a limit below that would keep the server from running at all. */
 const FILLED_BYTES = 18 * 1024 * 1024
 
+/** How long the filler stays, in milliseconds. */
+const HELD_MS = 7_000
+
+const table = 'oncesink_chaos_witness'
+
+/** Small rows, until the file has grown by some pages, whatever free room there was in it: none is left. */
+const fill = `DO $$ DECLARE goal bigint := greatest(${FILLED_BYTES}, pg_relation_size('${table}') + 65536); BEGIN
+  WHILE pg_relation_size('${table}') < goal LOOP
+    INSERT INTO ${table} SELECT 'x', 0, i FROM generate_series(1, 20000) i;
+  END LOOP; END $$`
+
+const sleepingFiller = `SELECT pg_relation_size('${table}') AS bytes,
+  (SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%generate_series%') AS sleeping`
+
 /** A file size limit, under which the table of witnesses cannot grow: what a full disk looks like to a statement. */
 export const diskFull: Nemesis = {
   name: 'disk-full',
@@ -102,26 +121,28 @@ export const diskFull: Nemesis = {
   async inject(world, random) {
     const { control, engine, url } = world.database
     if (!control) return
-    const witness = 'oncesink_chaos_witness'
-    const [size] = await runStatements(
+    // Rows of a transaction that stays open: nobody sees them, and nobody may use their room.
+    const filler = runStatements(
       engine,
       url,
-      `ALTER TABLE ${witness} SET (autovacuum_enabled = false);
-       DO $$ BEGIN
-         IF pg_relation_size('${witness}') < ${FILLED_BYTES} THEN
-           INSERT INTO ${witness} SELECT repeat('x', 1000), 0, i
-             FROM generate_series(1, (${FILLED_BYTES} - pg_relation_size('${witness}')) / 1100) i;
-           DELETE FROM ${witness} WHERE topic = repeat('x', 1000);
-         END IF;
-       END $$;
-       SELECT pg_relation_size('${witness}') AS bytes`,
-    )
+      `BEGIN; ${fill}; SELECT pg_sleep(${HELD_MS / 1_000}); ROLLBACK`,
+    ).catch(() => {})
+    let bytes = 0
+    const full = async () => {
+      const [row] = await runStatements(engine, url, sleepingFiller)
+      bytes = Number(row?.bytes)
+      return Number(row?.sleeping) > 0
+    }
+    if (!(await until(world, full, 10_000))) {
+      await filler
+      return
+    }
     const failed = () =>
       world.history.entries.filter(
         (entry) => entry.kind === 'said' && /file too large|could not extend/i.test(entry.detail),
       ).length
     const before = failed()
-    await limitFileSize(control.pid, String(Number(size?.bytes) + 1_000))
+    await limitFileSize(control.pid, String(bytes + 1_000))
     // Sessions inherit the limit when they begin.
     world.database.proxy.reset()
     if (await until(world, () => failed() > before, 5_000)) {
@@ -130,8 +151,10 @@ export const diskFull: Nemesis = {
         nemesis: 'disk-full',
         detail: 'the table of witnesses could not grow, and the transaction failed',
       })
-      await pause(world, random.integer(200, 1_500))
+      await pause(world, random.integer(200, 1_000))
     }
+    await this.heal?.(world)
+    await filler
   },
   async heal(world) {
     const { control, proxy } = world.database

@@ -71,7 +71,11 @@ export const poison: Nemesis = {
   async inject(world, random) {
     const count = random.integer(1, 3)
     await world.stream.poison(count)
-    world.history.add({ kind: 'fault', nemesis: 'poison', detail: `${count} records that the job cannot process` })
+    world.history.add({
+      kind: 'fault',
+      nemesis: 'poison',
+      detail: `${count} records that the job cannot process`,
+    })
     await pause(world, 300)
   },
 }
@@ -94,7 +98,11 @@ export const partitionsAdded: Nemesis = {
       const count = (topics[0]?.partitions.length ?? 0) + 1
       await admin.createPartitions({ topicPartitions: [{ topic, count }] })
       await world.stream.widen(count)
-      world.history.add({ kind: 'fault', nemesis: 'partitions', detail: `${topic} has ${count} partitions now` })
+      world.history.add({
+        kind: 'fault',
+        nemesis: 'partitions',
+        detail: `${topic} has ${count} partitions now`,
+      })
     } finally {
       await admin.disconnect()
     }
@@ -108,7 +116,8 @@ export const rebalanceStorm: Nemesis = {
   name: 'rebalance',
   title: 'members join and leave the group, one after another',
   realm: 'process',
-  unfit: ({ lives }) => (lives.members.includes(null) ? "the job has all partitions to itself (assignment: 'all')" : null),
+  unfit: ({ lives }) =>
+    lives.members.includes(null) ? "the job has all partitions to itself (assignment: 'all')" : null,
   async inject(world, random) {
     const { lives, history } = world
     for (let step = 0; step < 4 && !world.signal.aborted; step++) {
@@ -123,7 +132,9 @@ export const rebalanceStorm: Nemesis = {
       history.add({
         kind: 'fault',
         nemesis: 'rebalance',
-        detail: joins ? `a member joined, there are ${lives.members.length}` : `a member left, there are ${lives.members.length}`,
+        detail: joins
+          ? `a member joined, there are ${lives.members.length}`
+          : `a member left, there are ${lives.members.length}`,
       })
       await pause(world, random.integer(200, 2_000))
     }
