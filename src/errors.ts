@@ -52,6 +52,14 @@ const dispositions = {
   OWNERSHIP_LOST: 'stop',
   /** The batch in flight did not end before the shutdown deadline. */
   SHUTDOWN_DEADLINE: 'stop',
+  /** The directory of `fileHandoff` fails: it is full, or cannot be written. */
+  HANDOFF_DIRECTORY_UNUSABLE: 'stop',
+  /** A file of `fileHandoff` is not what was written. */
+  HANDOFF_FILE_DAMAGED: 'stop',
+  /** A file of `fileHandoff` is of another job, cluster, shape or version. */
+  HANDOFF_FILE_FOREIGN: 'stop',
+  /** A file of `fileHandoff` is missing, or one does not follow the position. */
+  HANDOFF_FILE_OUT_OF_ORDER: 'stop',
   /** A worker thread has ended: an exception that nobody caught, or process.exit in the job's code. */
   WORKER_LOST: 'stop',
   /** A worker thread needed more heap than it may have. */

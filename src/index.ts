@@ -78,5 +78,10 @@ export { type KafkaOptions, kafka } from './source/kafka/options.ts'
 export type { KafkaLogin, KafkaSasl, KafkaTls } from './source/kafka/security.ts'
 export type { StartFrom } from './source/source.ts'
 export { collectThenCommit } from './strategy/collect-then-commit.ts'
+export {
+  type FileHandoffOptions,
+  type FileHandoffPlan,
+  fileHandoff,
+} from './strategy/file-handoff/file-handoff.ts'
 export type { StrategyPlan } from './strategy/strategy.ts'
 export type { BatchEvent, JobEvents, JobState, OffsetsMirroredEvent } from './telemetry/events.ts'

@@ -218,6 +218,8 @@ export interface Transaction {
   readJob(job: string): Promise<JobRow | null>
   /** Ledger rows of the job in (topic, partition, incarnation, from_offset, kind) order. */
   readLedger(job: string): Promise<LedgerRow[]>
+  /** Id of the batch that the ledger has from this offset on, under this claim's epoch; null when it has none. */
+  findBatch(job: string, from: BatchPlace): Promise<string | null>
   /** One page of dead letters in (topic, partition, offset, incarnation) order, without what is in the records. */
   listDeadLetters(job: string, query: DeadLetterQuery): Promise<DeadLetterRow[]>
   /** One record's dead letters, whole, by incarnation; empty when it has none. */
@@ -319,6 +321,14 @@ export interface LedgerWrite {
   readonly records: number
   /** How many of them were left out. */
   readonly deadLetters: number
+}
+
+/** Where in a partition's chain a batch begins. */
+export interface BatchPlace extends TopicPartition {
+  readonly incarnation: number
+  readonly epoch: bigint
+  /** Its first offset. */
+  readonly from: bigint
 }
 
 export interface LedgerRow extends TopicPartition {

@@ -16,6 +16,14 @@ export type FaultPoint =
   | 'transaction.ledger-written'
   | 'transaction.committed'
   | 'batch.acknowledged'
+  /** A file has its content, and not yet its name. */
+  | 'handoff.written'
+  /** It has its name, which may not be durable yet. */
+  | 'handoff.renamed'
+  /** A file was read and is to be loaded. */
+  | 'handoff.loading'
+  /** It has committed, and is still there. */
+  | 'handoff.loaded'
 
 export interface FaultPoints {
   /** Called when `point` is reached; the code goes on when the promise resolves, and fails when it rejects. */

@@ -33,6 +33,19 @@ export interface JobEvents {
    * does not matter to the job.
    */
   offsetsMirrored: OffsetsMirroredEvent
+  /** A file of `fileHandoff` has been loaded: the database has its range. Its `batch` event came when it was durable. */
+  fileLoaded: FileLoadedEvent
+  /** A file of `fileHandoff` is not loaded: its claim was replaced, or the database has rejected its rows. */
+  fileSetAside: {
+    readonly file: string
+    readonly range: OffsetRange
+    readonly reason: 'owned-by-other' | 'rewound' | 'rejected'
+    readonly error: Error | null
+  }
+  /** So many files wait to be loaded that no more are written. */
+  handoffPaused: { readonly files: number; readonly bytes: number }
+  /** Files are written again. */
+  handoffResumed: { readonly files: number; readonly bytes: number }
   /** Something a person should know that does not stop the job. */
   warning: { readonly message: string }
   stateChanged: { readonly from: JobState; readonly to: JobState }
@@ -70,6 +83,24 @@ export interface BatchEvent {
   }
   /** Log end minus position over all partitions, in offsets, as last seen. */
   readonly lagRecords: bigint
+}
+
+export interface FileLoadedEvent {
+  /** Its path. */
+  readonly file: string
+  readonly batchId: string
+  readonly range: OffsetRange
+  readonly records: number
+  readonly deadLetters: number
+  /** Rows handed to the sinks. */
+  readonly rows: number
+  /** Of its transaction, in milliseconds. */
+  readonly durations: {
+    readonly advanceMs: number
+    readonly rowsMs: number
+    readonly ledgerMs: number
+    readonly commitMs: number
+  }
 }
 
 export interface OffsetsMirroredEvent {

@@ -110,6 +110,36 @@ export function logEvents(events: JobEventBus, log: Logger): void {
       error ? `offsets were not mirrored: ${error.message}` : `mirrored ${offsets.length} offsets`,
     ),
   )
+  events.on('fileLoaded', ({ file, batchId, range, records, rows, durations }) =>
+    log.info(
+      {
+        event: 'fileLoaded',
+        batchId,
+        records,
+        rows,
+        transactionMs: round(
+          durations.advanceMs + durations.rowsMs + durations.ledgerMs + durations.commitMs,
+        ),
+        range: formatRange(range),
+        file,
+      },
+      'file loaded',
+    ),
+  )
+  events.on('fileSetAside', ({ file, range, reason, error }) =>
+    log.warn(
+      { event: 'fileSetAside', file, range: formatRange(range), reason },
+      error
+        ? `file rejected, its range is read again in smaller pieces: ${error.message}`
+        : 'file set aside, its range is read again from Kafka',
+    ),
+  )
+  events.on('handoffPaused', ({ files, bytes }) =>
+    log.warn({ event: 'handoffPaused', files, bytes }, `paused: ${files} files wait to be loaded`),
+  )
+  events.on('handoffResumed', ({ files, bytes }) =>
+    log.info({ event: 'handoffResumed', files, bytes }, 'files are written again'),
+  )
   events.on('warning', ({ message }) => log.warn({ event: 'warning' }, message))
 }
 

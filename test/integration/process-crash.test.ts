@@ -5,9 +5,10 @@ import { createWorld, type World } from '../support/witness-world.ts'
 
 onEveryEngine((engine) => {
   // A record, so that a fault point that is added later is missing here for the compiler. Dead letters: job-dead-letters.test.ts;
+  // files: file-handoff.test.ts;
   // a claim that has not taken any lock yet is interesting when it is stopped, see job-claims.test.ts.
   const faultPoints: Record<
-    Exclude<FaultPoint, 'transaction.dead-letters-written' | 'claim.confirmed'>,
+    Exclude<FaultPoint, 'transaction.dead-letters-written' | 'claim.confirmed' | `handoff.${string}`>,
     true
   > = {
     'claim.before-commit': true,

@@ -1,6 +1,7 @@
 import type {
   AppendWrite,
   BackendId,
+  BatchPlace,
   BlockingSession,
   ClaimWrite,
   CommitResult,
@@ -494,6 +495,18 @@ class SimulatedTransaction implements Transaction {
 
   async readLedger(): Promise<LedgerRow[]> {
     return this.#database.state.ledger
+  }
+
+  async findBatch(_job: string, place: BatchPlace): Promise<string | null> {
+    const found = this.#database.state.ledger.find(
+      ({ kind, partition, incarnation, epoch, fromOffset }) =>
+        kind === 'batch' &&
+        partition === place.partition &&
+        incarnation === place.incarnation &&
+        epoch === place.epoch &&
+        fromOffset === place.from,
+    )
+    return found?.batchId ?? null
   }
 
   async *readTable(): AsyncIterable<(string | null)[]> {}

@@ -67,6 +67,7 @@ const production = [
   'source/kafka/group',
   'source/kafka/protocol',
   'strategy',
+  'strategy/file-handoff',
   'telemetry',
   'wire.ts',
   'wire-source.ts',
@@ -109,6 +110,7 @@ export const rules: ArchitectureRules = {
       types: ['source/kafka/kafkajs.ts'],
     },
     strategy: { may: ports },
+    'strategy/file-handoff': { may: ports },
     telemetry: { may: ports },
 
     // The loop knows ports only; wire.ts alone puts concretes behind them.

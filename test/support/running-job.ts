@@ -372,6 +372,10 @@ function listen(events: JobEventBus): Heard {
     blockerEnded: [],
     outcomeSettled: [],
     offsetsMirrored: [],
+    fileLoaded: [],
+    fileSetAside: [],
+    handoffPaused: [],
+    handoffResumed: [],
     warning: [],
     stateChanged: [],
   }

@@ -1,6 +1,6 @@
 import { invariant } from '../../errors.ts'
 import type { LossCause } from '../../model/loss-cause.ts'
-import type { LedgerKind, LedgerRow, LedgerWrite } from '../dialect.ts'
+import type { BatchPlace, LedgerKind, LedgerRow, LedgerWrite } from '../dialect.ts'
 import { ownTable } from './own-tables.ts'
 import type { Session, TextRow } from './session.ts'
 import { dateOf } from './stored-values.ts'
@@ -87,6 +87,21 @@ export async function readLedger(session: Session, job: string): Promise<LedgerR
     topicId: row.topic_id,
     committedAt: dateOf(row.committed_at),
   }))
+}
+
+export async function findBatch(
+  session: Session,
+  job: string,
+  { topic, partition, incarnation, epoch, from }: BatchPlace,
+): Promise<string | null> {
+  const { rows } = await session.query<{ batch_id: string }>(
+    `SELECT batch_id FROM ${ownTable(session, 'batches')}
+     WHERE job = ? AND topic = ? AND \`partition\` = ? AND incarnation = ? AND epoch = ? AND from_offset = ?
+       AND kind = 'batch'`,
+    [job, topic, partition, incarnation, epoch, from],
+    { scope: 'own', doing: `look for a batch in the ledger of job '${job}'` },
+  )
+  return rows[0]?.batch_id ?? null
 }
 
 /** Where in a partition's chain a row of kind `batch` stands. */

@@ -4,6 +4,7 @@ import type { TopicPartition } from '../../model/topic-partition.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type {
   AppendWrite,
+  BatchPlace,
   ClaimWrite,
   CommitResult,
   DeadLetterContent,
@@ -31,7 +32,7 @@ import { commit, rollback } from './commit.ts'
 import { countDeadLetters, listDeadLetters, readDeadLetters, writeDeadLetters } from './dead-letters.ts'
 import { type Advanced, failureOrHiddenEnd, hiddenEnd } from './hidden-end.ts'
 import { findJobsWritingTo, insertJob, lockJob, readJob, updateJob } from './job-statements.ts'
-import { readLedger, writeLedger } from './ledger.ts'
+import { findBatch, readLedger, writeLedger } from './ledger.ts'
 import { mergeRows } from './merge-rows.ts'
 import { movePositions, replaceTopicId } from './operator-statements.ts'
 import { readTable } from './read-table.ts'
@@ -181,6 +182,10 @@ export class MysqlTransaction implements Transaction {
 
   readLedger(job: string): Promise<LedgerRow[]> {
     return this.#gate.run(() => readLedger(this.#session, job))
+  }
+
+  findBatch(job: string, place: BatchPlace): Promise<string | null> {
+    return this.#gate.run(() => findBatch(this.#session, job, place))
   }
 
   listDeadLetters(job: string, query: DeadLetterQuery): Promise<DeadLetterRow[]> {

@@ -1,6 +1,6 @@
 import { invariant } from '../../errors.ts'
 import type { LossCause } from '../../model/loss-cause.ts'
-import type { LedgerKind, LedgerRow, LedgerWrite } from '../dialect.ts'
+import type { BatchPlace, LedgerKind, LedgerRow, LedgerWrite } from '../dialect.ts'
 import type { InTransaction } from './begin.ts'
 import { ownTable } from './own-tables.ts'
 import type { Session } from './session.ts'
@@ -95,6 +95,21 @@ export async function readLedger(session: Session, job: string): Promise<LedgerR
     topicId: row.topic_id,
     committedAt: row.committed_at,
   }))
+}
+
+export async function findBatch(
+  session: Session,
+  job: string,
+  { topic, partition, incarnation, epoch, from }: BatchPlace,
+): Promise<string | null> {
+  const { rows } = await session.query<{ batch_id: string }>(
+    `SELECT batch_id FROM ${ownTable(session, 'batches')}
+     WHERE job = $1 AND topic = $2 AND partition = $3 AND incarnation = $4 AND epoch = $5 AND from_offset = $6
+       AND kind = 'batch'`,
+    [job, topic, partition, incarnation, epoch, from],
+    { scope: 'own', doing: `look for a batch in the ledger of job '${job}'` },
+  )
+  return rows[0]?.batch_id ?? null
 }
 
 /**

@@ -158,6 +158,12 @@ function sections(): Section[] {
       { count: 2 },
       { defaults: api.workerThreads({ count: 2 }) },
     ),
+    section(
+      'fileHandoff',
+      as(api.fileHandoff),
+      { directory: '/d' },
+      { defaults: { ...api.fileHandoff({ directory: '/d' }), directory: undefined } },
+    ),
     section('deadLetter', as(api.deadLetter), {}, { defaults: api.deadLetter() }),
     {
       heading: 'start',

@@ -1,0 +1,322 @@
+import { createHash } from 'node:crypto'
+import { asError, OncesinkError } from '../../errors.ts'
+import type { Claim } from '../../model/claim.ts'
+import type { RangeOutcome } from '../../model/outcome.ts'
+import { type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
+import type { CommitReport, ComputedBatch, DeferredCommits, LateFailure, StrategyParts } from '../strategy.ts'
+import { Bell } from './bell.ts'
+import { type Fate, FileLoader } from './file-loader.ts'
+import { type Keep, sweep } from './file-moves.ts'
+import { type FileId, fileName } from './file-name.ts'
+import { FileWriter, type WrittenFile } from './file-writer.ts'
+import { outOfOrder } from './load-file.ts'
+import { loadedElsewhere } from './loaded-elsewhere.ts'
+import type { HandoffStore } from './store.ts'
+import { setAsideEarlier, takeUp } from './take-up.ts'
+
+export interface HandoffLimits {
+  readonly loader: 'inProcess' | 'external'
+  readonly maxFiles: number
+  readonly maxBytes: number
+  readonly keep: Keep
+}
+
+const SWEEP_EVERY_MS = 3_600_000
+
+/**
+ * The commits of `fileHandoff`: a batch is reported as committed when its files are durable, and a loader, here or in
+ * another process, brings them into the database in the order in which they were written.
+ *
+ * States of a file of this process: (written) -> `waiting` -> (its fate is known) -> gone. The first one that does not
+ * get into the database takes those after it along, of its partition: they are void with the next claim.
+ * After a failure its partition's files are waited for one by one, until the range that failed is behind: only so the
+ * driver can tell which record it is.
+ */
+export class HandoffCommits implements DeferredCommits {
+  readonly #limits: HandoffLimits
+  readonly #parts: StrategyParts
+  readonly #store: HandoffStore
+  readonly #session: StrategyParts['session']
+  readonly #writer: FileWriter
+  readonly #loader: FileLoader
+  readonly #closed = new AbortController()
+  readonly #bell = new Bell()
+  readonly #listeners = new Set<() => void>()
+  /** In the order in which they were written. */
+  #waiting: WrittenFile[] = []
+  /** Where each claim's files have been loaded up to, by claim and partition. */
+  readonly #loadedUntil = new Map<string, bigint>()
+  /** Ends of the ranges that have failed, by partition. */
+  readonly #suspects = new Map<string, bigint>()
+  #failure: LateFailure | null = null
+  /** How many want that nothing is loaded meanwhile. */
+  #holds = 0
+  /** The file at hand. */
+  #step: { readonly abort: AbortController; readonly ended: Promise<void> } | null = null
+  #running: Promise<void> | null = null
+  #isPaused = false
+  #sweptAtMs = Number.NEGATIVE_INFINITY
+
+  constructor(limits: HandoffLimits, parts: StrategyParts, store: HandoffStore) {
+    this.#limits = limits
+    this.#parts = parts
+    this.#store = store
+    this.#session = parts.session.another()
+    const { pipelines, deadLetterLimit, events } = parts
+    const shape = createHash('sha256').update(parts.shape).digest('hex')
+    this.#writer = new FileWriter({
+      store,
+      pipelines,
+      shape,
+      job: parts.session.job,
+      clusterId: parts.clusterId,
+    })
+    this.#loader = new FileLoader({
+      session: this.#session,
+      store,
+      pipelines,
+      deadLetterLimit,
+      shape,
+      events,
+      keep: limits.keep,
+    })
+  }
+
+  async commit(batch: ComputedBatch): Promise<CommitReport> {
+    const { clock } = this.#session.runtime
+    const startedAt = clock.monotonicMs()
+    const { outcomes, files, rows } = this.#failure
+      ? { outcomes: batch.results.map(({ range }) => voided(range)), files: [], rows: 0 }
+      : await this.#writer.write(batch)
+    this.#waiting.push(...files)
+    const wroteMs = clock.monotonicMs() - startedAt
+    this.#run()
+    const isSuspect = files.some((file) => file.from < (this.#suspects.get(topicPartitionKey(file)) ?? 0n))
+    if (isSuspect)
+      await this.#until(() => files.every((file) => !this.#waiting.includes(file)), this.#closed.signal)
+    return {
+      outcomes: isSuspect ? this.#settledOutcomes(outcomes) : outcomes,
+      rows,
+      phases: {
+        advanceMs: 0,
+        rowsMs: wroteMs,
+        ledgerMs: 0,
+        commitMs: clock.monotonicMs() - startedAt - wroteMs,
+      },
+    }
+  }
+
+  /** Of files that were waited for: what was reported late is told at once. */
+  #settledOutcomes(outcomes: readonly RangeOutcome[]): readonly RangeOutcome[] {
+    const failure = this.takeFailure()
+    const failures = failure?.failures ?? []
+    return outcomes.map((outcome) => {
+      const found = failures.find(
+        ({ range }) => topicPartitionKey(range) === topicPartitionKey(outcome.range),
+      )
+      if (!found || outcome.kind !== 'committed') return outcome
+      return { ...found, range: outcome.range }
+    })
+  }
+
+  async ready(signal: AbortSignal): Promise<boolean> {
+    const { events } = this.#parts
+    if (!this.#isFull()) return true
+    if (!this.#isPaused) events.emit('handoffPaused', { files: this.#waiting.length, bytes: this.#bytes() })
+    this.#isPaused = true
+    await this.#until(() => !this.#isFull() || this.#failure !== null, signal)
+    if (this.#isFull()) return false
+    this.#isPaused = false
+    events.emit('handoffResumed', { files: this.#waiting.length, bytes: this.#bytes() })
+    return true
+  }
+
+  isPending(partition: TopicPartition): boolean {
+    const key = topicPartitionKey(partition)
+    return this.#waiting.some((file) => topicPartitionKey(file) === key)
+  }
+
+  takeFailure(): LateFailure | null {
+    const failure = this.#failure
+    this.#failure = null
+    return failure
+  }
+
+  onFailure(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async settle(signal: AbortSignal): Promise<boolean> {
+    // With a loader elsewhere, being durable is all that this process can do for them.
+    if (this.#limits.loader === 'inProcess') {
+      await this.#until(() => this.#waiting.length === 0 || this.#failure !== null, signal)
+      if (this.#waiting.length > 0) return false
+    }
+    return this.#failure === null
+  }
+
+  async beforeClaim(partitions: readonly TopicPartition[]): Promise<void> {
+    await this.#prepareOnce()
+    this.#holds += 1
+    try {
+      this.#step?.abort.abort()
+      await this.#step?.ended
+      await takeUp({ session: this.#session, store: this.#store, loader: this.#loader }, partitions)
+      const keys = new Set(partitions.map(topicPartitionKey))
+      this.#waiting = this.#waiting.filter((file) => !keys.has(topicPartitionKey(file)))
+    } catch (error) {
+      this.#session.drop()
+      throw error
+    } finally {
+      this.#holds -= 1
+      this.#bell.ring()
+    }
+  }
+
+  async claimed(claims: readonly Claim[]): Promise<void> {
+    for (const { topic, partition, claimId } of claims) {
+      await setAsideEarlier({ store: this.#store, loader: this.#loader }, { topic, partition }, claimId)
+    }
+    await this.#sweepWhenDue()
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort()
+    this.#bell.ring()
+    const { clock } = this.#session.runtime
+    const ended = new AbortController()
+    // A transaction that does not come to an end is cut off; the next start loads the file.
+    const cut = clock.sleep(CLOSE_PATIENCE_MS, ended.signal).then(() => {
+      if (!ended.signal.aborted) this.#session.drop()
+    })
+    await this.#running
+    ended.abort()
+    await cut
+    await this.#session.close()
+  }
+
+  #isPrepared = false
+
+  async #prepareOnce(): Promise<void> {
+    if (this.#isPrepared) return
+    await this.#store.prepare()
+    this.#isPrepared = true
+  }
+
+  async #sweepWhenDue(): Promise<void> {
+    const { clock } = this.#session.runtime
+    if (clock.monotonicMs() < this.#sweptAtMs + SWEEP_EVERY_MS) return
+    this.#sweptAtMs = clock.monotonicMs()
+    await sweep(this.#store, this.#limits.keep, clock.wallMs())
+  }
+
+  #run(): void {
+    this.#running ??= this.#loop()
+  }
+
+  async #loop(): Promise<void> {
+    const closed = this.#closed.signal
+    while (!closed.aborted) {
+      const [file] = this.#waiting
+      if (!file || this.#holds > 0) {
+        await this.#bell.wait(closed)
+        continue
+      }
+      const abort = new AbortController()
+      const stop = () => abort.abort()
+      closed.addEventListener('abort', stop, { once: true })
+      const ended = this.#see(file, abort.signal)
+      this.#step = { abort, ended }
+      await ended
+      this.#step = null
+      closed.removeEventListener('abort', stop)
+    }
+  }
+
+  /** Never rejects: what fails is told to whoever asks next. */
+  async #see(file: WrittenFile, signal: AbortSignal): Promise<void> {
+    try {
+      const fate = await this.#fateOf(file, signal)
+      if (fate) this.#settleFile(file, fate)
+    } catch (error) {
+      this.#fail(file, { kind: 'aborted', range: rangeOf(file), error: asError(error) })
+    }
+    this.#bell.ring()
+  }
+
+  #fateOf(file: WrittenFile, signal: AbortSignal): Promise<Fate | null> {
+    if (this.#limits.loader === 'inProcess') return this.#loader.load(file, signal)
+    return loadedElsewhere(this.#store, this.#session.runtime.clock, file, signal)
+  }
+
+  #settleFile(file: WrittenFile, fate: Fate): void {
+    if (fate.kind !== 'done') {
+      if (fate.kind === 'failed') this.#suspects.set(topicPartitionKey(file), file.until)
+      this.#fail(file, this.#failureOf(file, fate))
+      return
+    }
+    this.#waiting = this.#waiting.filter((other) => other !== file)
+    this.#loadedUntil.set(chainOf(file), file.until)
+    const key = topicPartitionKey(file)
+    if ((this.#suspects.get(key) ?? 0n) <= file.until) this.#suspects.delete(key)
+  }
+
+  #failureOf(file: WrittenFile, fate: Exclude<Fate, { kind: 'done' }>): LateFailure['failures'][number] {
+    const range = rangeOf(file)
+    switch (fate.kind) {
+      case 'void':
+        return { ...fate, kind: 'fenced', range }
+      case 'failed':
+        return { kind: 'aborted', range, error: fate.error }
+      case 'ahead': {
+        // What was loaded before it is gone from the database: it has lost acknowledged transactions, or was restored.
+        const isRewound = this.#loadedUntil.get(chainOf(file)) === file.from
+        if (isRewound) return { kind: 'fenced', range, reason: 'rewound', owner: null }
+        const path = this.#store.pathOf(file, fileName(file, 'handoff'))
+        const what = `begins at ${file.from}, but the database has no more than ${fate.nextOffset}`
+        return { kind: 'aborted', range, error: outOfOrder(path, what) }
+      }
+    }
+  }
+
+  #fail(file: WrittenFile, failure: LateFailure['failures'][number]): void {
+    const key = topicPartitionKey(file)
+    this.#waiting = this.#waiting.filter((other) => topicPartitionKey(other) !== key)
+    if (this.#failure) return
+    this.#failure = { batchId: file.batchId, results: [file.result], failures: [failure] }
+    for (const listener of this.#listeners) listener()
+  }
+
+  async #until(condition: () => boolean, signal: AbortSignal): Promise<void> {
+    while (!condition() && !signal.aborted) await this.#bell.wait(signal)
+  }
+
+  #isFull(): boolean {
+    return this.#waiting.length >= this.#limits.maxFiles || this.#bytes() >= this.#limits.maxBytes
+  }
+
+  #bytes(): number {
+    return this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0)
+  }
+}
+
+/** How long a stop waits for the transaction at hand. */
+const CLOSE_PATIENCE_MS = 2_000
+
+function rangeOf({ topic, partition, from, until }: FileId) {
+  return { topic, partition, from, until }
+}
+
+function chainOf(file: FileId): string {
+  return `${file.claimId} ${topicPartitionKey(file)}`
+}
+
+/** Of a batch that comes after one that has failed. */
+function voided(range: RangeOutcome['range']): RangeOutcome {
+  const error = new OncesinkError(
+    'TRANSACTION_ABORTED',
+    'a batch before this one did not get into the database',
+  )
+  return { kind: 'aborted', range, error }
+}

@@ -1,0 +1,69 @@
+import type { JobSession } from '../../database/protocol/session.ts'
+import { type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
+import { type FileLoader, isPassing } from './file-loader.ts'
+import { filesIn } from './file-moves.ts'
+import type { FileId } from './file-name.ts'
+import { ForeignShape } from './load-file.ts'
+import type { HandoffStore } from './store.ts'
+
+export interface TakeUpDeps {
+  readonly session: JobSession
+  readonly store: HandoffStore
+  readonly loader: FileLoader
+}
+
+/**
+ * Before partitions are claimed: loads the unbroken chain of files that were written under the claim that they have, so
+ * that nothing is computed twice. What does not follow, or does not load, is left to {@link setAsideEarlier}: its range
+ * is read again from the position that the claim finds.
+ *
+ * @throws OncesinkError the database's errors; HANDOFF_FILE_DAMAGED and HANDOFF_FILE_FOREIGN, which somebody must see to
+ */
+export async function takeUp(deps: TakeUpDeps, partitions: readonly TopicPartition[]): Promise<void> {
+  const { store, session } = deps
+  for (const tp of partitions) {
+    const files = await filesIn(store, tp, 'handoff')
+    if (files.length === 0) continue
+    const claimId = await claimIdOf(session, tp)
+    await loadChain(
+      deps,
+      files.filter((file) => file.claimId === claimId),
+    )
+  }
+}
+
+async function loadChain({ loader }: TakeUpDeps, files: readonly FileId[]): Promise<void> {
+  for (const file of files) {
+    try {
+      const fate = await loader.tryOnce(file)
+      if (fate.kind === 'failed' && isPassing(fate.error) && fate.error.code !== 'STATEMENT_TIMEOUT')
+        throw fate.error
+      if (fate.kind !== 'done') return
+    } catch (error) {
+      // The claim refuses a changed shape, unless it was told to accept it.
+      if (error instanceof ForeignShape) return
+      throw error
+    }
+  }
+}
+
+async function claimIdOf(session: JobSession, tp: TopicPartition): Promise<string | null> {
+  const trx = await (await session.connection()).begin('snapshot')
+  try {
+    const rows = await trx.readPositions(session.job)
+    return rows.find((row) => topicPartitionKey(row) === topicPartitionKey(tp))?.claimId ?? null
+  } finally {
+    await trx.rollback()
+  }
+}
+
+/** After a partition was claimed: whatever was written under other claims is void. */
+export async function setAsideEarlier(
+  { store, loader }: Pick<TakeUpDeps, 'store' | 'loader'>,
+  tp: TopicPartition,
+  claimId: string,
+): Promise<void> {
+  for (const file of await filesIn(store, tp, 'handoff')) {
+    if (file.claimId !== claimId) await loader.setAside(file, 'owned-by-other', null)
+  }
+}
