@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type FileHandoffOptions, fileHandoff } from '../../src/strategy/file-handoff/file-handoff.ts'
 import { onEveryEngine } from '../support/engines.ts'
-import { type BenchJobOptions, type Bench, drain, openBench } from '../support/running-job.ts'
+import { type Bench, type BenchJobOptions, drain, openBench } from '../support/running-job.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 /** Names of all files below `folder`, sorted. */
@@ -15,7 +15,11 @@ async function filesBelow(folder: string): Promise<string[]> {
     .sort()
 }
 
-function handoff(bench: Bench, directory: string, options: Partial<FileHandoffOptions> & BenchJobOptions = {}) {
+function handoff(
+  bench: Bench,
+  directory: string,
+  options: Partial<FileHandoffOptions> & BenchJobOptions = {},
+) {
   const { loader, maxFiles, maxBytes, keepLoadedMs, keepSetAsideMs, ...rest } = options
   const given = { directory, loader, maxFiles, maxBytes, keepLoadedMs, keepSetAsideMs }
   return bench.job({ limits: { maxRecordsPerBatch: 10 }, ...rest, strategy: fileHandoff(given) })
