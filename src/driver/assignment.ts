@@ -4,7 +4,7 @@ import { asError, OncesinkError } from '../errors.ts'
 import type { Executor } from '../executor/executor.ts'
 import type { Job } from '../job/job.ts'
 import type { Claim } from '../model/claim.ts'
-import type { TopicPartition } from '../model/topic-partition.ts'
+import { type TopicPartition, topicPartitionKey } from '../model/topic-partition.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { Membership } from '../source/membership.ts'
 import type { Strategy } from '../strategy/strategy.ts'
@@ -33,15 +33,23 @@ const SETTLE_MS = 5_000
 
 /**
  * Keeps what this process owns in step with what the membership gives and takes, and with what others claim.
- *
- * Called only while no batch is in flight: what is taken away is released, and claims use the batch's connection.
  * Partitions that stay are not touched, except by {@link recover}.
+ *
+ * Where batches commit as a whole it is called only while none is in flight: what is taken away is released, and claims
+ * use the batch's connection. Where ranges commit one by one it claims beside them, on the job's own connection, which
+ * no range uses; a range in flight of a partition that is taken away is fenced by its new owner's claim.
  */
 export class Assignment {
   readonly #deps: AssignmentDeps
   readonly #attention: Attention
   readonly #claiming: Attempts
   readonly #contention = new Contention()
+  /** When each suspended partition is to be claimed again, by the monotonic clock. */
+  readonly #suspendedUntil = new Map<string, number>()
+  /** What is claimed beside the loop now. */
+  #working: Promise<void> | null = null
+  /** Why that cannot go on. */
+  #failure: Error | null = null
 
   constructor(deps: AssignmentDeps, attention: Attention) {
     this.#deps = deps
@@ -49,9 +57,19 @@ export class Assignment {
     this.#claiming = new Attempts(deps)
   }
 
+  /** Whether the job's connection is in use, beside the loop. */
+  get isBusy(): boolean {
+    return this.#working !== null
+  }
+
   /** How long until {@link update} has something to try again, in milliseconds; Infinity when it has nothing. */
   get dueInMs(): number {
-    return this.#deps.ownership.unread().length > 0 ? this.#claiming.dueInMs : Number.POSITIVE_INFINITY
+    const { ownership, runtime } = this.#deps
+    if (this.isBusy) return Number.POSITIVE_INFINITY
+    if (ownership.unread().length > 0) return this.#claiming.dueInMs
+    const due = ownership.suspended().map((tp) => this.#suspendedUntil.get(topicPartitionKey(tp)) ?? 0)
+    if (due.length === 0) return Number.POSITIVE_INFINITY
+    return Math.max(0, this.#claiming.dueInMs, Math.min(...due) - runtime.clock.monotonicMs())
   }
 
   /**
@@ -82,10 +100,60 @@ export class Assignment {
    * @throws OncesinkError whatever trying again cannot mend
    */
   async update(): Promise<void> {
+    if (this.#failure) throw this.#failure
     await this.#settleBeforeChanges()
     this.#takeChanges()
     if (this.dueInMs > 0) return
-    await this.#claiming.run(() => this.#claimGained())
+    if (this.#deps.strategy.unit === 'range') this.#begin()
+    else await this.#claiming.run(() => this.#claimGained())
+  }
+
+  /** Claims beside the loop, which hears of it when that has ended. */
+  #begin(): void {
+    const work = this.#claiming.run(async () => {
+      if (this.#deps.ownership.unread().length > 0) await this.#claimGained()
+      await this.#claimSuspended()
+    })
+    this.#working = work
+      .then(
+        () => {},
+        (error: unknown) => {
+          this.#failure = asError(error)
+        },
+      )
+      .finally(() => {
+        this.#working = null
+        this.#attention.want()
+      })
+  }
+
+  /**
+   * A range of these did not commit: everything of them that is in memory is forgotten, and after `delayMs` they are
+   * claimed again and sought to the positions in SQL, by {@link update}. The other partitions go on.
+   */
+  suspend(partitions: readonly TopicPartition[], delayMs: number): void {
+    const { executor, ownership, runtime } = this.#deps
+    const dueAt = runtime.clock.monotonicMs() + delayMs
+    executor.drop(partitions)
+    ownership.suspend(partitions)
+    for (const { topic, partition } of partitions) {
+      this.#suspendedUntil.set(topicPartitionKey({ topic, partition }), dueAt)
+    }
+  }
+
+  async #claimSuspended(): Promise<void> {
+    const { ownership, membership, runtime } = this.#deps
+    const now = runtime.clock.monotonicMs()
+    const due = () =>
+      ownership.suspended().filter((tp) => (this.#suspendedUntil.get(topicPartitionKey(tp)) ?? 0) <= now)
+    if (due().length === 0) return
+    if (!(await membership.confirm())) return this.#releaseAll()
+    await this.#claimAndSeek(() => this.#claimAgain(due))
+  }
+
+  /** Waits until nothing is claimed beside the loop any more. */
+  async idle(): Promise<void> {
+    await this.#working
   }
 
   /**
@@ -95,14 +163,16 @@ export class Assignment {
    * @returns false when `stop` was aborted before it succeeded
    * @throws OncesinkError OWNERSHIP_LOST, see {@link fenced}
    */
-  recover(stop: AbortSignal): Promise<boolean> {
+  async recover(stop: AbortSignal): Promise<boolean> {
     const { session, membership, ownership } = this.#deps
+    await this.idle()
+    if (this.#failure) throw this.#failure
     session.drop()
     return untilDone(this.#deps, stop, Number.POSITIVE_INFINITY, async () => {
       this.#takeChanges()
       if (ownership.claims().length === 0) return
       if (!(await membership.confirm())) return this.#releaseAll()
-      await this.#claimAndSeek(() => this.#claimAgain())
+      await this.#claimAndSeek(() => this.#claimAgain(() => ownership.claims()))
     })
   }
 
@@ -110,13 +180,13 @@ export class Assignment {
    * Who finds that somebody else has claimed one partition claims nothing at that: the others are asked for anew, or
    * they would be read on from where memory is.
    */
-  async #claimAgain(): Promise<readonly Claim[]> {
-    const { claimer, ownership } = this.#deps
+  async #claimAgain(which: () => readonly TopicPartition[]): Promise<readonly Claim[]> {
+    const { claimer } = this.#deps
     for (;;) {
-      await this.#deps.strategy.deferred?.beforeClaim(ownership.claims())
-      const { claims, lost } = await claimer.claimAgain(ownership.claims())
+      await this.#deps.strategy.deferred?.beforeClaim(which())
+      const { claims, lost } = await claimer.claimAgain(which())
       this.fenced(lost)
-      if (lost.length === 0 || claims.length > 0 || ownership.claims().length === 0) return claims
+      if (lost.length === 0 || claims.length > 0 || which().length === 0) return claims
     }
   }
 
@@ -179,9 +249,11 @@ export class Assignment {
 
   /** Retention may pass a start between its claim and its seek: then it is claimed once more. */
   async #claimAndSeek(claim: () => Promise<readonly Claim[]>): Promise<void> {
+    const { ownership } = this.#deps
     const claimed = async () => {
-      const claims = await claim()
-      this.#deps.ownership.claim(claims)
+      // What was taken away meanwhile, beside the loop, is its new owner's.
+      const claims = (await claim()).filter((made) => ownership.isGiven(made))
+      ownership.claim(claims)
       await this.#deps.strategy.deferred?.claimed(claims)
       return claims
     }
@@ -198,8 +270,10 @@ export class Assignment {
     const { executor, ownership, events } = this.#deps
     if (claims.length === 0) return
     await executor.seek(claims)
-    ownership.read(claims)
-    events.emit('claimed', { claims })
+    const kept = claims.filter((claim) => ownership.claimOf(claim)?.claimId === claim.claimId)
+    if (kept.length < claims.length) executor.drop(claims.filter((claim) => !kept.includes(claim)))
+    ownership.read(kept)
+    events.emit('claimed', { claims: kept })
   }
 
   /**

@@ -3,8 +3,9 @@ import type { Membership } from '../source/membership.ts'
 import type { DeferredCommits } from '../strategy/strategy.ts'
 
 /**
- * Ends waiting early: when the job is to stop, when nothing can be computed any more, as long as the membership has
- * changes that were not taken, and when a commit has failed after it was reported.
+ * Ends waiting early: when the job is to stop, when nothing can be computed any more, and as long as there is news that
+ * was not taken: changes of the membership, of what is done beside the loop, a commit that has failed after it was
+ * reported.
  *
  * States: `calm` -> (something has changed) -> `wanted` -> taken() -> `calm`.
  */
@@ -21,16 +22,19 @@ export class Attention {
     commits?: Pick<DeferredCommits, 'onFailure'>,
   ) {
     this.#end = end
-    const want = () => {
-      this.#isWanted = true
-      this.#waiting?.abort()
-    }
+    const want = () => this.want()
     this.#unsubscribe = [membership.onChange(want), ...(commits ? [commits.onFailure(want)] : [])]
   }
 
   /** Whether something has changed that was not taken. */
   get isWanted(): boolean {
     return this.#isWanted
+  }
+
+  /** Something has changed that the loop is to look at. */
+  want(): void {
+    this.#isWanted = true
+    this.#waiting?.abort()
   }
 
   /** A signal for the waiting of one round; the previous one is over. */

@@ -1,5 +1,6 @@
 import type { BatchPlan, Executor, PartitionResult } from '../executor/executor.ts'
 import type { Job } from '../job/job.ts'
+import type { Claim } from '../model/claim.ts'
 import type { OffsetRange } from '../model/offset-range.ts'
 import type { RangeOutcome } from '../model/outcome.ts'
 import type { Runtime } from '../runtime/runtime.ts'
@@ -7,7 +8,7 @@ import type { CommitReport, Strategy } from '../strategy/strategy.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
 import type { Ownership } from './ownership.ts'
 
-/** A batch that was computed and is to be committed. */
+/** What was computed of a batch and is to be committed as a whole. */
 export interface BatchToCommit {
   readonly plan: BatchPlan
   readonly results: readonly PartitionResult[]
@@ -15,6 +16,8 @@ export interface BatchToCommit {
   readonly startDelayMs: number
   /** From when it was planned to when it was computed, with the waiting for records. */
   readonly computeMs: number
+  /** What its partition tasks have taken together, without waiting. */
+  readonly tasksMs: number
   /** When it was computed, by the monotonic clock. */
   readonly computedAtMs: number
 }
@@ -27,12 +30,18 @@ export interface BatchTimes {
   readonly endedAtMs: number
 }
 
-/** How a batch ended. */
-export interface BatchEnd {
-  readonly batchId: string
+/** A batch of which everything, or what has ended so far, is durable: what rates follow from. */
+export interface ProcessedBatch {
   readonly plan: BatchPlan
   readonly times: BatchTimes
   readonly results: readonly PartitionResult[]
+}
+
+/** How a batch ended. */
+export interface BatchEnd extends ProcessedBatch {
+  readonly batchId: string
+  /** Under which claim each of its results was to be committed. */
+  readonly claims: readonly Claim[]
   /** Outcomes other than `committed`; empty when the whole batch is durable. */
   readonly failures: readonly Exclude<RangeOutcome, { kind: 'committed' }>[]
   /** Emits the batch event for ranges of the batch that have turned out to be durable. */
@@ -49,8 +58,8 @@ export interface CommitDeps {
 }
 
 /**
- * Commits one computed batch and acknowledges what became durable: known positions move, the batch event is emitted.
- * Runs beside the computing of the next batch; there is never more than one.
+ * Commits what is one batch to the strategy, and acknowledges what became durable: known positions move, the batch event
+ * is emitted. Partitions that were released or claimed anew meanwhile keep the positions that they have.
  */
 export async function commitAndAcknowledge(deps: CommitDeps, batch: BatchToCommit): Promise<BatchEnd> {
   const { plan, results } = batch
@@ -65,12 +74,13 @@ export async function commitAndAcknowledge(deps: CommitDeps, batch: BatchToCommi
   const committed = report.outcomes
     .filter((outcome) => outcome.kind === 'committed')
     .map(({ range }) => range)
-  deps.ownership.advance(results.filter(({ range }) => committed.includes(range)))
+  const durable = results.filter(({ range }) => committed.includes(range))
+  deps.ownership.advance(deps.ownership.stillOwned(claims, durable))
   const failures = report.outcomes.filter((outcome) => outcome.kind !== 'committed')
   const announce = (ranges: readonly OffsetRange[]) => emitBatch(deps, batchId, batch, ranges, report, times)
   if (committed.length > 0) announce(committed)
   await deps.runtime.faultPoints.reach('batch.acknowledged')
-  return { batchId, plan, times, results, failures, announce }
+  return { batchId, plan, times, results, claims, failures, announce }
 }
 
 function emitBatch(
@@ -108,10 +118,9 @@ function emitBatch(
  * by side it is at most as long as the batch was being computed.
  */
 function timesOf(batch: BatchToCommit, beganAt: number, endedAtMs: number): BatchTimes {
-  const taskMs = batch.results.reduce((sum, { computeMs }) => sum + computeMs, 0)
   return {
     schedulingDelayMs: batch.startDelayMs + beganAt - batch.computedAtMs,
-    processingMs: Math.min(taskMs, batch.computeMs) + endedAtMs - beganAt,
+    processingMs: Math.min(batch.tasksMs, batch.computeMs) + endedAtMs - beganAt,
     endedAtMs,
   }
 }

@@ -2,6 +2,7 @@ import type { Runtime } from '../runtime/runtime.ts'
 import type { Strategy } from '../strategy/strategy.ts'
 import type { BatchEnd } from './batch-in-flight.ts'
 import type { FailedBatch } from './failed-batch.ts'
+import type { Ownership } from './ownership.ts'
 
 /*
  * What the loop does about a strategy whose commits reach the database later (see DeferredCommits). Of one whose
@@ -18,11 +19,14 @@ export function isReady({ strategy }: WithStrategy, signal: AbortSignal): Promis
 }
 
 /** The batch that has just ended where it did not commit, or else an earlier one that has failed since. */
-export function failureOf({ strategy }: WithStrategy, ended: BatchEnd | null): FailedBatch | null {
+export function failureOf(
+  { strategy, ownership }: WithStrategy & { readonly ownership: Ownership },
+  ended: BatchEnd | null,
+): FailedBatch | null {
   if (ended && ended.failures.length > 0) return ended
   const late = strategy.deferred?.takeFailure() ?? null
   // What has failed late has no unknown outcome that could turn out to be a commit.
-  return late && { ...late, announce: () => {} }
+  return late && { ...late, claims: ownership.claims(), announce: () => {} }
 }
 
 /**

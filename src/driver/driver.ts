@@ -7,18 +7,15 @@ import type { Source } from '../source/source.ts'
 import type { JobState } from '../telemetry/events.ts'
 import { Assignment, type AssignmentDeps } from './assignment.ts'
 import { Attention } from './attention.ts'
-import {
-  type BatchEnd,
-  type BatchToCommit,
-  type CommitDeps,
-  commitAndAcknowledge,
-} from './batch-in-flight.ts'
+import type { BatchEnd, BatchToCommit, CommitDeps } from './batch-in-flight.ts'
 import { failureOf, hasSettled, isReady, settleWithin } from './deferred-commits.ts'
 import { Drain } from './drain.ts'
-import { decide, settleUnknown } from './failed-batch.ts'
+import { decide, type FailedBatch, settleUnknown } from './failed-batch.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { hasRewound } from './idle-check.ts'
+import { InFlight } from './in-flight.ts'
 import { Planner } from './planner.ts'
+import { Suspension } from './suspension.ts'
 import { isPassing } from './until-done.ts'
 
 export interface DriverDeps extends AssignmentDeps, CommitDeps {
@@ -47,7 +44,8 @@ type Computed = ({ readonly ok: true } & BatchToCommit) | { readonly ok: false; 
  * Runs the job until it is stopped, or drained.
  *
  * Positions are SQL's. Whenever a batch does not commit, everything in memory is dropped, the partitions are claimed
- * again and sought to the stored positions.
+ * again and sought to the stored positions. Where ranges commit one by one, that is true of the partitions concerned, and
+ * the others go on.
  *
  * @throws OncesinkError with disposition `stop` or `crash`: why the job cannot go on
  */
@@ -67,95 +65,130 @@ export async function drive(deps: DriverDeps, options: DriveOptions): Promise<vo
  */
 async function loop(deps: DriverDeps, options: DriveOptions, attention: Attention): Promise<void> {
   const { stop } = options
-  const { ownership, job, runtime } = deps
+  const { ownership, job, runtime, strategy } = deps
   const enter = stateMachine(deps)
   const assignment = new Assignment(deps, attention)
   if (!(await assignment.start(stop))) return enter('stopped')
   const drain = options.once ? new Drain(deps) : null
   const { maxRecordsPerBatch, maxBytesPerBatch } = job.limits
   const until = drain?.until ?? null
-  const planner = new Planner({ maxRecordsPerBatch, maxBytesPerBatch, rate: deps.rate, until })
+  const planner = new Planner({
+    ...{ maxRecordsPerBatch, maxBytesPerBatch, until },
+    ...{ rate: deps.rate, unit: strategy.unit },
+  })
   const pace = pacemaker(deps)
   const housekeeping = new Housekeeping(deps)
   const backoff = new Backoff(FAILURE_BACKOFF, runtime.random)
-  let inFlight: Promise<BatchEnd> | null = null
+  const flight = new InFlight(deps, () => attention.want())
+  const suspension = new Suspension(deps, assignment, planner, FAILURE_BACKOFF)
   let lastCommitAt = runtime.clock.monotonicMs()
   let lastCheckAt = lastCommitAt
-  const progressed = () => {
+  /** Returns whether bounds that were planned with no longer hold. */
+  const progressed = (ended: FailedBatch) => {
     lastCommitAt = runtime.clock.monotonicMs()
     backoff.reset()
-    return planner.committed(ownership.claims())
+    suspension.committed(ended)
+    return planner.committed(
+      ownership.claims(),
+      ended.results.map(({ range }) => range),
+    )
+  }
+  /** Claims and seeks everything again; nothing is in flight then. */
+  const recover = async () => {
+    enter('recovering')
+    await flight.all()
+    const { failed, committed } = sortEnds(flight.take())
+    for (const ended of committed) progressed(ended)
+    suspension.suspend(failed)
+    if (!(await assignment.recover(stop))) return false
+    for (const ended of suspension.settle()) progressed(ended)
+    enter('running')
+    return true
   }
   enter('running')
   options.onRunning()
 
-  for (;;) {
-    if (drain && !(await drain.extend(stop))) break
-    if (stop.aborted || (drain?.isDone() && (await hasSettled(deps, stop)))) break
+  try {
+    for (;;) {
+      if (drain && !(await drain.extend(stop))) break
+      if (stop.aborted || (drain?.isDone() && (await hasSettled(deps, stop)))) break
+      for (const ended of suspension.settle()) progressed(ended)
+      enter(suspension.isTotal ? 'recovering' : 'running')
 
-    // Plan, fetch and aggregate the next batch while the previous one commits.
-    const waiting = attention.begin()
-    const startDelayMs = await pace(waiting.signal)
-    const isRoom = await isReady(deps, waiting.signal)
-    const claims = ownership.claims()
-    const plan = planner.next(runtime.clock.monotonicMs(), claims, assignment.dueInMs)
-    const computing = isRoom ? compute(deps, plan, startDelayMs, waiting.signal) : nothing(deps, plan)
-    const ended: BatchEnd | null = await inFlight
-    inFlight = null
-    const failed = failureOf(deps, ended)
+      // Plan, fetch and aggregate the next batch while the previous one commits.
+      const waiting = attention.begin()
+      const startDelayMs = await pace(waiting.signal)
+      const isRoom = await isReady(deps, waiting.signal)
+      const claims = ownership.readable()
+      const held = new Map([...flight.held(), ...suspension.bounds()])
+      const plan = planner.next(runtime.clock.monotonicMs(), ownership.claims(), assignment.dueInMs, held)
+      const computing = isRoom ? compute(deps, plan, startDelayMs, waiting.signal) : nothing(deps, plan)
+      const processed = await flight.settled()
+      const { failed, committed } = sortEnds(flight.take())
+      const failure = strategy.unit === 'batch' ? failureOf(deps, failed[0] ?? null) : null
 
-    // The previous batch did not commit: the next one is built on sand. Forget both, go back to SQL.
-    if (failed) {
-      waiting.abort()
-      await computing
-      enter('recovering')
-      decide(deps, assignment, planner, failed)
-      await runtime.clock.sleep(backoff.nextMs(), stop)
-      if (!(await assignment.recover(stop))) return enter('stopped')
-      if (settleUnknown(deps, planner, failed)) progressed()
-      enter('running')
-      continue
-    }
-    if (ended) {
-      planner.observe(ended)
-      const unbounded = progressed()
-      await housekeeping.tidy()
-      // There is nothing to wait for at the end of a run, or within bounds that no longer hold.
-      if (unbounded || drain?.isDone()) waiting.abort()
+      // The previous batch did not commit: the next one is built on sand. Forget both, go back to SQL.
+      if (failure) {
+        waiting.abort()
+        await computing
+        enter('recovering')
+        decide(deps, assignment, planner, failure)
+        await runtime.clock.sleep(backoff.nextMs(), stop)
+        if (!(await assignment.recover(stop))) return enter('stopped')
+        if (settleUnknown(deps, planner, failure)) progressed(failure)
+        enter('running')
+        continue
+      }
+      // Ranges did not: what was computed of their partitions is dropped, the others go on.
+      if (failed.length > 0) {
+        waiting.abort()
+        await computing
+        suspension.suspend(failed)
+      }
+      if (processed) planner.observe(processed)
+      if (committed.length > 0) {
+        const unbounded = committed.map(progressed).includes(true)
+        if (!assignment.isBusy) await housekeeping.tidy()
+        // There is nothing to wait for at the end of a run, or within bounds that no longer hold.
+        if (unbounded || drain?.isDone()) waiting.abort()
+      }
+
+      const computed = await computing
+      if (!(computed.ok || mayPass(assignment, planner, plan, computed.error))) throw computed.error
+      const now = runtime.clock.monotonicMs()
+      const idle = computed.ok && computed.results.length === 0 && flight.isEmpty && !assignment.isBusy
+      const unsure = idle && now - Math.max(lastCommitAt, lastCheckAt) >= OWNERSHIP_CHECK_MS
+      if (unsure) lastCheckAt = now
+      if (!computed.ok || (unsure && (await hasRewound(deps, assignment)))) {
+        if (!(await recover())) return enter('stopped')
+        continue
+      }
+
+      // Partitions come and go; what was computed of those that stay is committed.
+      await assignment.update()
+      flight.begin(computed, claims)
     }
 
-    const computed = await computing
-    if (!(computed.ok || mayPass(assignment, planner, plan, computed.error))) throw computed.error
-    const now = runtime.clock.monotonicMs()
-    const idle = computed.ok && computed.results.length === 0
-    const unsure = idle && now - Math.max(lastCommitAt, lastCheckAt) >= OWNERSHIP_CHECK_MS
-    if (unsure) lastCheckAt = now
-    if (!computed.ok || (unsure && (await hasRewound(deps, assignment)))) {
-      enter('recovering')
-      if (!(await assignment.recover(stop))) return enter('stopped')
-      enter('running')
-      continue
-    }
-
-    // Partitions come and go; what was computed of those that stay is committed.
-    await assignment.update()
-    const results = ownership.stillOwned(claims, computed.results)
-    if (results.length > 0) {
-      inFlight = commitAndAcknowledge(deps, { ...computed, results })
-      // It is awaited in the next round; a rejection before that is not unhandled.
-      inFlight.catch(() => {})
-    }
+    enter('stopping')
+    await finish({ deps, assignment, planner, flight, suspension }, drain !== null)
+    enter('stopped')
+  } finally {
+    await flight.abandon()
   }
+}
 
-  enter('stopping')
-  await finish(deps, assignment, planner, inFlight, drain !== null)
-  enter('stopped')
+/** Ends of batches by whether everything of them is durable. */
+function sortEnds(ends: readonly BatchEnd[]): { failed: BatchEnd[]; committed: BatchEnd[] } {
+  return {
+    failed: ends.filter(({ failures }) => failures.length > 0),
+    committed: ends.filter(({ failures }) => failures.length === 0),
+  }
 }
 
 /** What is computed where there is no room for more. */
 async function nothing(deps: DriverDeps, plan: BatchPlan): Promise<Computed> {
   const computedAtMs = deps.runtime.clock.monotonicMs()
-  return { ok: true, plan, results: [], startDelayMs: 0, computeMs: 0, computedAtMs }
+  return { ok: true, plan, results: [], startDelayMs: 0, computeMs: 0, tasksMs: 0, computedAtMs }
 }
 
 async function compute(
@@ -169,7 +202,9 @@ async function compute(
   try {
     const results = await deps.executor.compute(plan, signal)
     const computedAtMs = clock.monotonicMs()
-    return { ok: true, plan, results, startDelayMs, computeMs: computedAtMs - startedAt, computedAtMs }
+    const tasksMs = results.reduce((sum, { computeMs }) => sum + computeMs, 0)
+    const computeMs = computedAtMs - startedAt
+    return { ok: true, plan, results, startDelayMs, computeMs, tasksMs, computedAtMs }
   } catch (error) {
     return { ok: false, error: asError(error) }
   }
@@ -183,28 +218,40 @@ function mayPass(assignment: Assignment, planner: Planner, plan: BatchPlan, erro
   return true
 }
 
+interface Parts {
+  readonly deps: DriverDeps
+  readonly assignment: Assignment
+  readonly planner: Planner
+  readonly flight: InFlight
+  readonly suspension: Suspension
+}
+
 /**
- * Lets the batch in flight end, then commits what is left of control batches, so that a position never lags for nothing.
- * @throws OncesinkError what another try of a failed batch would not mend
+ * Lets what is in flight end, then commits what is left of control batches, so that a position never lags for nothing.
+ * @throws OncesinkError what another try of what failed would not mend
  */
-async function finish(
-  deps: DriverDeps,
-  assignment: Assignment,
-  planner: Planner,
-  inFlight: Promise<BatchEnd> | null,
-  isDrained: boolean,
-): Promise<void> {
-  const failed = failureOf(deps, await inFlight)
-  if (failed) return decide(deps, assignment, planner, failed)
-  if (isDrained) return
-  const plan: BatchPlan = { maxRecords: 1, maxWaitMs: 0, includeEmptyRanges: true, order: 'fair' }
+async function finish(parts: Parts, isDrained: boolean): Promise<void> {
+  const { deps, assignment, planner, flight, suspension } = parts
+  const refuseFailures = async () => {
+    await flight.all()
+    const { failed } = sortEnds(flight.take())
+    const late = failed.length > 0 ? null : failureOf(deps, null)
+    const failures = late ? [late] : failed
+    for (const failure of failures) decide(deps, assignment, planner, failure)
+    return failures.length > 0
+  }
+  await assignment.idle()
+  if ((await refuseFailures()) || isDrained) return
+  const until = suspension.bounds()
+  const plan: BatchPlan = { maxRecords: 1, maxWaitMs: 0, includeEmptyRanges: true, order: 'fair', until }
+  const claims = deps.ownership.readable()
   const rest = await compute(deps, plan, 0, new AbortController().signal)
   // What cannot be computed was not asked for yet: the next start meets it.
-  const last = rest.ok && rest.results.length > 0 ? await commitAndAcknowledge(deps, rest) : null
+  if (rest.ok) flight.begin(rest, claims)
+  await flight.all()
   // What is not in the database by then gets there with the next start.
   await settleWithin(deps, deps.job.limits.shutdownTimeoutMs / 2)
-  const failedLast = failureOf(deps, last)
-  if (failedLast) decide(deps, assignment, planner, failedLast)
+  await refuseFailures()
 }
 
 /**
@@ -230,6 +277,7 @@ function pacemaker(deps: DriverDeps): (signal: AbortSignal) => Promise<number> {
 function stateMachine(deps: DriverDeps): (to: JobState) => void {
   let from: JobState = 'starting'
   return (to) => {
+    if (to === from) return
     deps.events.emit('stateChanged', { from, to })
     from = to
   }

@@ -1,7 +1,7 @@
-import { type ErrorCode, invariant, OncesinkError, type RecordCoordinates } from '../errors.ts'
+import { type ErrorCode, OncesinkError, type RecordCoordinates } from '../errors.ts'
 import type { Job } from '../job/job.ts'
 import { type DeadLetterPolicy, MAX_MESSAGE_CHARACTERS, type PoisonCause } from '../model/dead-letter.ts'
-import { formatRange } from '../model/offset-range.ts'
+import { formatRange, type OffsetRange } from '../model/offset-range.ts'
 import type { FailedResult } from '../strategy/strategy.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
 import type { Assignment } from './assignment.ts'
@@ -10,41 +10,38 @@ import type { Ownership } from './ownership.ts'
 import type { Planner } from './planner.ts'
 import { isPassing } from './until-done.ts'
 
-/** A batch that did not commit. */
-export type FailedBatch = Pick<BatchEnd, 'batchId' | 'failures' | 'announce'> & {
+/** A batch that did not commit, or not whole. */
+export type FailedBatch = Pick<BatchEnd, 'batchId' | 'failures' | 'announce' | 'claims'> & {
   readonly results: readonly FailedResult[]
 }
 
-interface FailureDeps {
+export interface FailureDeps {
   readonly job: Job
   readonly events: JobEventBus
   readonly ownership: Ownership
 }
 
 /**
- * What a batch that did not commit means: whether it is worth another try, and how large.
+ * What a batch that did not commit, or of which some ranges did not, means: whether it is worth another try, and how
+ * large. Of partitions that were released or claimed anew meanwhile it means nothing.
  * @throws OncesinkError when it is not
  */
 export function decide(
   deps: FailureDeps,
   assignment: Assignment,
   planner: Planner,
-  ended: FailedBatch,
+  batch: FailedBatch,
 ): void {
-  const [failure] = ended.failures
-  invariant(failure, 'a batch without failures was to be decided about')
-  const error = 'error' in failure ? failure.error : null
-  deps.events.emit('batchFailed', {
-    batchId: ended.batchId,
-    ranges: ended.failures.map(({ range }) => range),
-    reason: failure.kind,
-    error,
-  })
-  const taken = ended.failures.flatMap((f) =>
+  announceFailures(deps, batch)
+  const current = failuresOf(deps, batch)
+  const taken = current.flatMap((f) =>
     f.kind === 'fenced' && f.reason === 'owned-by-other' ? [{ ...f.range, owner: f.owner }] : [],
   )
   assignment.fenced(taken)
-  if (failure.kind !== 'aborted') return
+  const failure = current.find(({ kind }) => kind === 'aborted')
+  if (failure?.kind !== 'aborted') return
+  const aborted = new Set(current.flatMap(({ kind, range }) => (kind === 'aborted' ? [range] : [])))
+  const ended = { ...batch, results: batch.results.filter(({ range }) => aborted.has(range)) }
   if (!(failure.error instanceof OncesinkError)) throw failure.error
   const { code } = failure.error
   const { poison } = deps.job
@@ -58,6 +55,23 @@ export function decide(
   if (!isPassing(failure.error)) throw failure.error
   const rounds = planner.failed(ended.results, code)
   if (rounds >= (roundsBeforeGivingUp[code] ?? Number.POSITIVE_INFINITY)) throw stuck(ended, failure.error)
+}
+
+/** Ranges that did not commit, of partitions that still are read under the claim that they had then. */
+export function failuresOf(
+  { ownership }: Pick<FailureDeps, 'ownership'>,
+  ended: FailedBatch,
+): BatchEnd['failures'] {
+  return ownership.stillOwned(ended.claims, ended.failures)
+}
+
+/** One event for each way in which ranges of the batch did not commit. */
+function announceFailures({ events }: Pick<FailureDeps, 'events'>, { batchId, failures }: FailedBatch): void {
+  for (const reason of new Set(failures.map(({ kind }) => kind))) {
+    const of = failures.filter(({ kind }) => kind === reason)
+    const error = of.find((failure) => 'error' in failure)?.error ?? null
+    events.emit('batchFailed', { batchId, ranges: of.map(({ range }) => range), reason, error })
+  }
 }
 
 /**
@@ -146,9 +160,7 @@ function ofRecord(ended: FailedBatch, error: OncesinkError, code: ErrorCode, wha
  * @returns whether anything of it has committed after all
  */
 export function settleUnknown(deps: FailureDeps, planner: Planner, ended: FailedBatch): boolean {
-  const unknown = ended.failures
-    .filter(({ kind, range }) => kind === 'unknown' && deps.ownership.claimOf(range))
-    .map(({ range }) => range)
+  const unknown = unknownOf(deps, ended)
   if (unknown.length === 0) return false
   const committed = unknown.filter((range) => deps.ownership.claimOf(range)?.nextOffset === range.until)
   deps.events.emit('outcomeSettled', {
@@ -158,4 +170,11 @@ export function settleUnknown(deps: FailureDeps, planner: Planner, ended: Failed
   if (committed.length > 0) ended.announce(committed)
   else planner.failed(ended.results, 'COMMIT_OUTCOME_UNKNOWN')
   return committed.length > 0
+}
+
+/** Ranges of which it is not known whether they have committed, of partitions that still are this process's. */
+export function unknownOf({ ownership }: Pick<FailureDeps, 'ownership'>, ended: FailedBatch): OffsetRange[] {
+  return ended.failures
+    .filter(({ kind, range }) => kind === 'unknown' && ownership.claimOf(range))
+    .map(({ range }) => range)
 }

@@ -20,7 +20,7 @@ export async function hasRewound(
   },
   assignment: Assignment,
 ): Promise<boolean> {
-  const claims = deps.ownership.claims()
+  const claims = deps.ownership.readable()
   if (claims.length === 0) return false
   // The positions of these move in SQL without having been asked here.
   const pending = claims.filter((claim) => deps.strategy.deferred?.isPending(claim)).map(topicPartitionKey)

@@ -9,17 +9,20 @@ import { sortedByPartition, type TopicPartition, topicPartitionKey } from '../mo
  * copy only serves to notice at once when the two disagree.
  *
  * States of a partition: (the membership gives it) -> `given` -> claim() -> `claimed` -> (it was sought) -> read() ->
- * `read`; (somebody else has claimed it) -> unclaim() -> `given`; any -> remove() -> gone.
+ * `read`; (a range of it did not commit) -> suspend() -> `suspended` -> claim() and read() again -> `read`; (somebody
+ * else has claimed it) -> unclaim() -> `given`; any -> remove() -> gone.
  */
 export class Ownership {
   readonly #unread = new Map<string, TopicPartition>()
   readonly #claimed = new Map<string, Claim>()
+  readonly #suspended = new Map<string, TopicPartition>()
 
   /** What the membership has given. It must be claimed before it is read. */
   give(partitions: readonly TopicPartition[]): void {
     for (const { topic, partition } of partitions) {
       const key = topicPartitionKey({ topic, partition })
       this.#claimed.delete(key)
+      this.#suspended.delete(key)
       this.#unread.set(key, { topic, partition })
     }
   }
@@ -31,7 +34,18 @@ export class Ownership {
 
   /** What was sought after its claim. */
   read(claims: readonly Claim[]): void {
-    for (const claim of claims) this.#unread.delete(topicPartitionKey(claim))
+    for (const claim of claims) {
+      this.#unread.delete(topicPartitionKey(claim))
+      this.#suspended.delete(topicPartitionKey(claim))
+    }
+  }
+
+  /** Nothing of these is computed or committed until they were claimed and sought again. */
+  suspend(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) {
+      const key = topicPartitionKey({ topic, partition })
+      if (this.#claimed.has(key)) this.#suspended.set(key, { topic, partition })
+    }
   }
 
   /** The claims of these are worth nothing any more. */
@@ -44,6 +58,7 @@ export class Ownership {
     for (const tp of partitions) {
       this.#unread.delete(topicPartitionKey(tp))
       this.#claimed.delete(topicPartitionKey(tp))
+      this.#suspended.delete(topicPartitionKey(tp))
     }
   }
 
@@ -57,25 +72,48 @@ export class Ownership {
     return sortedByPartition(this.#unread.values())
   }
 
-  /** In partition order. */
+  /** What is to be claimed again, in partition order. */
+  suspended(): TopicPartition[] {
+    return sortedByPartition(this.#suspended.values())
+  }
+
+  /** In partition order, those that are suspended among them. */
   claims(): Claim[] {
     return sortedByPartition(this.#claimed.values())
+  }
+
+  /** Claims of what was sought and may be computed and committed, in partition order. */
+  readable(): Claim[] {
+    return this.claims().filter((claim) => this.#isReadable(claim))
+  }
+
+  #isReadable(tp: TopicPartition): boolean {
+    const key = topicPartitionKey(tp)
+    return this.#claimed.has(key) && !this.#unread.has(key) && !this.#suspended.has(key)
   }
 
   claimOf(tp: TopicPartition): Claim | undefined {
     return this.#claimed.get(topicPartitionKey(tp))
   }
 
+  /** Whether the membership has given it to this process, claimed or not. */
+  isGiven(tp: TopicPartition): boolean {
+    return this.#unread.has(topicPartitionKey(tp)) || this.#claimed.has(topicPartitionKey(tp))
+  }
+
+  /** Whether this claim is the one under which the partition is read and committed now. */
+  isCurrent(claim: Claim): boolean {
+    return this.#isReadable(claim) && this.claimOf(claim)?.claimId === claim.claimId
+  }
+
   /**
-   * Those results that still may be committed, after partitions were lost or claimed anew while they were computed.
+   * Those results that still may be committed, after partitions were lost, suspended or claimed anew while they were
+   * computed.
    * @param before the claims when that began
    */
-  stillOwned(before: readonly Claim[], results: readonly PartitionResult[]): PartitionResult[] {
-    const claimIds = new Map(before.map((claim) => [topicPartitionKey(claim), claim.claimId]))
-    return results.filter(({ range }) => {
-      const claimId = this.claimOf(range)?.claimId
-      return claimId !== undefined && claimId === claimIds.get(topicPartitionKey(range))
-    })
+  stillOwned<R extends Pick<PartitionResult, 'range'>>(before: readonly Claim[], results: readonly R[]): R[] {
+    const current = new Set(before.filter((claim) => this.isCurrent(claim)).map(topicPartitionKey))
+    return results.filter(({ range }) => current.has(topicPartitionKey(range)))
   }
 
   /** The claim of each result; asserts that every range starts where the previous one ended. */

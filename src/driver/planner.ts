@@ -1,17 +1,18 @@
 import type { RecordCoordinates } from '../errors.ts'
 import type { BatchPlan, CondemnedRecord } from '../executor/executor.ts'
 import type { Claim } from '../model/claim.ts'
-import { topicPartitionKey } from '../model/topic-partition.ts'
+import { type TopicPartition, topicPartitionKey } from '../model/topic-partition.ts'
 import type { RateController } from '../rate/rate.ts'
-import type { FailedResult } from '../strategy/strategy.ts'
-import type { BatchEnd } from './batch-in-flight.ts'
+import type { AtomicUnit, FailedResult } from '../strategy/strategy.ts'
+import type { ProcessedBatch } from './batch-in-flight.ts'
+import { recordsOf, Search } from './search.ts'
 
 /** How long a batch waits for its first record before the driver looks around again, in milliseconds. */
 const MAX_WAIT_MS = 1_000
 /** This often, ranges without visible records are committed too, beside other partitions' records or alone. */
 const EMPTY_RANGES_EVERY_MS = 5_000
-/** Identical failures without a commit in between before the batch is halved. */
-const FAILURES_BEFORE_HALVING = 3
+/** The one search of a job whose batches commit as a whole. */
+const EVERYTHING = ''
 
 export interface PlannerOptions {
   readonly maxRecordsPerBatch: number
@@ -20,34 +21,20 @@ export interface PlannerOptions {
   readonly rate: RateController
   /** Exclusive upper bounds by partition (a run that ends there), or null for a run without end. */
   readonly until: ReadonlyMap<string, bigint> | null
-}
-
-interface Suspects {
-  /** Records of the next batch. */
-  limit: number
-  /** Whether single records have passed, so that batches may become larger again. */
-  growing: boolean
-  /** Records of these ranges that were condemned. */
-  condemned: number
-  /** Ends of the ranges that failed and have not committed since. */
-  readonly until: Map<string, bigint>
+  /** What commits or fails as a whole, and so is searched as a whole when it is rejected. */
+  readonly unit: AtomicUnit
 }
 
 /**
- * How large the next batch may be: what the rate controller says, unless there is something to look for. Pure: it only
- * counts.
+ * How large the next batch may be: what the rate controller says, unless there is something to look for, see
+ * {@link Search}. Pure: it only counts.
  *
- * States: `normal` -> (a batch is rejected, or fails the same way again and again) -> `bisecting` with half the
- * records -> (everything of the suspected ranges has committed) -> `normal`.
- * A rejected batch is bisected *outside* the transaction: its first half is run and committed as a batch of its own,
- * then the rest, until one record stands alone. A job with dead letters condemns that record: the next batch leaves it
- * out, and once it has committed, the rest of the suspected ranges is tried as a whole again.
+ * Where batches commit as a whole, a search takes the whole batch: partitions in order, the others wait. Where ranges
+ * commit one by one, every partition has a search of its own: only what it takes of that partition is limited.
  */
 export class Planner {
   readonly #options: PlannerOptions
-  #suspects: Suspects | null = null
-  #condemned: CondemnedRecord | null = null
-  #failures: { readonly code: string; count: number; roundsAlone: number } | null = null
+  readonly #searches = new Map<string, Search>()
   #emptyRangesDueAt: number | null = null
 
   constructor(options: PlannerOptions) {
@@ -58,139 +45,146 @@ export class Planner {
    * @param nowMs monotonic time in milliseconds
    * @param owned what this process owns, with the positions that it knows
    * @param maxWaitMs how long it may wait for records at most, because there is something else to do
+   * @param held exclusive upper bounds of partitions of which nothing beyond them may be computed now
    */
-  next(nowMs: number, owned: readonly Claim[], maxWaitMs = MAX_WAIT_MS): BatchPlan {
+  next(
+    nowMs: number,
+    owned: readonly Claim[],
+    maxWaitMs = MAX_WAIT_MS,
+    held: ReadonlyMap<string, bigint> = new Map(),
+  ): BatchPlan {
     this.#emptyRangesDueAt ??= nowMs + EMPTY_RANGES_EVERY_MS
     const emptyRangesDue = nowMs >= this.#emptyRangesDueAt
     if (emptyRangesDue) this.#emptyRangesDueAt = nowMs + EMPTY_RANGES_EVERY_MS
     this.#clear(owned)
-    const bounds = this.#suspects ? boundsOf(this.#suspects, owned) : this.#options.until
+    const searches = [...this.#searches.values()]
+    const whole = this.#options.unit === 'batch' ? (searches[0] ?? null) : null
+    const bounds = whole?.until ? boundsOf(whole.until, owned) : this.#boundsOfAll(searches)
+    const limitOf = whole ? new Map() : limitsOf(searches)
+    const condemned = searches.flatMap((search) => search.condemned ?? [])
+    const until = new Map([...(bounds ?? []), ...held])
     return {
-      ...(this.#suspects ? { maxRecords: this.#suspects.limit } : this.#options.rate.next(owned.length)),
+      ...(whole?.limit ? { maxRecords: whole.limit } : this.#options.rate.next(owned.length)),
+      ...(limitOf.size > 0 ? { maxRecordsOf: limitOf } : {}),
       maxBytes: this.#options.maxBytesPerBatch,
       maxWaitMs: Math.min(maxWaitMs, MAX_WAIT_MS),
       includeEmptyRanges: bounds !== null || emptyRangesDue,
-      order: this.#suspects ? 'sequential' : 'fair',
-      ...(bounds ? { until: bounds } : {}),
-      ...(this.#condemned ? { condemned: this.#condemned } : {}),
+      order: whole?.limit ? 'sequential' : 'fair',
+      ...(until.size > 0 || bounds ? { until } : {}),
+      ...(condemned.length > 0 ? { condemned } : {}),
     }
   }
 
-  /** A batch has committed. What is being bisected says nothing about the rate. */
-  observe({ plan, results, times }: Pick<BatchEnd, 'plan' | 'results' | 'times'>): void {
+  /** The bounds of the run, and of what is searched partition by partition. */
+  #boundsOfAll(searches: readonly Search[]): ReadonlyMap<string, bigint> | null {
+    const suspects = searches.flatMap(({ until }) => [...(until ?? [])])
+    if (suspects.length === 0) return this.#options.until
+    return new Map([...(this.#options.until ?? []), ...suspects])
+  }
+
+  /** A batch has committed. What is being bisected as a whole says nothing about the rate. */
+  observe({ plan, results, times }: ProcessedBatch): void {
     if (plan.order !== 'fair') return
     this.#options.rate.observe({ ...times, records: recordsOf(results), limitRecords: plan.maxRecords })
   }
 
   /**
    * @param owned what this process owns, after the commit
+   * @param ranges what has committed
    * @returns whether that was the last of the suspected ranges, which lifts the bounds that were planned with
    */
-  committed(owned: readonly Claim[]): boolean {
-    this.#failures = null
-    if (this.#suspects && (this.#suspects.growing || this.#suspects.limit === 1)) {
-      this.#suspects.growing = true
-      this.#suspects.limit = Math.min(this.#suspects.limit * 2, this.#options.maxRecordsPerBatch)
-    }
-    return this.#clear(owned)
+  committed(owned: readonly Claim[], ranges: readonly TopicPartition[]): boolean {
+    const searches = new Set(ranges.flatMap((range) => this.#searches.get(this.#keyOf(range)) ?? []))
+    const lifted = [...searches].map((search) => search.committed(positionsOf(owned)))
+    return this.#clear(owned) || lifted.includes(true)
   }
 
-  /**
-   * Clears of suspicion what lies behind the positions, however it got there (a commit, a COMMIT without an answer, a
-   * start that was resolved again), and what is no longer owned.
-   * @returns whether nothing is suspected any more that was before
-   */
+  /** Returns whether nothing is suspected any more of something that was. */
   #clear(owned: readonly Claim[]): boolean {
-    const positions = new Map(owned.map((claim) => [topicPartitionKey(claim), claim.nextOffset]))
-    if (this.#condemned) this.#acquitPassed(this.#condemned, positions)
-    if (!this.#suspects) return false
-    for (const [key, until] of this.#suspects.until) {
-      if ((positions.get(key) ?? until) >= until) this.#suspects.until.delete(key)
+    const positions = positionsOf(owned)
+    let lifted = false
+    for (const [key, search] of this.#searches) {
+      if (search.clear(positions)) lifted = true
+      const isGone = this.#options.unit === 'range' && !positions.has(key)
+      if (isGone || search.isOver) this.#searches.delete(key)
     }
-    if (this.#suspects.until.size > 0) return false
-    this.#suspects = null
-    return true
-  }
-
-  /** Once the condemned record lies behind the position, whatever else is wrong in the suspected ranges is looked for anew. */
-  #acquitPassed(condemned: CondemnedRecord, positions: ReadonlyMap<string, bigint>): void {
-    const position = positions.get(topicPartitionKey(condemned))
-    if (position !== undefined && position <= condemned.offset) return
-    this.#condemned = null
-    if (this.#suspects) this.#suspects.limit = this.#options.maxRecordsPerBatch
+    return lifted
   }
 
   /**
-   * A batch was rejected by the database: it is run again in halves.
-   * @returns false when it holds one record or none, so that nothing is left to halve
+   * Ranges were rejected by the database: they are run again in halves.
+   * @returns false when they hold one record or none, so that nothing is left to halve
    */
   rejected(results: readonly FailedResult[]): boolean {
-    const records = recordsOf(results)
-    if (records <= 1) return false
-    const until = this.#suspects?.until ?? new Map<string, bigint>()
-    for (const { range } of results) {
-      const key = topicPartitionKey(range)
-      if (!until.has(key)) until.set(key, range.until)
-    }
-    this.#suspect(records, until)
-    return true
+    return this.#searchOf(results).rejected(results)
   }
 
   /**
    * Records up to this one fail when they are computed together, and none of them alone: smaller batches are tried.
    * @param records at most so many were computed
    */
-  failsTogether({ topic, partition, offset }: RecordCoordinates, records: number): void {
-    const until = this.#suspects?.until ?? new Map<string, bigint>()
-    const key = topicPartitionKey({ topic, partition })
-    if ((until.get(key) ?? 0n) <= offset) until.set(key, offset + 1n)
-    this.#suspect(records, until)
-  }
-
-  #suspect(records: number, until: Map<string, bigint>): void {
-    const condemned = this.#suspects?.condemned ?? 0
-    this.#suspects = { limit: Math.max(1, Math.floor(records / 2)), growing: false, condemned, until }
+  failsTogether(record: RecordCoordinates, records: number): void {
+    this.#searchAt(record).failsTogether(record, records)
   }
 
   /**
    * The next batch leaves this record out.
-   * @returns how many records of the batch that was rejected first have been condemned, this one included
+   * @returns how many records of the ranges that were rejected first have been condemned, this one included
    */
   condemn(record: CondemnedRecord): number {
-    this.#condemned = record
-    if (!this.#suspects) return 1
-    this.#suspects.condemned += 1
-    return this.#suspects.condemned
+    return this.#searchAt(record).condemn(record)
   }
 
   /**
-   * A batch failed for a passing reason. After several identical failures it is not so passing: the batch is halved
+   * Ranges failed for a passing reason. After several identical failures it is not so passing: they are halved
    * (a statement timeout may only be too much work).
-   * @returns how many rounds of identical failures a batch of a single record has behind it; 0 while there is
+   * @returns how many rounds of identical failures ranges of a single record have behind them; 0 while there is
    *   something to halve
    */
   failed(results: readonly FailedResult[], code: string): number {
-    if (this.#failures?.code !== code) this.#failures = { code, count: 0, roundsAlone: 0 }
-    this.#failures.count += 1
-    if (code === 'STATEMENT_TIMEOUT') this.#options.rate.timedOut(recordsOf(results))
-    if (this.#failures.count >= FAILURES_BEFORE_HALVING) {
-      this.#failures.count = 0
-      if (!this.rejected(results)) this.#failures.roundsAlone += 1
-    }
-    return this.#failures.roundsAlone
+    const isTimeout = code === 'STATEMENT_TIMEOUT'
+    if (isTimeout && this.#options.unit === 'batch') this.#options.rate.timedOut(recordsOf(results))
+    const search = this.#searchOf(results)
+    // The rate is that of all partitions: one of them that is slow has smaller ranges instead.
+    if (isTimeout && this.#options.unit === 'range') search.rejected(results)
+    return search.failed(results, code)
+  }
+
+  #searchOf([first]: readonly FailedResult[]): Search {
+    return this.#searchAt(first?.range)
+  }
+
+  #searchAt(tp: TopicPartition | undefined): Search {
+    const key = tp ? this.#keyOf(tp) : EVERYTHING
+    const search = this.#searches.get(key) ?? new Search(this.#options.maxRecordsPerBatch)
+    this.#searches.set(key, search)
+    return search
+  }
+
+  #keyOf(tp: TopicPartition): string {
+    return this.#options.unit === 'range' ? topicPartitionKey(tp) : EVERYTHING
   }
 }
 
-function recordsOf(results: readonly Pick<FailedResult, 'records'>[]): number {
-  return results.reduce((sum, result) => sum + result.records, 0)
+function positionsOf(owned: readonly Claim[]): Map<string, bigint> {
+  return new Map(owned.map((claim) => [topicPartitionKey(claim), claim.nextOffset]))
 }
 
 /** Suspects end where they failed; partitions without a suspect range wait where they are. */
-function boundsOf(suspects: Suspects, owned: readonly Claim[]): Map<string, bigint> {
+function boundsOf(suspects: ReadonlyMap<string, bigint>, owned: readonly Claim[]): Map<string, bigint> {
   return new Map(
     owned.map((claim) => {
       const key = topicPartitionKey(claim)
-      return [key, suspects.until.get(key) ?? claim.nextOffset]
+      return [key, suspects.get(key) ?? claim.nextOffset]
     }),
+  )
+}
+
+/** Most records of each partition that is searched by itself. */
+function limitsOf(searches: readonly Search[]): Map<string, number> {
+  return new Map(
+    searches.flatMap(({ limit, until }) =>
+      limit === null ? [] : [...(until?.keys() ?? [])].map((key): [string, number] => [key, limit]),
+    ),
   )
 }

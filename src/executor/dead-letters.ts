@@ -28,11 +28,11 @@ export async function runWithDeadLetters(
   fetched: FetchedRange,
   signal: AbortSignal,
   policy: DeadLetterPolicy,
-  condemned: CondemnedRecord | undefined,
+  condemned: readonly CondemnedRecord[] = [],
 ): Promise<PartitionResult> {
   const { range } = fetched
   const letters: DeadLetter[] = []
-  const here = condemned && compareTopicPartitions(condemned, range) === 0 ? condemned : null
+  const here = condemned.find((record) => compareTopicPartitions(record, range) === 0)
   const sentenced = here && findRecord(fetched, Number(here.offset))
   const result = await task.run(fetched, signal, {
     leaveOut: new Set(here ? [Number(here.offset)] : []),

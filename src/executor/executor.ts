@@ -36,8 +36,11 @@ export interface Executor {
 
 /** What the driver asks of one micro-batch. */
 export interface BatchPlan extends TakeLimits {
-  /** A record that the database rejects when it stands alone: it is left out, without asking the job's functions. */
-  readonly condemned?: CondemnedRecord
+  /**
+   * Records that the database rejects when they stand alone, at most one of each partition: they are left out, without
+   * asking the job's functions.
+   */
+  readonly condemned?: readonly CondemnedRecord[]
 }
 
 export interface CondemnedRecord extends TopicPartition {

@@ -38,7 +38,7 @@ export function createInlineExecutor(
   async function computeRange(
     fetched: FetchedRange,
     isStale: () => boolean,
-    condemned: CondemnedRecord | undefined,
+    condemned: readonly CondemnedRecord[] | undefined,
   ): Promise<PartitionResult | null> {
     if (isStale()) return null
     const abandon = new AbortController()

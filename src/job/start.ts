@@ -121,6 +121,7 @@ async function live(wired: Wired, stop: AbortSignal, once: boolean, onRunning: (
   } finally {
     await mirror?.close(isOwner)
     await strategy.deferred?.close()
+    await strategy.close?.()
     await membership.stop()
     await executor.close()
     await source.close()

@@ -189,6 +189,8 @@ export interface TakeLimits {
   readonly maxRecords: number
   /** Where given, upper bound of the records of each partition; at least 1. */
   readonly maxRecordsPerPartition?: number
+  /** Where given, upper bound of the records of these partitions, by `topicPartitionKey`; each at least 1. */
+  readonly maxRecordsOf?: ReadonlyMap<string, number>
   /**
    * Where given, upper bound of the records' bytes over all ranges, as fetched; at least 1. A record that has more comes
    * alone.

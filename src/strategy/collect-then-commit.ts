@@ -16,6 +16,7 @@ export function collectThenCommit(): StrategyPlan {
 function create({ session, pipelines }: StrategyParts): Strategy {
   return {
     name: 'collectThenCommit',
+    unit: 'batch',
     async commit(batch) {
       let collected: readonly PartialResult[]
       try {

@@ -31,11 +31,12 @@ export interface StrategyParts {
 }
 
 /**
- * How results and offsets get into one commit. One batch at a time; the driver has fetched and computed it.
+ * How results and offsets get into one commit. The driver has fetched and computed them.
  * The outcome is told per range: some strategies commit some ranges and not others.
  */
 export interface Strategy {
   readonly name: string
+  readonly unit: AtomicUnit
   /** Never rejects for a failed batch: what happened is in the outcomes. It rejects only with `crash` errors. */
   commit(batch: ComputedBatch): Promise<CommitReport>
   /**
@@ -43,7 +44,17 @@ export interface Strategy {
    * the database later. Absent where `committed` means that the database has them.
    */
   readonly deferred?: DeferredCommits
+  /** Closes what it has opened itself; what is being committed is cut off. Never throws. */
+  close?(): Promise<void>
 }
+
+/**
+ * What commits, or does not, as a whole:
+ * - `batch`: one batch is committed at a time; when it does not commit, everything is claimed again;
+ * - `range`: {@link Strategy.commit} is called with one range at a time, for several partitions at once, and for each
+ *   partition with one after another. A range that does not commit is claimed, read and committed again by itself.
+ */
+export type AtomicUnit = 'batch' | 'range'
 
 /**
  * Commits that are durable before the database has them. The driver goes on from them: its positions in memory are

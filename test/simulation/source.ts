@@ -17,7 +17,8 @@ export function simulatedSource(host: Host, log: SimulatedLog): Source {
     const from = positions.get(key)
     if (from === undefined) return null
     const bound = Math.min(partitionLog(tp).length, Number(limits.until?.get(key) ?? Number.MAX_SAFE_INTEGER))
-    const wanted = 1 + dice.below(Math.max(1, budget))
+    const most = Math.min(budget, limits.maxRecordsOf?.get(key) ?? budget)
+    const wanted = 1 + dice.below(Math.max(1, most))
     let until = from
     const records: { offset: number; value: string }[] = []
     while (until < bound && records.length < wanted) {

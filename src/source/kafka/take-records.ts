@@ -69,8 +69,10 @@ function boundOf(partition: ReadPartition, { until }: TakeLimits): number {
 }
 
 /** Visible records of the partition that may be taken. */
-function availableOf({ buffer }: ReadPartition, bound: number, limits: TakeLimits): number {
-  return Math.min(buffer.available(bound), limits.maxRecordsPerPartition ?? Number.POSITIVE_INFINITY)
+function availableOf(partition: ReadPartition, bound: number, limits: TakeLimits): number {
+  const most = limits.maxRecordsOf?.get(topicPartitionKey(partition)) ?? Number.POSITIVE_INFINITY
+  const mostOfAny = limits.maxRecordsPerPartition ?? Number.POSITIVE_INFINITY
+  return Math.min(partition.buffer.available(bound), mostOfAny, most)
 }
 
 function allocateInOrder(shares: readonly Share[], limits: TakeLimits): Share[] {

@@ -25,6 +25,7 @@ const result = (partition: number, from: bigint, until: bigint, records: number)
   computeMs: 0,
   partials: [],
 })
+const p0 = { topic: 't', partition: 0 }
 /** Always allows the same, and remembers what it is told. */
 class FixedRate implements RateController {
   readonly told: unknown[] = []
@@ -45,7 +46,8 @@ class FixedRate implements RateController {
 }
 
 const rate = new FixedRate({ maxRecords: 1000 })
-const newPlanner = () => new Planner({ maxRecordsPerBatch: 1000, maxBytesPerBatch: 5000, rate, until: null })
+const newPlanner = () =>
+  new Planner({ maxRecordsPerBatch: 1000, maxBytesPerBatch: 5000, rate, until: null, unit: 'batch' })
 const owned = [claim(0, 0n), claim(1, 50n)]
 
 describe('how large the next batch may be', () => {
@@ -64,14 +66,20 @@ describe('how large the next batch may be', () => {
     const asked: number[] = []
     for (let nowMs = 1_000; nowMs <= 17_000; nowMs += 500) {
       if (planner.next(nowMs, owned).includeEmptyRanges) asked.push(nowMs)
-      planner.committed(owned)
+      planner.committed(owned, [p0])
     }
     expect(asked).toEqual([6_000, 11_000, 16_000])
   })
 
   test('a run that ends somewhere never takes more, and asks for empty ranges so that it gets there', () => {
     const until = new Map([['t/0', 7n]])
-    const plan = new Planner({ maxRecordsPerBatch: 10, maxBytesPerBatch: 5000, rate, until }).next(0, owned)
+    const plan = new Planner({
+      maxRecordsPerBatch: 10,
+      maxBytesPerBatch: 5000,
+      rate,
+      until,
+      unit: 'batch',
+    }).next(0, owned)
     expect(plan.until).toEqual(until)
     expect(plan.includeEmptyRanges).toBe(true)
   })
@@ -83,7 +91,13 @@ describe('what the rate allows', () => {
     const fixed = new FixedRate(limits)
     return {
       fixed,
-      planner: new Planner({ maxRecordsPerBatch: 1000, maxBytesPerBatch: 5000, rate: fixed, until: null }),
+      planner: new Planner({
+        maxRecordsPerBatch: 1000,
+        maxBytesPerBatch: 5000,
+        rate: fixed,
+        until: null,
+        unit: 'batch',
+      }),
     }
   }
 
@@ -146,16 +160,16 @@ describe('a rejected batch is bisected by batches of their own', () => {
   test('halves that pass where the whole failed end the search: nothing was poison', () => {
     const planner = newPlanner()
     planner.rejected([result(0, 0n, 10n, 10), result(1, 50n, 60n, 4)])
-    expect(planner.committed([claim(0, 7n), claim(1, 50n)])).toBe(false)
+    expect(planner.committed([claim(0, 7n), claim(1, 50n)], [p0])).toBe(false)
     expect(planner.next(0, [claim(0, 7n), claim(1, 50n)]).order).toBe('sequential')
-    expect(planner.committed([claim(0, 10n), claim(1, 50n)])).toBe(false)
+    expect(planner.committed([claim(0, 10n), claim(1, 50n)], [p0])).toBe(false)
     expect(planner.next(0, [claim(0, 10n), claim(1, 50n)]).until).toEqual(
       new Map([
         ['t/0', 10n],
         ['t/1', 60n],
       ]),
     )
-    expect(planner.committed([claim(0, 10n), claim(1, 60n)])).toBe(true)
+    expect(planner.committed([claim(0, 10n), claim(1, 60n)], [p0])).toBe(true)
     expect(planner.next(0, [claim(0, 10n), claim(1, 60n)]).order).toBe('fair')
   })
 
@@ -178,7 +192,7 @@ describe('a rejected batch is bisected by batches of their own', () => {
           if (!planner.rejected([result(0, BigInt(position), BigInt(end), end - position)])) break
         } else {
           position = end
-          planner.committed([claim(0, BigInt(position))])
+          planner.committed([claim(0, BigInt(position))], [p0])
         }
         plan = planner.next(0, [claim(0, BigInt(position))])
       }
@@ -200,7 +214,7 @@ describe('a record that is rejected when it stands alone is condemned', () => {
       const plan = planner.next(0, [claim(0, BigInt(position))])
       const bound = Math.min(records, Number(plan.until?.get('t/0') ?? records))
       const end = Math.min(bound, position + plan.maxRecords)
-      const skipped = Number(plan.condemned?.offset ?? -1)
+      const skipped = Number(plan.condemned?.[0]?.offset ?? -1)
       if (bad.some((offset) => offset >= position && offset < end && offset !== skipped)) {
         if (!planner.rejected([result(0, BigInt(position), BigInt(end), end - position)])) {
           expect(end - position).toBe(1)
@@ -210,7 +224,7 @@ describe('a record that is rejected when it stands alone is condemned', () => {
         continue
       }
       position = end
-      planner.committed([claim(0, BigInt(position))])
+      planner.committed([claim(0, BigInt(position))], [p0])
       if (position === records) return { found, batches }
     }
     throw new Error('it does not come to an end')
@@ -220,8 +234,8 @@ describe('a record that is rejected when it stands alone is condemned', () => {
     const planner = newPlanner()
     expect(planner.next(0, owned)).not.toHaveProperty('condemned')
     planner.condemn(condemned(3n))
-    expect(planner.next(0, owned).condemned).toEqual(condemned(3n))
-    expect(planner.next(0, [claim(0, 3n)]).condemned).toEqual(condemned(3n))
+    expect(planner.next(0, owned).condemned).toEqual([condemned(3n)])
+    expect(planner.next(0, [claim(0, 3n)]).condemned).toEqual([condemned(3n)])
     expect(planner.next(0, [claim(0, 4n)])).not.toHaveProperty('condemned')
   })
 
@@ -243,7 +257,7 @@ describe('a record that is rejected when it stands alone is condemned', () => {
     const planner = newPlanner()
     planner.rejected([result(0, 0n, 2n, 2)])
     expect(planner.next(0, owned).maxRecords).toBe(1)
-    planner.committed([claim(0, 1n), claim(1, 50n)])
+    planner.committed([claim(0, 1n), claim(1, 50n)], [p0])
     expect(planner.next(0, [claim(0, 1n), claim(1, 50n)]).maxRecords).toBe(2)
   })
 
@@ -251,9 +265,9 @@ describe('a record that is rejected when it stands alone is condemned', () => {
     const planner = newPlanner()
     planner.rejected([result(0, 0n, 10n, 10)])
     expect(planner.condemn(condemned(2n))).toBe(1)
-    planner.committed([claim(0, 3n)])
+    planner.committed([claim(0, 3n)], [p0])
     expect(planner.condemn(condemned(5n))).toBe(2)
-    planner.committed([claim(0, 10n)])
+    planner.committed([claim(0, 10n)], [p0])
     expect(planner.condemn(condemned(20n))).toBe(1)
   })
 
@@ -284,7 +298,7 @@ describe('a batch that fails the same way again and again', () => {
     planner.failed(attempt, 'TRANSACTION_ABORTED')
     planner.failed(attempt, 'DATABASE_UNAVAILABLE')
     planner.failed(attempt, 'DATABASE_UNAVAILABLE')
-    planner.committed(owned)
+    planner.committed(owned, [p0])
     planner.failed(attempt, 'DATABASE_UNAVAILABLE')
     expect(planner.next(0, owned).maxRecords).toBe(1000)
   })

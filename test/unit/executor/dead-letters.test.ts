@@ -38,7 +38,7 @@ function taskOf(pipelines: readonly Pipeline[]) {
 function run(
   pipelines: Pipeline | readonly Pipeline[],
   records: readonly PlainRecord[],
-  { policy = deadLetter(), condemned = undefined as CondemnedRecord | undefined } = {},
+  { policy = deadLetter(), condemned = [] as readonly CondemnedRecord[] } = {},
 ) {
   return runWithDeadLetters(taskOf([pipelines].flat()), rangeOf(records), never, policy, condemned)
 }
@@ -285,11 +285,11 @@ test('a condemned record is left out without asking the functions, with the reas
     .into(append({ table: 't' }))
   const cause = { code: 'ROWS_REJECTED', stage: 'sink', message: 'too long', stack: null } as const
   const condemned = { topic: 'orders', partition: 0, offset: 1n, cause }
-  const { deadLetters, records } = await run(watching, threeOrders, { condemned })
+  const { deadLetters, records } = await run(watching, threeOrders, { condemned: [condemned] })
   expect(asked).toEqual(['a', 'a'])
   expect(deadLetters).toMatchObject([{ offset: 1n, cause }])
   expect(records).toBe(3)
-  const elsewhere = await run(watching, threeOrders, { condemned: { ...condemned, partition: 1 } })
+  const elsewhere = await run(watching, threeOrders, { condemned: [{ ...condemned, partition: 1 }] })
   expect(elsewhere.deadLetters).toEqual([])
 })
 
