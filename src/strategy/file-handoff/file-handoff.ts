@@ -82,6 +82,7 @@ export function fileHandoff(given: FileHandoffOptions): FileHandoffPlan {
   }
   const plan = {
     name: 'fileHandoff',
+    unit: 'batch',
     loader: loader === 'external' ? 'external' : 'inProcess',
     maxFiles: integer('maxFiles'),
     maxBytes: integer('maxBytes'),
