@@ -82,7 +82,6 @@ export function fileHandoff(given: FileHandoffOptions): FileHandoffPlan {
   }
   const plan = {
     name: 'fileHandoff',
-    unit: 'batch',
     loader: loader === 'external' ? 'external' : 'inProcess',
     maxFiles: integer('maxFiles'),
     maxBytes: integer('maxBytes'),
@@ -111,5 +110,5 @@ function create(plan: Omit<FileHandoffPlan, 'create'>, parts: StrategyParts): St
   const { session } = parts
   const store = createDiskStore(plan.directory, session.job, session.runtime.faultPoints)
   const commits = new HandoffCommits({ ...plan, keep: keepOf(plan) }, parts, store)
-  return { name: plan.name, commit: (batch) => commits.commit(batch), deferred: commits }
+  return { name: plan.name, unit: 'batch', commit: (batch) => commits.commit(batch), deferred: commits }
 }
