@@ -55,6 +55,8 @@ export class GroupMirror {
       ),
       events.on('lost', ({ partitions }) => {
         for (const tp of partitions) this.#offsets.delete(topicPartitionKey(tp))
+        // What could not be sent before is no longer this process's to send: it waits for something that is.
+        if (this.#offsets.size === 0) this.#isBehind = false
       }),
     )
     this.#running = this.#run()
@@ -111,7 +113,8 @@ export class GroupMirror {
       return true
     } catch (thrown) {
       const error = asError(thrown)
-      this.#isBehind = true
+      // The partitions may have gone to another owner meanwhile.
+      this.#isBehind = this.#offsets.size > 0
       this.#failures += 1
       this.#warn(error)
       events.emit('offsetsMirrored', { group, offsets, error, failures: this.#failures })

@@ -50,6 +50,27 @@ function mirrorTo(answer: (call: number) => Promise<void>) {
 const taken = () => Promise.resolve()
 
 describe('the mirror of committed offsets', () => {
+  test.each(['after it has failed', 'while it fails'])(
+    'that has failed waits, instead of turning round and round, when partitions go to another owner: %s',
+    async (when) => {
+      const lose = () => events.emit('lost', { partitions: [{ topic: 't', partition: 0 }] })
+      const { mirror, events, sent, commit } = mirrorTo((call) => {
+        if (call > 1) return Promise.resolve()
+        if (when === 'while it fails') lose()
+        return Promise.reject(new OncesinkError('SOURCE_UNAVAILABLE', 'the group rebalances'))
+      })
+      commit(range(0, 1n))
+      await eventually(() => sent.length === 1)
+      if (when === 'after it has failed') lose()
+      // A process that turns round and round hears of nothing any more: neither of a claim, nor that it is to stop.
+      await systemRuntime.clock.sleep(200)
+      commit(range(1, 5n))
+      await eventually(() => sent.length === 2)
+      await mirror.close(true)
+      expect(sent).toEqual(['g: t/0=1', 'g: t/1=5'])
+    },
+  )
+
   test('sends the newest of each partition only, however many commits there were in the meantime', async () => {
     const { mirror, sent, commit, heard } = mirrorTo(taken)
     commit(range(1, 1n))
