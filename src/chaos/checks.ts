@@ -8,10 +8,13 @@ const MAX_DIFFERENCES = 20
 
 export interface CheckResult {
   readonly name: string
+  /** Rows that the query gave. */
   readonly rows: number
-  /** Rows that are expected and missing, or there and not expected; a changed row is one of each. */
+  /** Rows that are expected and not there, and rows that are there and not expected, each as often as it is. */
+  readonly missing: number
+  readonly unexpected: number
+  /** The first of them, one sentence each. */
   readonly differences: readonly string[]
-  readonly total: number
 }
 
 /** The records of the log, for checks that the user has written. */
@@ -58,25 +61,40 @@ export async function runCheck(
 ): Promise<CheckResult> {
   const { engine, url } = world.database
   const actual = await runStatements(engine, url, check.query)
-  return compareRows(check.name, [...check.expected(records)], actual)
+  return compareRows(check.name, check.expected(records), actual)
 }
 
 /** Compares two multisets of rows. */
-export function compareRows(name: string, expected: readonly Row[], actual: readonly Row[]): CheckResult {
-  const counts = new Map<string, number>()
-  for (const row of expected) counts.set(rowText(row), (counts.get(rowText(row)) ?? 0) + 1)
-  for (const row of actual) counts.set(rowText(row), (counts.get(rowText(row)) ?? 0) - 1)
+export function compareRows(name: string, expected: Iterable<Row>, actual: readonly Row[]): CheckResult {
+  const counts = new Map<string, { wanted: number; found: number }>()
+  const count = (row: Row, side: 'wanted' | 'found') => {
+    const text = rowText(row)
+    const both = counts.get(text) ?? { wanted: 0, found: 0 }
+    counts.set(text, both)
+    both[side] += 1
+  }
+  for (const row of expected) count(row, 'wanted')
+  for (const row of actual) count(row, 'found')
   const differences: string[] = []
-  let total = 0
-  for (const [text, count] of counts) {
-    if (count === 0) continue
-    total += Math.abs(count)
-    const times = Math.abs(count) === 1 ? '' : ` (${Math.abs(count)} times)`
+  let [missing, unexpected] = [0, 0]
+  for (const [text, { wanted, found }] of counts) {
+    if (wanted === found) continue
+    missing += Math.max(0, wanted - found)
+    unexpected += Math.max(0, found - wanted)
     if (differences.length < MAX_DIFFERENCES) {
-      differences.push(`${text} is ${count > 0 ? 'expected and missing' : 'there and not expected'}${times}`)
+      differences.push(`${text} is there ${times(found)}, and expected ${times(wanted)}`)
     }
   }
-  return { name, rows: actual.length, differences, total }
+  return { name, rows: actual.length, missing, unexpected, differences }
+}
+
+/** How many rows are wrong, at least as many as are told of. */
+export function wrongRows({ missing, unexpected, differences }: CheckResult): number {
+  return Math.max(missing + unexpected, differences.length)
+}
+
+function times(count: number): string {
+  return count === 1 ? 'once' : count === 0 ? 'not at all' : `${count} times`
 }
 
 /** `item=a orders=3`, by the names of the columns, so that their order does not matter. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { runStatements } from '../services/index.ts'
+import { positionsOf } from './positions.ts'
 import { kafkaClient } from './stream.ts'
 import type { World } from './world.ts'
 
@@ -25,19 +25,9 @@ type Admin = ReturnType<ReturnType<typeof kafkaClient>['admin']>
 
 /** Offsets between the positions and the ends of the logs; null while one of the two cannot be asked. */
 async function lag(world: World, admin: Admin): Promise<number | null> {
-  const { database, kafka, job } = world
+  const { kafka } = world
   try {
-    const part = database.engine === 'postgres' ? '"partition"' : '`partition`'
-    const rows = await runStatements(
-      database.engine,
-      database.url,
-      `SELECT job, topic, ${part} AS partition_no, next_offset FROM ${database.own('oncesink_offsets')}`,
-    )
-    const positions = new Map(
-      rows
-        .filter((row) => row.job === job.name)
-        .map((row) => [`${String(row.topic)}/${String(row.partition_no)}`, Number(row.next_offset)]),
-    )
+    const positions = await positionsOf(world)
     let sum = 0
     for (const topic of Object.values(kafka.topics)) {
       for (const { partition, high } of await admin.fetchTopicOffsets(topic)) {

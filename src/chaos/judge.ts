@@ -5,7 +5,7 @@ import { BoundedList } from '../check/violation.ts'
 import type { LedgerRow } from '../database/dialect.ts'
 import { ExitCode } from '../errors.ts'
 import { formatRange } from '../model/offset-range.ts'
-import type { CheckResult } from './checks.ts'
+import { type CheckResult, wrongRows } from './checks.ts'
 import type { History } from './history.ts'
 import type { Lives } from './life/lives.ts'
 import type { ChaosOutcome, ChaosViolation } from './result.ts'
@@ -107,7 +107,7 @@ export function judge(evidence: Evidence): Judgement {
   }
   const more =
     unlisted(verify) +
-    evidence.checks.reduce((sum, { total, differences }) => sum + total - differences.length, 0)
+    evidence.checks.reduce((sum, check) => sum + wrongRows(check) - check.differences.length, 0)
   const inconclusive = [...verify.inconclusive]
   if (history.faultCount === 0) inconclusive.push('no fault has happened: nothing was put to the test')
   if (history.commits === 0) inconclusive.push('no process has committed anything')

@@ -10,9 +10,10 @@ import { EventBus, type JobEvents } from '../telemetry/events.ts'
 import { createDialect, createSource } from '../wire.ts'
 import { type CheckResult, LogRecords, runCheck } from './checks.ts'
 import { drained } from './drained.ts'
+import { type ChosenFaults, chooseFaults } from './endings.ts'
 import { judge } from './judge.ts'
 import { type LifeEnd, lastWords } from './life/life.ts'
-import { chooseNemeses, needsCluster } from './nemeses/index.ts'
+import { needsCluster } from './nemeses/index.ts'
 import type { Nemesis } from './nemesis.ts'
 import { Observer } from './observer.ts'
 import type { ChaosOptions } from './options.ts'
@@ -39,13 +40,13 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const signal = options.signal ?? new AbortController().signal
   signal.throwIfAborted()
   const seed = options.seed ?? randomInt(2 ** 32)
-  const wanted = chooseNemeses(options.faults)
+  const wanted = chooseFaults(options.faults)
   const { onProgress = () => {} } = options
   const world = await setUp({
     ...options,
     seed,
     signal,
-    brokers: needsCluster(wanted) && !options.servers ? CLUSTER_NODES : 1,
+    brokers: needsCluster(wanted.nemeses) && !options.servers ? CLUSTER_NODES : 1,
   })
   const stopWhenAborted = () => void world.lives.killAll()
   signal.addEventListener('abort', stopWhenAborted, { once: true })
@@ -63,16 +64,12 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   }
 }
 
-async function run(
-  world: ChaosWorld,
-  options: ChaosOptions,
-  wanted: readonly Nemesis[],
-): Promise<ChaosResult> {
+async function run(world: ChaosWorld, options: ChaosOptions, wanted: ChosenFaults): Promise<ChaosResult> {
   const { history, lives, stream } = world
   const { onProgress = () => {}, intensity = 'medium', durationMs = DEFAULT_DURATION_MS } = options
-  const reasons = new Map(wanted.map((nemesis) => [nemesis, nemesis.unfit?.(world) ?? null]))
-  const fit = wanted.filter((nemesis) => reasons.get(nemesis) === null)
-  if (fit.length === 0) {
+  const reasons = new Map(wanted.nemeses.map((nemesis) => [nemesis, nemesis.unfit?.(world) ?? null]))
+  const fit = wanted.nemeses.filter((nemesis) => reasons.get(nemesis) === null)
+  if (fit.length + wanted.endings.length === 0) {
     throw new OncesinkError(
       'CONFIGURATION_INVALID',
       `none of the faults can be injected here:\n${[...reasons].map(([{ name }, why]) => `  ${name}: ${why}`).join('\n')}`,
@@ -82,10 +79,11 @@ async function run(
   const observer = world.witness === null ? null : new Observer(world, world.witness)
   observer?.start()
   history.add({ kind: 'phase', name: 'faults' })
-  onProgress(
-    `injecting faults for ${durationMs / 1_000} s (seed ${world.seed}): ${fit.map(({ name }) => name).join(', ')}`,
-  )
-  await storm(world, new Schedule(fit, world.seed), { endMs: history.nowMs + durationMs, intensity })
+  if (fit.length > 0) {
+    const names = fit.map(({ name }) => name).join(', ')
+    onProgress(`injecting faults for ${durationMs / 1_000} s (seed ${world.seed}): ${names}`)
+    await storm(world, new Schedule(fit, world.seed), { endMs: history.nowMs + durationMs, intensity })
+  }
   world.signal.throwIfAborted()
 
   history.add({ kind: 'phase', name: 'healed' })
@@ -102,6 +100,7 @@ async function run(
   history.add({ kind: 'phase', name: 'proof' })
   onProgress('reading the log again and comparing')
   const proof = await prove(world, onProgress)
+  const found = await end(world, wanted, onProgress)
   const judgement = judge({
     history,
     lives,
@@ -109,7 +108,7 @@ async function run(
     drainedAfterMs,
     drainMs,
     rewound: false,
-    found: [],
+    found,
     badEnds,
   })
   const { verify, checks } = proof
@@ -120,15 +119,21 @@ async function run(
     ...judgement,
     seed: world.seed,
     intensity,
-    faults: wanted.map((nemesis) => ({
-      name: nemesis.name,
-      title: nemesis.title,
-      count: history.faults.get(nemesis.name) ?? 0,
-      unfit: reasons.get(nemesis) ?? null,
+    faults: [...wanted.nemeses, ...wanted.endings].map((fault) => ({
+      name: fault.name,
+      title: fault.title,
+      count: history.faults.get(fault.name) ?? 0,
+      unfit: reasons.get(fault as Nemesis) ?? null,
     })),
     injected: history.faultCount,
-    lost: verify.lost === null ? null : Number(verify.lost),
-    duplicated: verify.duplicated === null ? null : Number(verify.duplicated),
+    lost: most(
+      verify.lost,
+      checks.map(({ missing }) => missing),
+    ),
+    duplicated: most(
+      verify.duplicated,
+      checks.map(({ unexpected }) => unexpected),
+    ),
     sent: stream.sent,
     recordsReplayed: verify.recordsReplayed,
     batches: verify.chain.batches,
@@ -143,6 +148,29 @@ async function run(
     replay: replayCommand(options, world.seed),
     history: history.entries,
   }
+}
+
+/** What the tables say, or what the user's checks do where that is more. */
+function most(verified: bigint | null, checked: readonly number[]): number | null {
+  if (verified === null && checked.length === 0) return null
+  return Math.max(Number(verified ?? 0), ...checked)
+}
+
+/** What the job must halt at, when all else was proven. */
+async function end(
+  world: ChaosWorld,
+  { endings }: ChosenFaults,
+  onProgress: (message: string) => void,
+): Promise<{ class: string; message: string }[]> {
+  const found: { class: string; message: string }[] = []
+  if (endings.length > 0) world.history.add({ kind: 'phase', name: 'endings' })
+  for (const { name, title, run: harm } of endings) {
+    onProgress(`${name}: ${title}`)
+    const wrong = await harm(world)
+    world.signal.throwIfAborted()
+    if (wrong !== null) found.push({ class: 'not-halted', message: `${name}: ${wrong}` })
+  }
+  return found
 }
 
 /** Lets the job do its first work undisturbed: what cannot run at all is no chaos's fault. */

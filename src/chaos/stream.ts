@@ -28,7 +28,7 @@ export interface StreamOptions {
  * The stream of records into the job's topics while the run lasts. What it could not send, because brokers are away, it
  * sends again: then the log may hold a record twice, and each of them is one that counts. Judges read the log, not this.
  *
- * States: `idle` -> start() -> `flowing` <-> hold() / flow() -> stop() -> `stopped`.
+ * States: `idle` -> start() -> `flowing` <-> hold() / flow() -> stop() -> `idle`.
  */
 export class RecordStream {
   readonly #options: StreamOptions
@@ -60,6 +60,7 @@ export class RecordStream {
   }
 
   async start(): Promise<void> {
+    this.#stopped = false
     this.#producer = this.#kafka.producer({
       createPartitioner: Partitioners.DefaultPartitioner,
       allowAutoTopicCreation: false,

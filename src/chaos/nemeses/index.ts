@@ -1,5 +1,3 @@
-import { OncesinkError } from '../../errors.ts'
-import { nearestWord } from '../../model/nearest-word.ts'
 import type { Nemesis } from '../nemesis.ts'
 import { brokerKill, controllerLoss, leaderMove } from './broker.ts'
 import { answerLost, commitLost } from './commit.ts'
@@ -37,23 +35,4 @@ export const nemeses: readonly Nemesis[] = [
 
 export function needsCluster(chosen: readonly Nemesis[]): boolean {
   return chosen.some((nemesis) => ofCluster.includes(nemesis))
-}
-
-/**
- * @param names those that are wanted, or `all`; by default all that one broker is enough for
- * @throws OncesinkError CONFIGURATION_INVALID for a name that there is not
- */
-export function chooseNemeses(names?: readonly string[]): readonly Nemesis[] {
-  if (names === undefined) return nemeses.filter((nemesis) => !ofCluster.includes(nemesis))
-  if (names.includes('all')) return nemeses
-  const known = nemeses.map(({ name }) => name)
-  for (const name of names) {
-    if (known.includes(name)) continue
-    const meant = nearestWord(name, known)
-    throw new OncesinkError(
-      'CONFIGURATION_INVALID',
-      `there is no fault '${name}'${meant === null ? '' : `; is '${meant}' meant?`} There are: ${known.join(', ')}, all`,
-    )
-  }
-  return nemeses.filter(({ name }) => names.includes(name))
 }

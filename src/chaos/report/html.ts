@@ -1,4 +1,5 @@
 import { formatReport } from '../../check/report.ts'
+import { wrongRows } from '../checks.ts'
 import type { ChaosResult } from '../result.ts'
 import { escaped } from './escaped.ts'
 import { styles } from './styles.ts'
@@ -129,8 +130,8 @@ function checked(result: ChaosResult): string {
     ]),
     ...checks.map((check): [string, string, boolean] => [
       check.name,
-      `${grouped(check.rows)} rows, ${check.total === 0 ? 'all as expected' : `${grouped(check.total)} not as expected`}`,
-      check.total === 0,
+      `${grouped(check.rows)} rows, ${wrongRows(check) === 0 ? 'all as expected' : `${grouped(check.missing)} missing, ${grouped(check.unexpected)} not expected`}`,
+      wrongRows(check) === 0,
     ]),
   ]
   if (verify.recordCounts) {

@@ -8,7 +8,7 @@ export function chaosJson(result: ChaosResult): Record<string, unknown> {
     ...rest,
     durationMs: Math.round(rest.durationMs),
     drainedAfterMs: rest.drainedAfterMs === null ? null : Math.round(rest.drainedAfterMs),
-    checks: checks.map(({ name, rows, total, differences }) => ({ name, rows, total, differences })),
+    checks,
     verify: reportAsJson(verify),
     entries: history.length,
   }

@@ -20,11 +20,9 @@ export function chaosText(result: ChaosResult): string {
       `${table.table}: ${grouped(table.rowsActual)} rows, ${grouped(table.rowsExpected)} expected, ${grouped(table.differences.total)} different`,
     )
   }
-  for (const { name, rows, total } of result.checks) {
-    add(
-      'check',
-      `${name}: ${grouped(rows)} rows, ${total === 0 ? 'as expected' : `${grouped(total)} not as expected`}`,
-    )
+  for (const { name, rows, missing, unexpected } of result.checks) {
+    const wrong = `${grouped(missing)} missing, ${grouped(unexpected)} not expected`
+    add('check', `${name}: ${grouped(rows)} rows, ${missing + unexpected === 0 ? 'as expected' : wrong}`)
   }
   add('observer', `${grouped(result.looks)} snapshots of the running system`)
   add('processes', `${grouped(result.lives)} lives, ${grouped(result.commits)} commits`)

@@ -1,0 +1,17 @@
+import type { ChaosSpec } from 'oncesink/testing'
+
+export default {
+  tables: 'unruly-write-tables.sql',
+  records: (n) => ({ value: { item: `item ${n}` } }),
+  checks: [
+    {
+      name: 'every item once',
+      query: 'SELECT item FROM seen',
+      expected: (records) =>
+        records.flatMap((record) => {
+          const text = String(record.value)
+          return text.startsWith('{"item"') ? [{ item: (record.json() as { item: string }).item }] : []
+        }),
+    },
+  ],
+} satisfies ChaosSpec

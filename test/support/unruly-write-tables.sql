@@ -1,0 +1,1 @@
+CREATE TABLE seen (item varchar(60) NOT NULL);
