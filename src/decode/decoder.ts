@@ -1,4 +1,6 @@
+import type { Field } from '../fields/field.ts'
 import type { RecordMeta } from '../model/record-meta.ts'
+import type { ScannedFields } from './scan/scanned-fields.ts'
 
 /**
  * Turns a record's value bytes into the job's value. Pure and synchronous.
@@ -13,4 +15,13 @@ export interface Decoder<T> {
    * Positions instead of a slice, so that a record costs no Buffer object of its own.
    */
   decode(buffer: Buffer, start: number, end: number, meta: RecordMeta): T
+  /** Where the decoder can find fields without making values of them; for oncesink's own use. */
+  readonly access?: FieldAccess
+}
+
+/** The fields of a record where they lie. What the scanner does not understand, `decode` does. */
+export interface FieldAccess {
+  readonly scanner: ScannedFields & { scan(buffer: Buffer, start: number, end: number): boolean }
+  /** What is declared, by slot of the scanner. */
+  readonly fields: readonly { readonly name: string; readonly field: Field<unknown> }[]
 }

@@ -3,11 +3,13 @@ import { isField } from '../fields/builders.ts'
 import type { Field, ValueOf } from '../fields/field.ts'
 import { describeValue } from '../model/excerpt.ts'
 import { isPlainObject } from '../model/plain-object.ts'
-import type { Decoder } from './decoder.ts'
+import type { Decoder, FieldAccess } from './decoder.ts'
 import { fieldReader, type ReadField } from './field-reader.ts'
 import { parseJson } from './json-text.ts'
 import { pathText } from './path-text.ts'
 import { hasLongNumber, withRawNumbers } from './raw-numbers.ts'
+import { FieldScanner } from './scan/field-scanner.ts'
+import { scannedReader } from './scan/scanned-reader.ts'
 import { NoBytes } from './utf8.ts'
 
 export type FieldMap = Readonly<Record<string, Field<unknown>>>
@@ -20,8 +22,9 @@ export interface FieldsDecoder<F extends FieldMap> extends Decoder<FieldsOf<F>> 
   readonly fields: F
 }
 
-interface FieldPlan {
+export interface FieldPlan {
   readonly name: string
+  readonly field: Field<unknown>
   readonly path: readonly string[]
   readonly optional: boolean
   readonly read: ReadField
@@ -39,21 +42,51 @@ interface FieldPlan {
  */
 export function fields<const F extends FieldMap>(declared: F): FieldsDecoder<F> {
   const plans = plansOf(declared)
+  const scanner = new FieldScanner(plans.map(({ path }) => path))
+  const readScanned = plans.map(({ optional, read }) => scannedReader(optional, read))
+  const access: FieldAccess = {
+    scanner,
+    fields: plans.map(({ name, field }) => ({ name, field })),
+  }
+
+  /** Null where only the long way says what becomes of the record. */
+  function scannedRow(buffer: Buffer, start: number, end: number): Record<string, unknown> | null {
+    if (!scanner.scan(buffer, start, end)) return null
+    const row: Record<string, unknown> = {}
+    for (let slot = 0; slot < plans.length; slot++) {
+      const value = readScanned[slot]?.(scanner, slot)
+      if (value === undefined) return null
+      row[(plans[slot] as FieldPlan).name] = value
+    }
+    return row
+  }
+
   return {
     name: 'fields',
     fields: Object.freeze({ ...declared }),
+    access,
     decode(buffer, start, end) {
       if (end === -1) throw new NoBytes()
-      const { text, value } = parseJson(buffer, start, end)
-      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-        throw new Error(`the value is ${describeValue(value)}, but fields are read from a JSON object`)
-      }
-      const raw = hasLongNumber(text) ? withRawNumbers(text) : null
-      const row: Record<string, unknown> = {}
-      for (const plan of plans) row[plan.name] = readField(plan, value, raw)
-      return row as FieldsOf<F>
+      return (scannedRow(buffer, start, end) ?? parsedRow(plans, buffer, start, end)) as FieldsOf<F>
     },
   }
+}
+
+/** What `fields` mean: scanning gives the same row, or none. */
+export function parsedRow(
+  plans: readonly FieldPlan[],
+  buffer: Buffer,
+  start: number,
+  end: number,
+): Record<string, unknown> {
+  const { text, value } = parseJson(buffer, start, end)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new Error(`the value is ${describeValue(value)}, but fields are read from a JSON object`)
+  }
+  const raw = hasLongNumber(text) ? withRawNumbers(text) : null
+  const row: Record<string, unknown> = {}
+  for (const plan of plans) row[plan.name] = readField(plan, value, raw)
+  return row
 }
 
 function readField({ name, path, optional, read }: FieldPlan, record: object, raw: unknown): unknown {
@@ -84,7 +117,7 @@ function valueAt(record: unknown, path: readonly string[]): unknown {
   return value
 }
 
-function plansOf(declared: unknown): FieldPlan[] {
+export function plansOf(declared: unknown): FieldPlan[] {
   if (!isPlainObject(declared)) {
     throw invalid(`needs an object with a field for each name, but got ${describeValue(declared)}`)
   }
@@ -95,7 +128,7 @@ function plansOf(declared: unknown): FieldPlan[] {
     if (!isField(field)) {
       throw invalid(`'${name}' must be a field such as text(), but is ${describeValue(field)}`)
     }
-    return { name, path: field.path ?? [name], optional: field.optional, read: fieldReader(field) }
+    return { name, field, path: field.path ?? [name], optional: field.optional, read: fieldReader(field) }
   })
   if (plans.length === 0) throw invalid('needs at least one field')
   return plans
