@@ -15,8 +15,26 @@ export interface Decoder<T> {
    * Positions instead of a slice, so that a record costs no Buffer object of its own.
    */
   decode(buffer: Buffer, start: number, end: number, meta: RecordMeta): T
+  /**
+   * Decodes the values of records `[begin, end)` of a segment at once, where that is faster; for oncesink's own use.
+   * @returns null where they must be decoded one by one, because one of them fails, perhaps
+   */
+  readonly decodeBlock?: (segment: ValueColumns, begin: number, end: number) => DecodedBlock<T> | null
   /** Where the decoder can find fields without making values of them; for oncesink's own use. */
   readonly access?: FieldAccess
+}
+
+/** Where the values of a segment are: see RecordSegment. */
+export interface ValueColumns {
+  readonly buffer: Buffer
+  readonly valueStart: Int32Array
+  readonly valueEnd: Int32Array
+}
+
+export interface DecodedBlock<T> {
+  /** The value of the record `i` after the first one is `values[i * step]`. */
+  readonly values: readonly T[]
+  readonly step: number
 }
 
 /** The fields of a record where they lie. What the scanner does not understand, `decode` does. */

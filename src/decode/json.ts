@@ -1,7 +1,8 @@
 import { OncesinkError } from '../errors.ts'
 import { describeValue, excerpt } from '../model/excerpt.ts'
 import { isPlainObject, unknownFields } from '../model/plain-object.ts'
-import type { Decoder } from './decoder.ts'
+import type { DecodedBlock, Decoder } from './decoder.ts'
+import { JsonBlockParser } from './json-block.ts'
 import { parseJson } from './json-text.ts'
 import { hasLongNumber, inexactNumber, withRawNumbers } from './raw-numbers.ts'
 import { NoBytes } from './utf8.ts'
@@ -25,6 +26,7 @@ export interface JsonOptions {
  */
 export function json<T>(options: JsonOptions = {}): Decoder<T> {
   const exact = readNumbers(options) === 'exact'
+  const blocks = new JsonBlockParser()
   return {
     name: 'json',
     decode(buffer, start, end) {
@@ -32,6 +34,11 @@ export function json<T>(options: JsonOptions = {}): Decoder<T> {
       const { text, value } = parseJson(buffer, start, end)
       if (exact && hasLongNumber(text)) refuseInexact(value, withRawNumbers(text))
       return value as T
+    },
+    decodeBlock({ buffer, valueStart, valueEnd }, begin, end) {
+      const block = blocks.parse(buffer, valueStart, valueEnd, begin, end)
+      if (block === null || (exact && hasLongNumber(block.text))) return null
+      return block as DecodedBlock<T>
     },
   }
 }

@@ -21,6 +21,8 @@ export function nullable<T>(decoder: AnyDecoder<T>): Decoder<T | null> {
   }
   return {
     name: `nullable ${inner.name}`,
+    // A block with null in it is none: its records are decoded one by one.
+    ...(inner.decodeBlock && { decodeBlock: inner.decodeBlock }),
     decode: (buffer, start, end, meta) => (end === -1 ? null : inner.decode(buffer, start, end, meta)),
   }
 }

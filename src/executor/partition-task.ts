@@ -1,4 +1,4 @@
-import type { Decoder } from '../decode/decoder.ts'
+import type { DecodedBlock, Decoder } from '../decode/decoder.ts'
 import { invariant, OncesinkError } from '../errors.ts'
 import { formatRange, type OffsetRange } from '../model/offset-range.ts'
 import type { RecordMeta } from '../model/record-meta.ts'
@@ -220,11 +220,25 @@ class RecordRunner {
     this.#pushes = pushes
   }
 
+  /** The values of a block, or null where each has to be decoded by itself. */
+  decodeBlock(segment: RecordSegment, begin: number, end: number): DecodedBlock<unknown> | null {
+    return this.#value.decoder.decodeBlock?.(segment, begin, end) ?? null
+  }
+
   /** @throws FunctionFailure, or whatever else a function of the job comes to */
   run(segment: RecordSegment, i: number): void {
     const raw = new SegmentMeta(segment, i)
     const { buffer } = segment
     const value = decode(this.#value, buffer, segment.valueStart[i], segment.valueEnd[i], raw)
+    this.#push(segment, i, value, raw)
+  }
+
+  /** {@link run} for a value that was decoded with its block. */
+  runDecoded(segment: RecordSegment, i: number, value: unknown): void {
+    this.#push(segment, i, value, new SegmentMeta(segment, i))
+  }
+
+  #push(segment: RecordSegment, i: number, value: unknown, raw: SegmentMeta): void {
     const meta = this.#key ? new SegmentMeta(segment, i, decodeKey(this.#key, segment, i, raw)) : raw
     for (const push of this.#pushes) push(value, meta)
   }
@@ -299,12 +313,14 @@ class BlockRunner {
   run(segment: RecordSegment, begin: number, end: number): void {
     let i = begin
     try {
+      const block = this.#runner.decodeBlock(segment, begin, end)
       for (; i < end; i++) {
         const offset = recordOffset(segment, i)
         this.#advanceTo(offset)
         this.#watch?.atRecord(offset)
         if (this.#leaveOut?.(offset, segment, i)) continue
-        this.#runner.run(segment, i)
+        if (block === null) this.#runner.run(segment, i)
+        else this.#runner.runDecoded(segment, i, block.values[(i - begin) * block.step])
       }
     } catch (error) {
       throw new RecordFailure(segment, i, functionFailure(error))

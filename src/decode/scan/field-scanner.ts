@@ -56,7 +56,7 @@ export class FieldScanner implements ScannedFields {
     if (open >= end || buffer[open] !== 123) return false
     const close = this.#object(open + 1, this.#root, 0)
     // Whatever was read past the end, of the bytes that come next, shows here.
-    return close !== -1 && close <= end && this.#skipSpace(close) === end
+    return close !== -1 && this.#skipSpace(close) === end
   }
 
   /** @returns the position after the object whose `{` is before `at`; -1 when it was not understood */
