@@ -83,5 +83,17 @@ export {
   type FileHandoffPlan,
   fileHandoff,
 } from './strategy/file-handoff/file-handoff.ts'
-export type { StrategyPlan } from './strategy/strategy.ts'
+export { type RepartitionToOneOptions, repartitionToOne } from './strategy/repartition-to-one.ts'
+export type {
+  ChunkLimits,
+  CommitPhases,
+  CommitReport,
+  ComputedBatch,
+  ComputedStrategy,
+  Strategy,
+  StrategyParts,
+  StrategyPlan,
+  StreamedBatch,
+  StreamStrategy,
+} from './strategy/strategy.ts'
 export type { BatchEvent, JobEvents, JobState, OffsetsMirroredEvent } from './telemetry/events.ts'

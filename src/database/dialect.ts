@@ -186,6 +186,8 @@ export interface Transaction {
    * next_offset, epoch and claim_id are still those given. Returns the number of rows that matched.
    */
   advanceRanges(job: string, advances: readonly RangeAdvance[]): Promise<number>
+  /** Replaces the leader epochs of positions that {@link advanceRanges} has moved in this transaction. */
+  noteLeaderEpochs(job: string, epochs: readonly LeaderEpochNote[]): Promise<void>
   /** Adds rows to a table by key. Rows are sorted by key and keys are unique. Returns the rows sent. */
   mergeRows(write: MergeWrite): Promise<number>
   /**
@@ -305,6 +307,10 @@ export interface RangeAdvance {
   readonly range: OffsetRange
   readonly epoch: bigint
   readonly claimId: string
+  readonly leaderEpoch: number
+}
+
+export interface LeaderEpochNote extends TopicPartition {
   readonly leaderEpoch: number
 }
 

@@ -1,16 +1,20 @@
+import { invariant } from '../errors.ts'
 import type { BatchPlan, Executor, PartitionResult } from '../executor/executor.ts'
 import type { Job } from '../job/job.ts'
 import type { Claim } from '../model/claim.ts'
 import type { OffsetRange } from '../model/offset-range.ts'
 import type { RangeOutcome } from '../model/outcome.ts'
+import { topicPartitionKey } from '../model/topic-partition.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { CommitReport, Strategy } from '../strategy/strategy.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
+import type { ChunkStream } from './chunk-stream.ts'
 import type { Ownership } from './ownership.ts'
 
-/** What was computed of a batch and is to be committed as a whole. */
-export interface BatchToCommit {
+/** What was computed of a batch. */
+export interface BatchComputed {
   readonly plan: BatchPlan
+  /** Of the whole batch, or of its first chunk. */
   readonly results: readonly PartitionResult[]
   /** From when it was due to when it was planned. */
   readonly startDelayMs: number
@@ -20,6 +24,12 @@ export interface BatchToCommit {
   readonly tasksMs: number
   /** When it was computed, by the monotonic clock. */
   readonly computedAtMs: number
+}
+
+/** What is to be committed as a whole. */
+export interface BatchToCommit extends BatchComputed {
+  /** The batch, where it is read and computed while it is written; else null. */
+  readonly chunks: ChunkStream | null
 }
 
 /** How long a batch took, in milliseconds; see the batch event. */
@@ -34,14 +44,19 @@ export interface BatchTimes {
 export interface ProcessedBatch {
   readonly plan: BatchPlan
   readonly times: BatchTimes
+  /** Of what was computed: of a batch that has failed on the way, what was read of it. */
   readonly results: readonly PartitionResult[]
 }
 
 /** How a batch ended. */
 export interface BatchEnd extends ProcessedBatch {
   readonly batchId: string
-  /** Under which claim each of its results was to be committed. */
+  /** Under which claim each of its ranges was to be committed. */
   readonly claims: readonly Claim[]
+  /** What computing has failed with on the way, or null. */
+  readonly computeError: Error | null
+  /** Whether it was given up on the way because the job is to stop. */
+  readonly isAbandoned: boolean
   /** Outcomes other than `committed`; empty when the whole batch is durable. */
   readonly failures: readonly Exclude<RangeOutcome, { kind: 'committed' }>[]
   /** Emits the batch event for ranges of the batch that have turned out to be durable. */
@@ -62,14 +77,13 @@ export interface CommitDeps {
  * is emitted. Partitions that were released or claimed anew meanwhile keep the positions that they have.
  */
 export async function commitAndAcknowledge(deps: CommitDeps, batch: BatchToCommit): Promise<BatchEnd> {
-  const { plan, results } = batch
+  const { plan, chunks } = batch
   const { clock } = deps.runtime
   const beganAt = clock.monotonicMs()
   const batchId = deps.runtime.random.uuid()
-  const claims = deps.ownership.claimsFor(results)
-  const { poison } = deps.job
-  const deadLetterLimit = poison.kind === 'deadLetter' ? poison : null
-  const report = await deps.strategy.commit({ batchId, results, claims, deadLetterLimit })
+  const claims = deps.ownership.claimsFor(chunks?.ranges.map((range) => ({ range })) ?? batch.results)
+  const report = await commit(deps, batchId, batch, claims)
+  const results = chunks?.results() ?? batch.results
   const times = timesOf(batch, beganAt, clock.monotonicMs())
   const committed = report.outcomes
     .filter((outcome) => outcome.kind === 'committed')
@@ -77,10 +91,33 @@ export async function commitAndAcknowledge(deps: CommitDeps, batch: BatchToCommi
   const durable = results.filter(({ range }) => committed.includes(range))
   deps.ownership.advance(deps.ownership.stillOwned(claims, durable))
   const failures = report.outcomes.filter((outcome) => outcome.kind !== 'committed')
-  const announce = (ranges: readonly OffsetRange[]) => emitBatch(deps, batchId, batch, ranges, report, times)
+  const announce = (ranges: readonly OffsetRange[]) =>
+    emitBatch(deps, batchId, { ...batch, results }, ranges, report, times)
   if (committed.length > 0) announce(committed)
   await deps.runtime.faultPoints.reach('batch.acknowledged')
-  return { batchId, plan, times, results, claims, failures, announce }
+  const [computeError, isAbandoned] = [chunks?.failure ?? null, chunks?.isAbandoned ?? false]
+  return { batchId, plan, times, results, claims, computeError, isAbandoned, failures, announce }
+}
+
+async function commit(
+  { strategy, job }: CommitDeps,
+  batchId: string,
+  { results, chunks }: BatchToCommit,
+  claims: readonly Claim[],
+): Promise<CommitReport> {
+  const deadLetterLimit = job.poison.kind === 'deadLetter' ? job.poison : null
+  if (strategy.unit !== 'stream') return strategy.commit({ batchId, results, claims, deadLetterLimit })
+  invariant(chunks, 'a strategy that takes a stream is given one')
+  const epochs = new Map(results.map(({ range, leaderEpoch }) => [topicPartitionKey(range), leaderEpoch]))
+  const ranges = chunks.ranges.map((range, i) => {
+    const claim = claims[i] as Claim
+    return { range, claim, leaderEpoch: epochs.get(topicPartitionKey(range)) ?? claim.leaderEpoch }
+  })
+  try {
+    return await strategy.commit({ batchId, ranges, chunks, contents: () => chunks.contents(), deadLetterLimit })
+  } finally {
+    chunks.close()
+  }
 }
 
 function emitBatch(

@@ -1,4 +1,4 @@
-import { asError, OncesinkError } from '../errors.ts'
+import { asError } from '../errors.ts'
 import type { BatchPlan } from '../executor/executor.ts'
 import type { Job } from '../job/job.ts'
 import type { RateController } from '../rate/rate.ts'
@@ -7,16 +7,16 @@ import type { Source } from '../source/source.ts'
 import type { JobState } from '../telemetry/events.ts'
 import { Assignment, type AssignmentDeps } from './assignment.ts'
 import { Attention } from './attention.ts'
-import type { BatchEnd, BatchToCommit, CommitDeps } from './batch-in-flight.ts'
+import type { BatchComputed, BatchEnd, CommitDeps } from './batch-in-flight.ts'
 import { failureOf, hasSettled, isReady, settleWithin } from './deferred-commits.ts'
 import { Drain } from './drain.ts'
-import { decide, type FailedBatch, settleUnknown } from './failed-batch.ts'
+import { decide, type FailedBatch, mayPass, settleUnknown } from './failed-batch.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { hasRewound } from './idle-check.ts'
 import { InFlight } from './in-flight.ts'
 import { Planner } from './planner.ts'
+import { firstPart } from './stream-batch.ts'
 import { Suspension } from './suspension.ts'
-import { isPassing } from './until-done.ts'
 
 export interface DriverDeps extends AssignmentDeps, CommitDeps {
   readonly job: Job
@@ -38,7 +38,7 @@ const OWNERSHIP_CHECK_MS = 3_000
 /** Pause after a batch that did not commit, so that a failure that repeats does not spin. */
 const FAILURE_BACKOFF = { initialMs: 10, maxMs: 5_000 }
 
-type Computed = ({ readonly ok: true } & BatchToCommit) | { readonly ok: false; readonly error: Error }
+type Computed = ({ readonly ok: true } & BatchComputed) | { readonly ok: false; readonly error: Error }
 
 /**
  * Runs the job until it is stopped, or drained.
@@ -79,7 +79,7 @@ async function loop(deps: DriverDeps, options: DriveOptions, attention: Attentio
   const pace = pacemaker(deps)
   const housekeeping = new Housekeeping(deps)
   const backoff = new Backoff(FAILURE_BACKOFF, runtime.random)
-  const flight = new InFlight(deps, () => attention.want())
+  const flight = new InFlight(deps, { stop, onChange: () => attention.want() })
   const suspension = new Suspension(deps, assignment, planner, FAILURE_BACKOFF)
   let lastCommitAt = runtime.clock.monotonicMs()
   let lastCheckAt = lastCommitAt
@@ -122,15 +122,18 @@ async function loop(deps: DriverDeps, options: DriveOptions, attention: Attentio
       const claims = ownership.readable()
       const held = new Map([...flight.held(), ...suspension.bounds()])
       const plan = planner.next(runtime.clock.monotonicMs(), ownership.claims(), assignment.dueInMs, held)
-      const computing = isRoom ? compute(deps, plan, startDelayMs, waiting.signal) : nothing(deps, plan)
+      const computing = isRoom
+        ? flight.read.then(() => compute(deps, plan, startDelayMs, waiting.signal))
+        : nothing(deps, plan)
       const processed = await flight.settled()
       const { failed, committed } = sortEnds(flight.take())
-      const failure = strategy.unit === 'batch' ? failureOf(deps, failed[0] ?? null) : null
+      const failure = strategy.unit === 'range' ? null : failureOf(deps, failed[0] ?? null)
 
       // The previous batch did not commit: the next one is built on sand. Forget both, go back to SQL.
       if (failure) {
         waiting.abort()
         await computing
+        if (failed[0]?.isAbandoned) return enter('stopped')
         enter('recovering')
         decide(deps, assignment, planner, failure)
         await runtime.clock.sleep(backoff.nextMs(), stop)
@@ -154,7 +157,7 @@ async function loop(deps: DriverDeps, options: DriveOptions, attention: Attentio
       }
 
       const computed = await computing
-      if (!(computed.ok || mayPass(assignment, planner, plan, computed.error))) throw computed.error
+      if (!(computed.ok || mayPass(assignment, planner, firstPart(plan, strategy).maxRecords, computed.error))) throw computed.error
       const now = runtime.clock.monotonicMs()
       const idle = computed.ok && computed.results.length === 0 && flight.isEmpty && !assignment.isBusy
       const unsure = idle && now - Math.max(lastCommitAt, lastCheckAt) >= OWNERSHIP_CHECK_MS
@@ -200,7 +203,7 @@ async function compute(
   const { clock } = deps.runtime
   const startedAt = clock.monotonicMs()
   try {
-    const results = await deps.executor.compute(plan, signal)
+    const results = await deps.executor.compute(firstPart(plan, deps.strategy), signal)
     const computedAtMs = clock.monotonicMs()
     const tasksMs = results.reduce((sum, { computeMs }) => sum + computeMs, 0)
     const computeMs = computedAtMs - startedAt
@@ -208,14 +211,6 @@ async function compute(
   } catch (error) {
     return { ok: false, error: asError(error) }
   }
-}
-
-/** Whether computing again from the positions in SQL may bring more than `error`, perhaps in smaller batches. */
-function mayPass(assignment: Assignment, planner: Planner, plan: BatchPlan, error: Error): boolean {
-  if (isPassing(error) || assignment.isExpiredStart(error)) return true
-  if (!(error instanceof OncesinkError && error.ofBatch && error.record)) return false
-  planner.failsTogether(error.record, plan.maxRecords)
-  return true
 }
 
 interface Parts {
@@ -237,7 +232,8 @@ async function finish(parts: Parts, isDrained: boolean): Promise<void> {
     const { failed } = sortEnds(flight.take())
     const late = failed.length > 0 ? null : failureOf(deps, null)
     const failures = late ? [late] : failed
-    for (const failure of failures) decide(deps, assignment, planner, failure)
+    const isAbandoned = failed.some((ended) => ended.isAbandoned)
+    if (!isAbandoned) for (const failure of failures) decide(deps, assignment, planner, failure)
     return failures.length > 0
   }
   await assignment.idle()

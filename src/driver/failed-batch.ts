@@ -13,6 +13,8 @@ import { isPassing } from './until-done.ts'
 /** A batch that did not commit, or not whole. */
 export type FailedBatch = Pick<BatchEnd, 'batchId' | 'failures' | 'announce' | 'claims'> & {
   readonly results: readonly FailedResult[]
+  /** What computing a part of it has failed with, or null. */
+  readonly computeError?: Error | null
 }
 
 export interface FailureDeps {
@@ -44,6 +46,12 @@ export function decide(
   const ended = { ...batch, results: batch.results.filter(({ range }) => aborted.has(range)) }
   if (!(failure.error instanceof OncesinkError)) throw failure.error
   const { code } = failure.error
+  // What computing has failed with is told by it, not by the outcome: nothing of the database's is to blame.
+  if (ended.computeError === failure.error && !isPassing(failure.error)) {
+    const records = ended.results.reduce((sum, result) => sum + result.records, 0)
+    if (mayPass(assignment, planner, records, failure.error)) return
+    throw failure.error
+  }
   const { poison } = deps.job
   if (code === 'ROWS_REJECTED' || (failure.error.ofBatch && poison.kind === 'deadLetter')) {
     if (planner.rejected(ended.results)) return
@@ -72,6 +80,17 @@ function announceFailures({ events }: Pick<FailureDeps, 'events'>, { batchId, fa
     const error = of.find((failure) => 'error' in failure)?.error ?? null
     events.emit('batchFailed', { batchId, ranges: of.map(({ range }) => range), reason, error })
   }
+}
+
+/**
+ * Whether computing again from the positions in SQL may bring more than `error`, perhaps in smaller batches.
+ * @param records at most so many were computed
+ */
+export function mayPass(assignment: Assignment, planner: Planner, records: number, error: Error): boolean {
+  if (isPassing(error) || assignment.isExpiredStart(error)) return true
+  if (!(error instanceof OncesinkError && error.ofBatch && error.record)) return false
+  planner.failsTogether(error.record, records)
+  return true
 }
 
 /**

@@ -3,12 +3,21 @@ import type { PartitionResult } from '../executor/executor.ts'
 import type { Claim } from '../model/claim.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import {
+  type BatchComputed,
   type BatchEnd,
   type BatchToCommit,
   type CommitDeps,
   commitAndAcknowledge,
   type ProcessedBatch,
 } from './batch-in-flight.ts'
+import { chunksOf } from './stream-batch.ts'
+
+export interface InFlightOptions {
+  /** Aborted when the job is to stop. */
+  readonly stop: AbortSignal
+  /** Called whenever a straggler has ended. */
+  readonly onChange: () => void
+}
 
 /** How long the others of a batch wait for its last ranges at least, in milliseconds ... */
 const GRACE_MS = 100
@@ -41,16 +50,21 @@ interface Waiting {
  */
 export class InFlight {
   readonly #deps: CommitDeps
-  readonly #onChange: () => void
+  readonly #options: InFlightOptions
   readonly #lanes = new Map<string, Lane>()
   #batch: { readonly lanes: readonly Promise<void>[]; readonly ends: BatchEnd[] } = { lanes: [], ends: [] }
   #ended: BatchEnd[] = []
   #error: Error | null = null
+  #read = Promise.resolve()
 
-  /** @param onChange called whenever a straggler has ended */
-  constructor(deps: CommitDeps, onChange: () => void) {
+  constructor(deps: CommitDeps, options: InFlightOptions) {
     this.#deps = deps
-    this.#onChange = onChange
+    this.#options = options
+  }
+
+  /** Resolves when what was begun is read to its end, so that the executor is free for the next batch. */
+  get read(): Promise<void> {
+    return this.#read
   }
 
   get isEmpty(): boolean {
@@ -61,7 +75,7 @@ export class InFlight {
    * Begins to commit what was computed under `claims`. What follows a range that is still in flight waits for it.
    * Results are left out that continue one that has failed meanwhile, or whose partition was lost.
    */
-  begin(batch: BatchToCommit, claims: readonly Claim[]): void {
+  begin(batch: BatchComputed, claims: readonly Claim[]): void {
     const { ownership, strategy } = this.#deps
     const failed = this.#ended.flatMap(failedClaims)
     const results = ownership.stillOwned(
@@ -70,13 +84,19 @@ export class InFlight {
     )
     if (results.length === 0) return
     const ends: BatchEnd[] = []
+    const enter = (key: string, part: BatchToCommit) => this.#enter(key, { part, claims }, ends)
     const lanes =
-      strategy.unit === 'batch'
-        ? [this.#enter(EVERYTHING, { part: { ...batch, results }, claims }, ends)]
-        : results.map((result) =>
-            this.#enter(keyOf(result), { part: { ...batch, results: [result] }, claims }, ends),
-          )
+      strategy.unit === 'range'
+        ? results.map((result) => enter(keyOf(result), { ...batch, results: [result], chunks: null }))
+        : [enter(EVERYTHING, this.#whole({ ...batch, results }))]
     this.#batch = { lanes: lanes.filter((lane) => lane !== null), ends }
+  }
+
+  /** For a strategy that takes a stream, the ranges of the batch are fixed now, and the rest of it is still to be read. */
+  #whole(batch: BatchComputed): BatchToCommit {
+    const chunks = chunksOf(this.#deps, batch, this.#options.stop)
+    this.#read = chunks?.ended ?? Promise.resolve()
+    return { ...batch, chunks }
   }
 
   /** @returns null where it has to wait for what is in flight already */
@@ -99,18 +119,21 @@ export class InFlight {
       while (lane.next) {
         const { part, claims } = lane.next
         lane.next = null
-        if (!this.#mayCommit(part, claims, failed)) continue
+        if (!this.#mayCommit(part, claims, failed)) {
+          part.chunks?.close()
+          continue
+        }
         const end = await commitAndAcknowledge(this.#deps, part)
         this.#ended.push(end)
         ends.push(end)
         failed.push(...failedClaims(end))
-        if (lane.isLate) this.#onChange()
+        if (lane.isLate) this.#options.onChange()
       }
     } catch (error) {
       this.#error ??= asError(error)
     } finally {
       this.#lanes.delete(key)
-      if (lane.isLate) this.#onChange()
+      if (lane.isLate) this.#options.onChange()
     }
   }
 
@@ -134,8 +157,8 @@ export class InFlight {
   async settled(): Promise<ProcessedBatch | null> {
     const { lanes, ends } = this.#batch
     this.#batch = { lanes: [], ends: [] }
-    if (this.#deps.strategy.unit === 'batch') await Promise.all(lanes)
-    else await this.#withoutStragglers(lanes)
+    if (this.#deps.strategy.unit === 'range') await this.#withoutStragglers(lanes)
+    else await Promise.all(lanes)
     const [first] = ends
     const durable = ends.filter(({ failures }) => failures.length === 0)
     if (!first || durable.length === 0) return null

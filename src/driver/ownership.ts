@@ -117,7 +117,7 @@ export class Ownership {
   }
 
   /** The claim of each result; asserts that every range starts where the previous one ended. */
-  claimsFor(results: readonly PartitionResult[]): Claim[] {
+  claimsFor(results: readonly Pick<PartitionResult, 'range'>[]): Claim[] {
     return results.map(({ range }) => {
       const claim = this.claimOf(range)
       invariant(claim, `range ${formatRange(range)} was read, but its partition is not owned`)

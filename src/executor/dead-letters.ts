@@ -46,11 +46,18 @@ export async function runWithDeadLetters(
   return { ...result, deadLetters: letters }
 }
 
-/** @throws OncesinkError DEAD_LETTER_LIMIT when the ranges of one batch have more dead letters than it may */
-export function refuseTooMany(results: readonly PartitionResult[], policy: PoisonPolicy): void {
+/**
+ * @param before dead letters that the batch has already, in parts of it that were computed earlier
+ * @throws OncesinkError DEAD_LETTER_LIMIT when the ranges of one batch have more dead letters than it may
+ */
+export function refuseTooMany(
+  results: readonly PartitionResult[],
+  policy: PoisonPolicy,
+  before: number | undefined = 0,
+): void {
   if (policy.kind === 'fail') return
   const letters = results.flatMap(({ deadLetters }) => deadLetters)
-  if (letters.length > policy.maxPerBatch) throw tooMany(letters, policy)
+  if (letters.length > 0 && before + letters.length > policy.maxPerBatch) throw tooMany(letters, policy)
 }
 
 /** The error of a batch with more dead letters than one may have. */

@@ -41,6 +41,8 @@ export interface BatchPlan extends TakeLimits {
    * asking the job's functions.
    */
   readonly condemned?: readonly CondemnedRecord[]
+  /** Dead letters that the batch has already, where this is a later part of it. @default 0 */
+  readonly deadLettersBefore?: number
 }
 
 export interface CondemnedRecord extends TopicPartition {

@@ -89,7 +89,7 @@ export function createInlineExecutor(
       }
       if (results.length > 0) await runtime.faultPoints.reach('batch.computed')
       const fresh = results.filter(({ isStale }) => !isStale()).map(({ result }) => result)
-      refuseTooMany(fresh, poison)
+      refuseTooMany(fresh, poison, plan.deadLettersBefore)
       return fresh
     },
 

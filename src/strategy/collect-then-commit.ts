@@ -3,7 +3,7 @@ import type { PartialResult } from '../aggregation/partial-result.ts'
 import { commitBatch } from '../database/protocol/commit-batch.ts'
 import { asError, invariant, OncesinkError } from '../errors.ts'
 import { deliver } from '../sink/deliver.ts'
-import type { CommitReport, ComputedBatch, Strategy, StrategyParts, StrategyPlan } from './strategy.ts'
+import type { ComputedStrategy, CommitReport, ComputedBatch, StrategyParts, StrategyPlan } from './strategy.ts'
 
 /**
  * The default strategy: partial results are collected and merged in partition order, then one transaction on one
@@ -13,7 +13,7 @@ export function collectThenCommit(): StrategyPlan {
   return Object.freeze({ name: 'collectThenCommit', create })
 }
 
-function create({ session, pipelines }: StrategyParts): Strategy {
+function create({ session, pipelines }: StrategyParts): ComputedStrategy {
   return {
     name: 'collectThenCommit',
     unit: 'batch',
@@ -43,7 +43,7 @@ function create({ session, pipelines }: StrategyParts): Strategy {
         for (const [i, pipeline] of pipelines.entries()) {
           rows += await deliver(trx, pipeline, partialAt(collected, i), info)
         }
-        return rows
+        return { rows, contents: batch.results }
       })
       const { outcomes, rows, ...phases } = report
       return { outcomes, rows, phases }
@@ -62,10 +62,10 @@ function notBegun({ results }: ComputedBatch, error: Error): CommitReport {
 }
 
 function claimedRanges(batch: ComputedBatch) {
-  return batch.results.map(({ range, records, deadLetters, leaderEpoch }, i) => {
+  return batch.results.map(({ range, leaderEpoch }, i) => {
     const claim = batch.claims[i]
     invariant(claim, 'every range of a batch has a claim')
-    return { range, claim, leaderEpoch, records, deadLetters }
+    return { range, claim, leaderEpoch }
   })
 }
 

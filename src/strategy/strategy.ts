@@ -1,3 +1,4 @@
+import type { ClaimedRange, RangeContents } from '../database/protocol/commit-batch.ts'
 import type { DeadLetterLimit } from '../database/protocol/dead-letters.ts'
 import type { JobSession } from '../database/protocol/session.ts'
 import type { PartitionResult } from '../executor/executor.ts'
@@ -31,14 +32,14 @@ export interface StrategyParts {
 }
 
 /**
- * How results and offsets get into one commit. The driver has fetched and computed them.
- * The outcome is told per range: some strategies commit some ranges and not others.
+ * How results and offsets get into one commit. The outcome is told per range: some strategies commit some ranges and not
+ * others.
  */
-export interface Strategy {
+export type Strategy = ComputedStrategy | StreamStrategy
+
+interface AnyStrategy {
   readonly name: string
   readonly unit: AtomicUnit
-  /** Never rejects for a failed batch: what happened is in the outcomes. It rejects only with `crash` errors. */
-  commit(batch: ComputedBatch): Promise<CommitReport>
   /**
    * What a strategy says besides that reports ranges as committed when they are durable elsewhere, and brings them into
    * the database later. Absent where `committed` means that the database has them.
@@ -48,13 +49,33 @@ export interface Strategy {
   close?(): Promise<void>
 }
 
+/** A strategy that is given what is fetched and computed already. The next batch is computed meanwhile. */
+export interface ComputedStrategy extends AnyStrategy {
+  readonly unit: 'batch' | 'range'
+  /** Never rejects for a failed batch: what happened is in the outcomes. It rejects only with `crash` errors. */
+  commit(batch: ComputedBatch): Promise<CommitReport>
+}
+
+/**
+ * A strategy that is given batches whose ranges are fixed and whose records are still to be read: it takes them chunk by
+ * chunk, and the next chunk is fetched and computed meanwhile. What one batch has is bounded by `limits.maxRecordsPerBatch`
+ * and `rate`; what is in memory at once, by the limits of a chunk.
+ */
+export interface StreamStrategy extends AnyStrategy {
+  readonly unit: 'stream'
+  readonly chunks: ChunkLimits
+  /** As {@link ComputedStrategy.commit}. Whatever {@link StreamedBatch.chunks} rejects with makes the batch fail. */
+  commit(batch: StreamedBatch): Promise<CommitReport>
+}
+
 /**
  * What commits, or does not, as a whole:
  * - `batch`: one batch is committed at a time; when it does not commit, everything is claimed again;
- * - `range`: {@link Strategy.commit} is called with one range at a time, for several partitions at once, and for each
- *   partition with one after another. A range that does not commit is claimed, read and committed again by itself.
+ * - `stream`: the same, with batches that are computed while they are written;
+ * - `range`: `commit` is called with one range at a time, for several partitions at once, and for each partition with one
+ *   after another. A range that does not commit is claimed, read and committed again by itself.
  */
-export type AtomicUnit = 'batch' | 'range'
+export type AtomicUnit = 'batch' | 'stream' | 'range'
 
 /**
  * Commits that are durable before the database has them. The driver goes on from them: its positions in memory are
@@ -105,6 +126,17 @@ export type FailedResult = Pick<PartitionResult, 'range' | 'records' | 'lastOffs
   readonly deadLetters: readonly unknown[]
 }
 
+export interface ChunkLimits {
+  /** Records of one chunk, over all partitions; at least 1. */
+  readonly maxRecords: number
+  /** Bytes of the records of one chunk, as fetched; at least 1. A record that has more comes alone. */
+  readonly maxBytes: number
+  /** How long the next chunk may let wait for itself, in milliseconds, before the batch fails. */
+  readonly maxStallMs: number
+  /** How long the chunks of one batch may be taken, from the first to the last, in milliseconds, before it fails. */
+  readonly maxOpenMs: number
+}
+
 export interface ComputedBatch {
   /** Random UUID of the batch. */
   readonly batchId: string
@@ -116,8 +148,24 @@ export interface ComputedBatch {
   readonly deadLetterLimit: DeadLetterLimit | null
 }
 
+export interface StreamedBatch {
+  /** Random UUID of the batch. */
+  readonly batchId: string
+  /** In partition order, at least one. */
+  readonly ranges: readonly ClaimedRange[]
+  /**
+   * What the ranges hold, to be iterated once. A chunk has the results of one stretch of some of the ranges, in partition
+   * order; the stretches of one range follow each other without a gap, from its beginning to its end.
+   */
+  readonly chunks: AsyncIterable<readonly PartitionResult[]>
+  /** What was in the ranges, in their order, as far as {@link chunks} has told by now. */
+  contents(): readonly (RangeContents & Pick<ClaimedRange, 'range'>)[]
+  /** How many dead letters the job may have lately; null where its policy allows none. */
+  readonly deadLetterLimit: DeadLetterLimit | null
+}
+
 export interface CommitReport {
-  /** One outcome per range, in the order of the batch's results. */
+  /** One outcome per range, in the order of the batch's results or ranges. */
   readonly outcomes: readonly RangeOutcome[]
   /** Rows handed to the sinks. */
   readonly rows: number

@@ -11,6 +11,7 @@ import type {
   DeadLetterWrite,
   Dialect,
   JobRow,
+  LeaderEpochNote,
   LedgerRow,
   LedgerWrite,
   MergeWrite,
@@ -402,6 +403,14 @@ class SimulatedTransaction implements Transaction {
       matched += 1
     }
     return matched
+  }
+
+  async noteLeaderEpochs(_job: string, epochs: readonly LeaderEpochNote[]): Promise<void> {
+    await this.#statement('noteLeaderEpochs')
+    for (const { leaderEpoch, ...tp } of epochs) {
+      const row = this.#position(topicPartitionKey(tp))
+      if (row) this.#writePosition({ ...row, leaderEpoch })
+    }
   }
 
   async mergeRows(write: MergeWrite): Promise<number> {

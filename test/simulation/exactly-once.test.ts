@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { PositionRow, RangeAdvance } from '../../src/database/dialect.ts'
+import { repartitionToOne } from '../../src/strategy/repartition-to-one.ts'
 import { runScenario, type ScenarioOptions } from './scenario.ts'
 
 const SEEDS = 600
 const POISON_SEEDS = 200
+const STREAM_SEEDS = 100
 
 describe('the driver, the claim and the commit protocol over a database that fails', () => {
   test(`every record counts exactly once in ${SEEDS} seeded histories of crashes, take-overs, lost answers and lost writes`, async () => {
@@ -25,6 +27,17 @@ describe('the driver, the claim and the commit protocol over a database that fai
       for (const name of Object.keys(totals) as (keyof typeof totals)[]) totals[name] += result.counts[name]
     }
     for (const [name, total] of Object.entries(totals)) expect(total, name).toBeGreaterThan(POISON_SEEDS / 10)
+  })
+
+  test(`every record counts exactly once, and poison is set aside once, in ${STREAM_SEEDS} histories of batches that are streamed`, async () => {
+    const strategy = repartitionToOne({ chunkRecords: 5, maxStallMs: 2_000 })
+    const totals = { crashes: 0, takeOvers: 0, rewinds: 0, fenced: 0, unknown: 0, batches: 0, deadLetters: 0 }
+    for (let seed = 1; seed <= STREAM_SEEDS; seed += 1) {
+      const result = await runScenario(seed, { strategy, poison: seed % 2 === 0 })
+      expect(result.violations, `seed ${seed}\n${result.history.join('\n')}`).toEqual([])
+      for (const name of Object.keys(totals) as (keyof typeof totals)[]) totals[name] += result.counts[name]
+    }
+    for (const [name, total] of Object.entries(totals)) expect(total, name).toBeGreaterThan(STREAM_SEEDS / 10)
   })
 
   test('the same seed gives the same history', async () => {

@@ -17,6 +17,7 @@ import { createRate } from '../../src/rate/create-rate.ts'
 import { merge } from '../../src/sink/merge.ts'
 import type { Membership } from '../../src/source/membership.ts'
 import type { Source } from '../../src/source/source.ts'
+import type { StrategyPlan } from '../../src/strategy/strategy.ts'
 import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
 import { strategyParts } from '../../src/wire.ts'
 import { type DatabaseFaults, SimulatedDatabase } from './database.ts'
@@ -51,6 +52,8 @@ export interface ScenarioResult {
 export interface ScenarioOptions {
   /** Whether the log has records that the job or the database cannot take, and the job sets them aside. */
   readonly poison?: boolean
+  /** @default the job's own default */
+  readonly strategy?: StrategyPlan
   /** Replaces parts of the protocol by wrong ones: what the negative controls use. */
   readonly sabotage?: (parts: {
     claimer: Claimer
@@ -71,7 +74,7 @@ export async function runScenario(seed: number, options: ScenarioOptions = {}): 
   const database = new SimulatedDatabase(world, { ...stormy })
   const counts = { crashes: 0, takeOvers: 0, rewinds: 0, fenced: 0, unknown: 0, batches: 0, deadLetters: 0 }
   const violations: string[] = []
-  const job = makeJob(options.poison ?? false)
+  const job = makeJob(options.poison ?? false, options.strategy)
   if (options.poison) database.rejectedKey = REJECTED
 
   const launch = (name: string, once: boolean) => {
@@ -152,12 +155,13 @@ function refuseUnparsable(value: string): number {
   return 1
 }
 
-export function makeJob(poison: boolean): Job {
+export function makeJob(poison: boolean, strategy?: StrategyPlan): Job {
   return defineJob({
     name: 'simulated',
     database: { engine: 'postgres' } as DatabasePlan,
     limits: { maxRecordsPerBatch: 30 },
     poison: poison ? deadLetter() : 'fail',
+    strategy,
     pipeline: from({ kind: 'simulated', startFrom: 'earliest' })
       .decode(string())
       .groupBy({ item: (value) => value })

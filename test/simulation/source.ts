@@ -80,7 +80,21 @@ export function simulatedSource(host: Host, log: SimulatedLog): Source {
     groupOffsets: async (_group, partitions) => partitions.map(() => null),
     groupMembers: async () => [],
     checkGroup: async () => {},
-    progress: () => [],
+    progress: () =>
+      sortedByPartition(
+        [...positions].map(([key, position]) => {
+          const partition = Number(key.split('/').at(-1))
+          const endOffset = BigInt(log[partition]?.length ?? 0)
+          return {
+            topic: 't',
+            partition,
+            position: BigInt(position),
+            endOffset,
+            bufferedBytes: 0,
+            bufferedRecords: 0,
+          }
+        }),
+      ),
     close: async () => {},
   }
 }

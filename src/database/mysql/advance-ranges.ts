@@ -1,4 +1,5 @@
-import type { RangeAdvance } from '../dialect.ts'
+import { invariant } from '../../errors.ts'
+import type { LeaderEpochNote, RangeAdvance } from '../dialect.ts'
 import { ownTable } from './own-tables.ts'
 import { ofPartition, partitionsJson, partitionTable } from './partition-list.ts'
 import type { Session } from './session.ts'
@@ -52,6 +53,28 @@ export async function countMoved(
     { scope: 'own', doing: `look whether positions of job '${job}' have moved` },
   )
   return Number(rows[0]?.moved)
+}
+
+const noted = partitionTable({ new_leader_epoch: 'int' })
+
+/** The rows are locked by the compare-and-set that came before. */
+export async function noteLeaderEpochs(
+  session: Session,
+  job: string,
+  epochs: readonly LeaderEpochNote[],
+): Promise<void> {
+  const list = partitionsJson(epochs, ({ leaderEpoch }) => [leaderEpoch])
+  const { affectedRows } = await session.query(
+    `UPDATE ${noted} STRAIGHT_JOIN ${ownTable(session, 'offsets')} o FORCE INDEX (PRIMARY)
+       ON ${ofPartition(session.exactCollation)}
+     SET o.leader_epoch = v.new_leader_epoch`,
+    [list, job],
+    { scope: 'own', doing: `note the leader epochs of job '${job}'` },
+  )
+  invariant(
+    affectedRows === epochs.length,
+    `${epochs.length} leader epochs were to be noted, not ${affectedRows}`,
+  )
 }
 
 function listOf(advances: readonly RangeAdvance[]): string {

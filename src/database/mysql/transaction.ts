@@ -12,6 +12,7 @@ import type {
   DeadLetterRow,
   DeadLetterWrite,
   JobRow,
+  LeaderEpochNote,
   LedgerRow,
   LedgerWrite,
   MergeWrite,
@@ -24,7 +25,7 @@ import type {
   UpsertWrite,
 } from '../dialect.ts'
 import { OperationGate } from '../operation-gate.ts'
-import { advanceRanges } from './advance-ranges.ts'
+import { advanceRanges, noteLeaderEpochs } from './advance-ranges.ts'
 import { appendRows } from './append-rows.ts'
 import type { Canary } from './canary.ts'
 import { claimPositions, lockPositions, readPositions } from './claim-statements.ts'
@@ -130,6 +131,10 @@ export class MysqlTransaction implements Transaction {
       this.#advanced = { job, advances }
       return advanceRanges(this.#session, job, advances)
     })
+  }
+
+  noteLeaderEpochs(job: string, epochs: readonly LeaderEpochNote[]): Promise<void> {
+    return this.#gate.run(() => noteLeaderEpochs(this.#session, job, epochs))
   }
 
   mergeRows(write: MergeWrite): Promise<number> {

@@ -1,5 +1,5 @@
 import { invariant } from '../../errors.ts'
-import type { RangeAdvance } from '../dialect.ts'
+import type { LeaderEpochNote, RangeAdvance } from '../dialect.ts'
 import { ownTable } from './own-tables.ts'
 import type { Session } from './session.ts'
 
@@ -51,4 +51,28 @@ export async function advanceRanges(
   const [row] = rows
   invariant(row, 'the compare-and-set answered without a row')
   return { matched: Number(row.matched), transactionId: row.transaction_id }
+}
+
+/** The rows are locked by the compare-and-set that came before. */
+export async function noteLeaderEpochs(
+  session: Session,
+  job: string,
+  epochs: readonly LeaderEpochNote[],
+): Promise<void> {
+  const { rowCount } = await session.query(
+    `UPDATE ${ownTable(session, 'offsets')} o SET leader_epoch = v.leader_epoch
+     FROM unnest($2::text[], $3::int[], $4::int[]) AS v(topic, partition, leader_epoch)
+     WHERE o.job = $1 AND o.topic = v.topic AND o.partition = v.partition`,
+    [
+      job,
+      epochs.map(({ topic }) => topic),
+      epochs.map(({ partition }) => partition),
+      epochs.map(({ leaderEpoch }) => leaderEpoch),
+    ],
+    { scope: 'own', doing: `note the leader epochs of job '${job}'` },
+  )
+  invariant(
+    rowCount === epochs.length,
+    `${epochs.length} leader epochs were to be noted, and ${rowCount} were`,
+  )
 }

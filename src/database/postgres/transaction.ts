@@ -12,6 +12,7 @@ import type {
   DeadLetterRow,
   DeadLetterWrite,
   JobRow,
+  LeaderEpochNote,
   LedgerRow,
   LedgerWrite,
   MergeWrite,
@@ -24,7 +25,7 @@ import type {
   UpsertWrite,
 } from '../dialect.ts'
 import { OperationGate } from '../operation-gate.ts'
-import { advanceRanges } from './advance-ranges.ts'
+import { advanceRanges, noteLeaderEpochs } from './advance-ranges.ts'
 import { appendRows } from './append-rows.ts'
 import { claimPositions, lockPositions, readPositions } from './claim-statements.ts'
 import { commit, rollback } from './commit.ts'
@@ -129,6 +130,10 @@ export class PostgresTransaction implements Transaction {
 
   upsertRows(write: UpsertWrite): Promise<number> {
     return this.#gate.run(() => upsertRows(this.#session, this.#deps.tables, write))
+  }
+
+  noteLeaderEpochs(job: string, epochs: readonly LeaderEpochNote[]): Promise<void> {
+    return this.#gate.run(() => noteLeaderEpochs(this.#session, job, epochs))
   }
 
   mergeRows(write: MergeWrite): Promise<number> {

@@ -13,11 +13,24 @@ import type { JobSession } from './session.ts'
 export interface ClaimedRange {
   readonly range: OffsetRange
   readonly claim: Claim
+  /** Leader epoch of the last record batch of the range, as far as it is known before the rows are written. */
   readonly leaderEpoch: number
+}
+
+/** What was in a range. */
+export interface RangeContents {
   /** Visible records of the range, {@link deadLetters} included. */
   readonly records: number
   /** Those of them that the range skips. */
   readonly deadLetters: readonly DeadLetter[]
+  /** Leader epoch of the last record batch of the range. */
+  readonly leaderEpoch: number
+}
+
+export interface WrittenRows {
+  readonly rows: number
+  /** In the order of the ranges. */
+  readonly contents: readonly RangeContents[]
 }
 
 export interface BatchToCommit {
@@ -31,7 +44,7 @@ export interface BatchToCommit {
 export interface TransactionReport {
   /** In the order of the ranges given. */
   readonly outcomes: readonly RangeOutcome[]
-  /** What `writeRows` returned; 0 when it did not come to that. */
+  /** Rows that were written; 0 when it did not come to that. */
   readonly rows: number
   readonly advanceMs: number
   readonly rowsMs: number
@@ -41,8 +54,9 @@ export interface TransactionReport {
 
 /**
  * The batch transaction, one order for every strategy: BEGIN, compare-and-set of every range, the user's rows, the
- * dead letters, the ledger, COMMIT. Ranges were fixed before. Nothing is retried inside: whatever fails, the transaction is rolled
- * back and the batch is run again from the positions in SQL.
+ * dead letters, the ledger, COMMIT. Ranges were fixed before; what is in them need only be known once the rows are
+ * written. Nothing is retried inside: whatever fails, the transaction is rolled back and the batch is run again from the
+ * positions in SQL.
  *
  * The compare-and-set comes first: it takes the row lock on which claims and batches serialise, and a fenced process
  * finds out before it has written anything.
@@ -50,7 +64,7 @@ export interface TransactionReport {
 export async function commitBatch(
   session: JobSession,
   { batchId, ranges, deadLetterLimit }: BatchToCommit,
-  writeRows: (trx: Transaction) => Promise<number>,
+  writeRows: (trx: Transaction) => Promise<WrittenRows>,
 ): Promise<TransactionReport> {
   assertRanges(ranges)
   const phases = { advanceMs: 0, rowsMs: 0, ledgerMs: 0, commitMs: 0 }
@@ -78,13 +92,16 @@ export async function commitBatch(
       return report(await explainFencing(session, connection, ranges))
     }
     await faultPoints.reach('transaction.advanced')
-    rows = await writeRows(trx)
+    const written = await writeRows(trx)
+    rows = written.rows
     await faultPoints.reach('transaction.rows-written')
     endPhase('rowsMs')
-    await setAside(session, trx, batchId, ranges, deadLetterLimit)
+    const read = withContents(ranges, written.contents)
+    await setAside(session, trx, batchId, read, deadLetterLimit)
+    await noteLeaderEpochs(session, trx, ranges, written.contents)
     await trx.writeLedger(
       session.job,
-      ranges.map((entry) => toLedger(entry, batchId)),
+      read.map((entry) => toLedger(entry, batchId)),
     )
     await faultPoints.reach('transaction.ledger-written')
     endPhase('ledgerMs')
@@ -122,7 +139,31 @@ function toAdvance({ range, claim, leaderEpoch }: ClaimedRange) {
   return { range, epoch: claim.epoch, claimId: claim.claimId, leaderEpoch }
 }
 
-function toLedger({ range, claim, records, deadLetters }: ClaimedRange, batchId: string) {
+type ReadRange = ClaimedRange & RangeContents
+
+function withContents(ranges: readonly ClaimedRange[], contents: readonly RangeContents[]): ReadRange[] {
+  return ranges.map((claimed, i) => {
+    const content = contents[i]
+    invariant(content, `of range ${formatRange(claimed.range)} it is not known what was in it`)
+    return { ...claimed, ...content }
+  })
+}
+
+/** A range that was not read yet when its position moved may end in a record batch of a newer leader. */
+async function noteLeaderEpochs(
+  session: JobSession,
+  trx: Transaction,
+  ranges: readonly ClaimedRange[],
+  contents: readonly RangeContents[],
+): Promise<void> {
+  const changed = ranges.flatMap(({ range: { topic, partition }, leaderEpoch: before }, i) => {
+    const leaderEpoch = contents[i]?.leaderEpoch ?? before
+    return leaderEpoch === before ? [] : [{ topic, partition, leaderEpoch }]
+  })
+  if (changed.length > 0) await trx.noteLeaderEpochs(session.job, changed)
+}
+
+function toLedger({ range, claim, records, deadLetters }: ReadRange, batchId: string) {
   const { epoch, claimId, incarnation } = claim
   const counts = { records, deadLetters: deadLetters.length }
   return { range, kind: 'batch' as const, incarnation, epoch, claimId, batchId, ...counts }

@@ -2,7 +2,7 @@ import { invariant, OncesinkError } from '../../errors.ts'
 import type { DeadLetter, DeadLetterPolicy } from '../../model/dead-letter.ts'
 import { topicPartitionKey } from '../../model/topic-partition.ts'
 import type { DeadLetterWrite, Transaction } from '../dialect.ts'
-import type { ClaimedRange } from './commit-batch.ts'
+import type { ClaimedRange, RangeContents } from './commit-batch.ts'
 import type { JobSession } from './session.ts'
 
 /** How many records the job may set aside in a sliding window of time. */
@@ -19,7 +19,7 @@ export async function setAside(
   session: JobSession,
   trx: Transaction,
   batchId: string,
-  ranges: readonly ClaimedRange[],
+  ranges: readonly (Pick<ClaimedRange, 'claim'> & Pick<RangeContents, 'deadLetters'>)[],
   limit: DeadLetterLimit | null,
 ): Promise<void> {
   const letters = ranges.flatMap(({ claim, deadLetters }) =>

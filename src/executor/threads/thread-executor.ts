@@ -160,7 +160,7 @@ class ThreadExecutor implements Executor {
     await this.#deps.runtime.faultPoints.reach('batch.computed')
     const fresh = results.filter(({ generation, result }) => generation === this.#generationOf(result.range))
     const sorted = fresh.map(({ result }) => result).sort((a, b) => compareTopicPartitions(a.range, b.range))
-    refuseTooMany(sorted, this.#deps.poison)
+    refuseTooMany(sorted, this.#deps.poison, plan.deadLettersBefore)
     return sorted
   }
 

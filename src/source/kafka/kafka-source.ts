@@ -29,7 +29,7 @@ import type { TopicMetadata } from './protocol/metadata.ts'
 import { ReadPartition } from './read-partition.ts'
 import { Reader } from './reader.ts'
 import { covers, selectedPartitions } from './subscription.ts'
-import { allocate, decodeFor, offersOf, takeShares } from './take-records.ts'
+import { allocate, decodeFor, isFetchedToBounds, offersOf, takeShares } from './take-records.ts'
 
 export interface KafkaSourceDeps {
   readonly runtime: Runtime
@@ -236,7 +236,8 @@ class KafkaSource implements Source {
       const hasRecords = shares.some(
         ({ records, bound, partition }) => records > 0 && partition.buffer.available(bound) > 0,
       )
-      const ranges = takeShares(shares, limits.includeEmptyRanges && (hasRecords || leftMs <= 0))
+      const isLast = hasRecords || leftMs <= 0 || isFetchedToBounds(shares)
+      const ranges = takeShares(shares, limits.includeEmptyRanges && isLast)
       if (ranges.length > 0) for (const loop of this.#loops.values()) loop.wake()
       if (ranges.length > 0 || leftMs <= 0) return ranges
       await this.#reader.news.wait(leftMs, signal)

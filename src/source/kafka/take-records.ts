@@ -109,6 +109,11 @@ function allocateFairly(shares: readonly Share[], limits: TakeLimits, turn: numb
   return shares
 }
 
+/** Whether everything up to the bounds of all partitions is here: waiting brings no records. */
+export function isFetchedToBounds(shares: readonly Share[]): boolean {
+  return shares.every(({ partition, bound }) => partition.buffer.fetchedUntil >= bound)
+}
+
 /** Takes what was allocated, in partition order. */
 export function takeShares(shares: readonly Share[], allowEmpty: boolean): FetchedRange[] {
   const ranges: FetchedRange[] = []

@@ -75,7 +75,7 @@ export async function loadFile(deps: LoadDeps, file: FileId): Promise<LoadOutcom
   await session.runtime.faultPoints.reach('handoff.loading')
   const { outcomes, rows, ...phases } = await commitBatch(
     session,
-    { batchId, ranges: [{ range, claim, leaderEpoch, records, deadLetters }], deadLetterLimit },
+    { batchId, ranges: [{ range, claim, leaderEpoch }], deadLetterLimit },
     async (trx) => {
       let written = 0
       for (const [i, pipeline] of pipelines.entries()) {
@@ -83,7 +83,7 @@ export async function loadFile(deps: LoadDeps, file: FileId): Promise<LoadOutcom
         invariant(partial, 'a file has one partial result per pipeline')
         written += await deliver(trx, pipeline, collectPartials(pipeline.terminal, [partial]), info)
       }
-      return written
+      return { rows: written, contents: [{ records, deadLetters, leaderEpoch }] }
     },
   )
   const [outcome] = outcomes

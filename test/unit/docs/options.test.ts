@@ -128,6 +128,14 @@ function section(
   return { heading, known, checked: { factory, good }, defaults }
 }
 
+/** What a strategy has been given is seen in what it makes. */
+function repartitionDefaults() {
+  const strategy = api.repartitionToOne().create({} as api.StrategyParts)
+  if (strategy.unit !== 'stream') throw new Error('it takes a stream')
+  const { maxRecords, maxBytes, ...rest } = strategy.chunks
+  return { chunkRecords: maxRecords, chunkBytes: maxBytes, ...rest }
+}
+
 function sections(): Section[] {
   const job = {
     name: 'orders',
@@ -164,6 +172,7 @@ function sections(): Section[] {
       { directory: '/d' },
       { defaults: { ...api.fileHandoff({ directory: '/d' }), directory: undefined } },
     ),
+    section('repartitionToOne', as(api.repartitionToOne), {}, { defaults: repartitionDefaults() }),
     section('deadLetter', as(api.deadLetter), {}, { defaults: api.deadLetter() }),
     {
       heading: 'start',
