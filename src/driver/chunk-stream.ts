@@ -55,9 +55,8 @@ export class ChunkStream implements AsyncIterable<Chunk> {
   /** Exclusive bounds of everything that is read. */
   readonly #until: ReadonlyMap<string, bigint>
   readonly #waiting: LinkedAbort
-  readonly #closing = new AbortController()
   #end: () => void = () => {}
-  #reading: Promise<Chunk> | null = null
+  #computing: Promise<Chunk> = Promise.resolve([])
   #beganAtMs = 0
   #failure: Error | null = null
   #isAbandoned = false
@@ -99,14 +98,14 @@ export class ChunkStream implements AsyncIterable<Chunk> {
           yield chunk
           return
         }
-        this.#reading = this.#read()
+        const reading = this.#read()
         // It is awaited when the chunk has been written; a rejection before that is not unhandled.
-        this.#reading.catch(() => {})
+        reading.catch(() => {})
         yield chunk
-        chunk = await this.#reading
+        chunk = await reading
       }
     } finally {
-      await this.close()
+      this.close()
     }
   }
 
@@ -128,13 +127,11 @@ export class ChunkStream implements AsyncIterable<Chunk> {
       }))
   }
 
-  /** Reads no further. Resolves when the executor is free. */
-  async close(): Promise<void> {
-    this.#closing.abort()
+  /** Reads no further. What is being computed is left to come to its end: nobody waits for it but {@link ended}. */
+  close(): void {
     this.#waiting.abort()
     this.#waiting.unlink()
-    await this.#reading?.catch(() => {})
-    this.#end()
+    this.#computing.then(this.#end, this.#end)
   }
 
   #isComplete(): boolean {
@@ -159,15 +156,37 @@ export class ChunkStream implements AsyncIterable<Chunk> {
   }
 
   async #read(): Promise<Chunk> {
-    const { clock, limits, stop } = this.#options
+    const { clock, limits } = this.#options
     const waitsUntilMs = clock.monotonicMs() + limits.maxStallMs
     for (;;) {
-      const now = clock.monotonicMs()
-      if (stop.aborted) throw this.#abandon()
-      if (now - this.#beganAtMs >= limits.maxOpenMs) throw openTooLong(this.ranges, limits)
-      if (this.#closing.signal.aborted || now >= waitsUntilMs) throw stalled(this.#unread(), limits)
-      const chunk = await this.#compute(Math.min(MAX_WAIT_MS, waitsUntilMs - now))
+      this.#refuseToGoOn()
+      const leftMs = waitsUntilMs - clock.monotonicMs()
+      const chunk = leftMs > 0 ? await this.#within(leftMs) : null
+      if (chunk === null) {
+        this.#refuseToGoOn()
+        throw stalled(this.#unread(), limits)
+      }
       if (chunk.length > 0) return chunk
+    }
+  }
+
+  /** @throws OncesinkError why no more is read of the batch */
+  #refuseToGoOn(): void {
+    const { clock, limits, stop } = this.#options
+    if (stop.aborted) throw this.#abandon()
+    if (clock.monotonicMs() - this.#beganAtMs >= limits.maxOpenMs) throw openTooLong(this.ranges, limits)
+  }
+
+  /** The next chunk, perhaps an empty one; null when it takes longer than so many milliseconds, or the batch is given up meanwhile. */
+  async #within(limitMs: number): Promise<Chunk | null> {
+    this.#computing = this.#compute(Math.min(MAX_WAIT_MS, limitMs))
+    const patience = linkedAbort(this.#waiting.signal)
+    const over = this.#options.clock.sleep(limitMs, patience.signal).then(() => null)
+    try {
+      return await Promise.race([this.#computing, over])
+    } finally {
+      patience.abort()
+      patience.unlink()
     }
   }
 
@@ -219,9 +238,9 @@ function progressOf(range: OffsetRange): Progress {
 
 function stalled(unread: string, { maxStallMs }: ChunkLimits): OncesinkError {
   return new OncesinkError(
-    'SOURCE_UNAVAILABLE',
-    `no records have come for ${maxStallMs} ms (maxStallMs) while a transaction was open for them: ${unread} is still to be read. ` +
-      'It is rolled back, and the batch is read again.',
+    'TRANSACTION_ABORTED',
+    `nothing has come for ${maxStallMs} ms (maxStallMs) while a transaction was open for it: ${unread} is still to be read and ` +
+      'computed. The transaction is rolled back, and the batch is read again.',
   )
 }
 
