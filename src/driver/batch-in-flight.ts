@@ -114,7 +114,13 @@ async function commit(
     return { range, claim, leaderEpoch: epochs.get(topicPartitionKey(range)) ?? claim.leaderEpoch }
   })
   try {
-    return await strategy.commit({ batchId, ranges, chunks, contents: () => chunks.contents(), deadLetterLimit })
+    return await strategy.commit({
+      batchId,
+      ranges,
+      chunks,
+      contents: () => chunks.contents(),
+      deadLetterLimit,
+    })
   } finally {
     chunks.close()
   }

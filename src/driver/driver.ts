@@ -157,7 +157,10 @@ async function loop(deps: DriverDeps, options: DriveOptions, attention: Attentio
       }
 
       const computed = await computing
-      if (!(computed.ok || mayPass(assignment, planner, firstPart(plan, strategy).maxRecords, computed.error))) throw computed.error
+      if (
+        !(computed.ok || mayPass(assignment, planner, firstPart(plan, strategy).maxRecords, computed.error))
+      )
+        throw computed.error
       const now = runtime.clock.monotonicMs()
       const idle = computed.ok && computed.results.length === 0 && flight.isEmpty && !assignment.isBusy
       const unsure = idle && now - Math.max(lastCommitAt, lastCheckAt) >= OWNERSHIP_CHECK_MS

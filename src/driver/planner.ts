@@ -58,7 +58,7 @@ export class Planner {
     if (emptyRangesDue) this.#emptyRangesDueAt = nowMs + EMPTY_RANGES_EVERY_MS
     this.#clear(owned)
     const searches = [...this.#searches.values()]
-    const whole = this.#options.unit === 'batch' ? (searches[0] ?? null) : null
+    const whole = this.#options.unit !== 'range' ? (searches[0] ?? null) : null
     const bounds = whole?.until ? boundsOf(whole.until, owned) : this.#boundsOfAll(searches)
     const limitOf = whole ? new Map() : limitsOf(searches)
     const condemned = searches.flatMap((search) => search.condemned ?? [])
@@ -143,7 +143,7 @@ export class Planner {
    */
   failed(results: readonly FailedResult[], code: string): number {
     const isTimeout = code === 'STATEMENT_TIMEOUT'
-    if (isTimeout && this.#options.unit === 'batch') this.#options.rate.timedOut(recordsOf(results))
+    if (isTimeout && this.#options.unit !== 'range') this.#options.rate.timedOut(recordsOf(results))
     const search = this.#searchOf(results)
     // The rate is that of all partitions: one of them that is slow has smaller ranges instead.
     if (isTimeout && this.#options.unit === 'range') search.rejected(results)

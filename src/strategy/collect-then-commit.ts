@@ -3,7 +3,13 @@ import type { PartialResult } from '../aggregation/partial-result.ts'
 import { commitBatch } from '../database/protocol/commit-batch.ts'
 import { asError, invariant, OncesinkError } from '../errors.ts'
 import { deliver } from '../sink/deliver.ts'
-import type { ComputedStrategy, CommitReport, ComputedBatch, StrategyParts, StrategyPlan } from './strategy.ts'
+import type {
+  CommitReport,
+  ComputedBatch,
+  ComputedStrategy,
+  StrategyParts,
+  StrategyPlan,
+} from './strategy.ts'
 
 /**
  * The default strategy: partial results are collected and merged in partition order, then one transaction on one

@@ -5,7 +5,7 @@ import { runScenario, type ScenarioOptions } from './scenario.ts'
 
 const SEEDS = 600
 const POISON_SEEDS = 200
-const STREAM_SEEDS = 100
+const STREAM_SEEDS = 80
 
 describe('the driver, the claim and the commit protocol over a database that fails', () => {
   test(`every record counts exactly once in ${SEEDS} seeded histories of crashes, take-overs, lost answers and lost writes`, async () => {
