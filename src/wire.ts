@@ -24,6 +24,8 @@ import { createAllPartitions } from './source/kafka/all-partitions.ts'
 import { GroupMembership } from './source/kafka/group/membership.ts'
 import type { Membership } from './source/membership.ts'
 import type { GroupUse, Source } from './source/source.ts'
+import type { DirectoryLoader } from './strategy/file-handoff/directory-loader.ts'
+import { createDirectoryLoader, type FileHandoffPlan } from './strategy/file-handoff/file-handoff.ts'
 import type { StrategyParts } from './strategy/strategy.ts'
 import type { JobEventBus } from './telemetry/events.ts'
 import { createSource, kafkaPlan } from './wire-source.ts'
@@ -63,6 +65,8 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
     owner: () => ownerText(session.owner, membership),
   })
   const group = groupOf(job)
+  const strategy = job.strategy.create(strategyParts(job, session, source, events))
+  const follows = strategy.deferred ? 'settled' : 'batch'
   return {
     job,
     runtime,
@@ -73,11 +77,26 @@ export function wire(job: Job, runtime: Runtime, events: JobEventBus, options: W
     claimer,
     membership,
     executor: createExecutor(job, source, runtime, events),
-    strategy: job.strategy.create(strategyParts(job, session, source, events)),
+    strategy,
     ownership: new Ownership(),
     rate: createRate(job),
-    mirror: group === null ? null : new GroupMirror({ group, source: mirrored, events, runtime }),
+    mirror: group === null ? null : new GroupMirror({ group, source: mirrored, events, runtime, follows }),
   }
+}
+
+/** What loads the files of a job with `fileHandoff`, in a process that does nothing else; the caller closes the session. */
+export function wireLoader(
+  job: Job,
+  plan: FileHandoffPlan,
+  runtime: Runtime,
+  events: JobEventBus,
+): { readonly session: JobSession; readonly loader: DirectoryLoader } {
+  const owner = `${hostname()}:${pid} (loader)`
+  const session = new JobSession(createDialect(job, runtime), { job: job.name, owner }, runtime)
+  const { pipelines, poison } = job
+  const deadLetterLimit = poison.kind === 'deadLetter' ? poison : null
+  const parts = { session, pipelines, shape: shapeOf(job), deadLetterLimit, events }
+  return { session, loader: createDirectoryLoader(plan, parts) }
 }
 
 /** What a strategy works with. */

@@ -131,6 +131,23 @@ command('doctor', 'Find what keeps the job from running, and say what to do. Wri
   },
 )
 
+command(
+  'load',
+  "Load the files of a job with strategy: fileHandoff({ loader: 'external' }), until it is stopped (SIGTERM, SIGINT).",
+)
+  .option('--once', 'end when no file waits to be loaded', false)
+  .addHelpText(
+    'after',
+    `
+Each file is loaded in one transaction with its range, under the claim that it was written under; nothing is claimed here.
+It may be killed and started again at any point, and any number of loaders may run at once. A file whose claim was replaced
+is set aside; one that is damaged, missing or not of this job ends the command with its path and exit code 1.`,
+  )
+  .action(async (file: string, options: { once: boolean }) => {
+    const { load } = await import('./load.ts')
+    await finish(load(file, options, logger()))
+  })
+
 command('migrate', "Create oncesink's tables where they are missing; nothing else is touched.")
   .option('--print-sql', 'print the SQL instead, for all tables, without connecting', false)
   .action(async (file: string, options: { printSql: boolean }) => {

@@ -19,6 +19,8 @@ export interface GroupMirrorDeps {
   readonly source: Pick<Source, 'mirrorOffsets'>
   readonly events: JobEventBus
   readonly runtime: Runtime
+  /** The event that tells of positions which the database has: `settled` where it gets them after the batch. */
+  readonly follows: 'batch' | 'settled'
 }
 
 /**
@@ -50,7 +52,7 @@ export class GroupMirror {
       events.on('claimed', ({ claims }) => {
         this.#note(claims.map((claim) => ({ ...claim, offset: claim.nextOffset })))
       }),
-      events.on('batch', ({ ranges }) =>
+      events.on(this.#deps.follows, ({ ranges }) =>
         this.#note(ranges.map((range) => ({ ...range, offset: range.until }))),
       ),
       events.on('lost', ({ partitions }) => {

@@ -156,6 +156,7 @@ export const rules: ArchitectureRules = {
         'job/load-job.ts',
         'sink/declare-table.ts',
         'sink/rows.ts',
+        'strategy/file-handoff/file-handoff.ts',
         'telemetry',
         'wire.ts',
         'cli/chaos.ts',

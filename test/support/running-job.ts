@@ -376,6 +376,7 @@ function listen(events: JobEventBus): Heard {
     fileSetAside: [],
     handoffPaused: [],
     handoffResumed: [],
+    settled: [],
     warning: [],
     stateChanged: [],
   }

@@ -4,7 +4,9 @@ import { describeValue } from '../../model/excerpt.ts'
 import { unknownOption } from '../../model/known-options.ts'
 import { isPlainObject } from '../../model/plain-object.ts'
 import type { Strategy, StrategyParts, StrategyPlan } from '../strategy.ts'
+import { DirectoryLoader } from './directory-loader.ts'
 import { createDiskStore } from './disk-store.ts'
+import { FileLoader, shapeDigest } from './file-loader.ts'
 import type { Keep } from './file-moves.ts'
 import { HandoffCommits } from './handoff-commits.ts'
 
@@ -102,8 +104,20 @@ export function isFileHandoff(plan: StrategyPlan): plan is FileHandoffPlan {
   return plan.name === 'fileHandoff' && 'directory' in plan && 'keepSetAsideMs' in plan
 }
 
-export function keepOf(plan: Pick<FileHandoffPlan, 'keepLoadedMs' | 'keepSetAsideMs'>): Keep {
+function keepOf(plan: Pick<FileHandoffPlan, 'keepLoadedMs' | 'keepSetAsideMs'>): Keep {
   return { loadedMs: plan.keepLoadedMs, setAsideMs: plan.keepSetAsideMs }
+}
+
+/** What `oncesink load` runs; `session` is its own. */
+export function createDirectoryLoader(
+  plan: FileHandoffPlan,
+  parts: Pick<StrategyParts, 'session' | 'pipelines' | 'shape' | 'deadLetterLimit' | 'events'>,
+): DirectoryLoader {
+  const { session, events } = parts
+  const store = createDiskStore(plan.directory, session.job, session.runtime.faultPoints)
+  const keep = keepOf(plan)
+  const loader = new FileLoader({ ...parts, shape: shapeDigest(parts.shape), store, keep })
+  return new DirectoryLoader({ session, store, loader, events, keep })
 }
 
 function create(plan: Omit<FileHandoffPlan, 'create'>, parts: StrategyParts): Strategy {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { JobSession } from '../../database/protocol/session.ts'
 import { asError, OncesinkError } from '../../errors.ts'
 import { Backoff } from '../../runtime/backoff.ts'
@@ -144,6 +145,11 @@ export class FileLoader {
 }
 
 type Loaded = Extract<Awaited<ReturnType<typeof loadFile>>, { kind: 'loaded' }>
+
+/** How files name the job's shape. */
+export function shapeDigest(shape: string): string {
+  return createHash('sha256').update(shape).digest('hex')
+}
 
 /** Whether smaller files may show which record it is. */
 function mayPassInPieces({ code, ofBatch, disposition }: OncesinkError): boolean {

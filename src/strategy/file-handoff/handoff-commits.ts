@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
 import { asError, OncesinkError } from '../../errors.ts'
 import type { Claim } from '../../model/claim.ts'
 import type { RangeOutcome } from '../../model/outcome.ts'
 import { type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
 import type { CommitReport, ComputedBatch, DeferredCommits, LateFailure, StrategyParts } from '../strategy.ts'
 import { Bell } from './bell.ts'
-import { type Fate, FileLoader } from './file-loader.ts'
+import { type Fate, FileLoader, shapeDigest } from './file-loader.ts'
 import { type Keep, sweep } from './file-moves.ts'
 import { type FileId, fileName } from './file-name.ts'
 import { FileWriter, type WrittenFile } from './file-writer.ts'
@@ -63,7 +62,7 @@ export class HandoffCommits implements DeferredCommits {
     this.#store = store
     this.#session = parts.session.another()
     const { pipelines, deadLetterLimit, events } = parts
-    const shape = createHash('sha256').update(parts.shape).digest('hex')
+    const shape = shapeDigest(parts.shape)
     this.#writer = new FileWriter({
       store,
       pipelines,
@@ -258,6 +257,7 @@ export class HandoffCommits implements DeferredCommits {
     }
     this.#waiting = this.#waiting.filter((other) => other !== file)
     this.#loadedUntil.set(chainOf(file), file.until)
+    this.#parts.events.emit('settled', { ranges: [rangeOf(file)] })
     const key = topicPartitionKey(file)
     if ((this.#suspects.get(key) ?? 0n) <= file.until) this.#suspects.delete(key)
   }

@@ -1,10 +1,11 @@
 import type { JobSession } from '../../database/protocol/session.ts'
-import { type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
+import type { TopicPartition } from '../../model/topic-partition.ts'
 import { type FileLoader, isPassing } from './file-loader.ts'
 import { filesIn } from './file-moves.ts'
 import type { FileId } from './file-name.ts'
 import { ForeignShape } from './load-file.ts'
 import type { HandoffStore } from './store.ts'
+import { storedPosition } from './stored-position.ts'
 
 export interface TakeUpDeps {
   readonly session: JobSession
@@ -24,7 +25,7 @@ export async function takeUp(deps: TakeUpDeps, partitions: readonly TopicPartiti
   for (const tp of partitions) {
     const files = await filesIn(store, tp, 'handoff')
     if (files.length === 0) continue
-    const claimId = await claimIdOf(session, tp)
+    const claimId = (await storedPosition(session, tp))?.claimId
     await loadChain(
       deps,
       files.filter((file) => file.claimId === claimId),
@@ -44,16 +45,6 @@ async function loadChain({ loader }: TakeUpDeps, files: readonly FileId[]): Prom
       if (error instanceof ForeignShape) return
       throw error
     }
-  }
-}
-
-async function claimIdOf(session: JobSession, tp: TopicPartition): Promise<string | null> {
-  const trx = await (await session.connection()).begin('snapshot')
-  try {
-    const rows = await trx.readPositions(session.job)
-    return rows.find((row) => topicPartitionKey(row) === topicPartitionKey(tp))?.claimId ?? null
-  } finally {
-    await trx.rollback()
   }
 }
 

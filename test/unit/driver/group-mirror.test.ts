@@ -40,7 +40,7 @@ function mirrorTo(answer: (call: number) => Promise<void>) {
       return answer(sent.length)
     },
   }
-  const mirror = new GroupMirror({ group: 'g', source, events, runtime })
+  const mirror = new GroupMirror({ group: 'g', source, events, runtime, follows: 'batch' })
   mirror.start()
   const commit = (...ranges: OffsetRange[]) =>
     events.emit('batch', { ranges } as unknown as JobEvents['batch'])
