@@ -18,15 +18,15 @@ export function isReady({ strategy }: WithStrategy, signal: AbortSignal): Promis
   return strategy.deferred?.ready(signal) ?? Promise.resolve(true)
 }
 
-/** The batch that has just ended where it did not commit, or else an earlier one that has failed since. */
+/** An earlier batch that has failed since, for it is the cause of what comes after; or else the one that has just ended so. */
 export function failureOf(
   { strategy, ownership }: WithStrategy & { readonly ownership: Ownership },
   ended: BatchEnd | null,
 ): FailedBatch | null {
-  if (ended && ended.failures.length > 0) return ended
   const late = strategy.deferred?.takeFailure() ?? null
   // What has failed late has no unknown outcome that could turn out to be a commit.
-  return late && { ...late, claims: ownership.claims(), announce: () => {} }
+  if (late) return { ...late, claims: ownership.claims(), announce: () => {} }
+  return ended && ended.failures.length > 0 ? ended : null
 }
 
 /**
