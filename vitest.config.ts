@@ -5,6 +5,12 @@ import { TallyReporter } from './test/support/tally-reporter.ts'
 
 const alias = { oncesink: fileURLToPath(new URL('./src/index.ts', import.meta.url)) }
 
+/** What starts processes is tested as it is built. */
+const builtAlias = {
+  'oncesink/testing': fileURLToPath(new URL('./dist/testing/index.js', import.meta.url)),
+  ...alias,
+}
+
 /** Files that are about MySQL and MariaDB alone, where ONCESINK_ENGINES leaves one of them out. */
 function testsOfEnginesLeftOut(): string[] {
   const chosen = chosenEngines()
@@ -36,7 +42,7 @@ export default defineConfig({
         },
       },
       {
-        resolve: { alias },
+        resolve: { alias: builtAlias },
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],

@@ -7,7 +7,7 @@ import { Pipeline } from '../pipeline/pipeline.ts'
 import type { PipelinePlan } from '../pipeline/plan.ts'
 import { declaredTable } from '../sink/declare-table.ts'
 import { collectThenCommit } from '../strategy/collect-then-commit.ts'
-import type { StrategyPlan } from '../strategy/strategy.ts'
+import { isStrategyPlan, type StrategyPlan } from '../strategy/strategy.ts'
 import type { DatabasePlan, Job, JobLimits } from './job.ts'
 import { JobOptionReader } from './job-option-reader.ts'
 import { poisonPolicyOf } from './poison.ts'
@@ -181,12 +181,6 @@ function readStrategy(read: JobOptionReader): StrategyPlan {
     `strategy must be a strategy such as collectThenCommit(), but is ${describeValue(read.raw('strategy'))}`,
   )
   return collectThenCommit()
-}
-
-function isStrategyPlan(value: unknown): value is StrategyPlan {
-  if (typeof value !== 'object' || value === null) return false
-  const { name, create } = value as Partial<StrategyPlan>
-  return typeof name === 'string' && typeof create === 'function'
 }
 
 function readDatabase(read: JobOptionReader): DatabasePlan {

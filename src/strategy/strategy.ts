@@ -16,6 +16,13 @@ export interface StrategyPlan {
   create(parts: StrategyParts): Strategy
 }
 
+/** Whether `value` has what the option `strategy` takes. */
+export function isStrategyPlan(value: unknown): value is StrategyPlan {
+  if (typeof value !== 'object' || value === null) return false
+  const { name, create } = value as Partial<StrategyPlan>
+  return typeof name === 'string' && typeof create === 'function'
+}
+
 /** What a strategy works with. */
 export interface StrategyParts {
   /** The connection on which the job claims and commits. */

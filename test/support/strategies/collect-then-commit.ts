@@ -1,0 +1,3 @@
+import { collectThenCommit } from 'oncesink'
+
+export default collectThenCommit()
