@@ -146,10 +146,10 @@ async function halted(
 ): Promise<string | null> {
   for (const life of lives) world.lives.expectEnd(life)
   const ended = () => lives.find(({ end }) => end !== null)?.end ?? null
-  const inTime = await until(world, () => ended() !== null, HALT_MS)
-  await world.lives.killAll()
+  await until(world, () => ended() !== null, HALT_MS)
   const end = ended()
-  if (!inTime || end === null) return `it did not halt within ${HALT_MS / 1_000} s`
+  await world.lives.killAll()
+  if (end === null) return `it did not halt within ${HALT_MS / 1_000} s`
   const code = failureCode(end)
   if (code === null || !codes.includes(code)) {
     return `it ended otherwise (${end.signal ?? `exit code ${end.code}`}): ${lastWords(end)}`

@@ -7,7 +7,7 @@ import { ExitCode } from '../errors.ts'
 import { formatRange } from '../model/offset-range.ts'
 import { type CheckResult, wrongRows } from './checks.ts'
 import type { History } from './history.ts'
-import type { Lives } from './life/lives.ts'
+import type { UnexpectedEnd } from './life/lives.ts'
 import type { ChaosOutcome, ChaosViolation } from './result.ts'
 
 /** Faults so long before a commit may have to do with it, in milliseconds. */
@@ -16,9 +16,11 @@ const MAX_NEARBY = 5
 
 export interface Evidence {
   readonly history: History
-  readonly lives: Pick<Lives, 'unexpected' | 'acknowledged'>
+  readonly unexpected: readonly UnexpectedEnd[]
+  /** Batches whose commit some process knew of when the ledger was read. */
+  readonly acknowledged: ReadonlySet<string>
   readonly verify: VerifyReport
-  /** Ids of all batches of the ledger. */
+  /** All of it. */
   readonly ledger: readonly LedgerRow[]
   readonly checks: readonly CheckResult[]
   /** Null where not everything was committed within the bound, which is then a violation. */
@@ -91,14 +93,14 @@ export function judge(evidence: Evidence): Judgement {
     for (const text of entry.wrong)
       add('torn-read', `in one snapshot of the running system ${text}`, entry.atMs)
   }
-  for (const end of evidence.lives.unexpected) {
+  for (const end of evidence.unexpected) {
     if (end.code === 'INVARIANT_VIOLATED')
       add('invariant-violated', `${end.life} ended itself: ${end.words}`, end.atMs)
   }
   for (const { class: kind, message } of evidence.found) add(kind, message)
   for (const text of evidence.badEnds) add('bad-end', text)
   if (evidence.drainedAfterMs === null) {
-    const last = evidence.lives.unexpected.at(-1)
+    const last = evidence.unexpected.at(-1)
     add(
       'not-alive',
       `everything was healed, and the job did not commit what was left within ${evidence.drainMs / 1_000} s` +
@@ -127,11 +129,11 @@ function unlisted({ chain, deadLetters, recordCounts, tables }: VerifyReport): n
 }
 
 /** Commits that a process was told of, and that are not there. */
-function* vanished({ lives, ledger, rewound, history }: Evidence) {
+function* vanished({ acknowledged, ledger, rewound, history }: Evidence) {
   // A ledger that retention has shortened, or a database that went back in time, proves nothing.
   if (rewound || ledger.length === 0) return
   const stored = new Set(ledger.map(({ batchId }) => batchId))
-  for (const batchId of lives.acknowledged) {
+  for (const batchId of acknowledged) {
     if (stored.has(batchId)) continue
     const commit = history.entries.find((entry) => entry.kind === 'commit' && entry.batchId === batchId)
     yield { batchId, atMs: commit?.atMs ?? null }

@@ -103,7 +103,7 @@ async function run(world: ChaosWorld, options: ChaosOptions, wanted: ChosenFault
   const found = await end(world, wanted, onProgress)
   const judgement = judge({
     history,
-    lives,
+    unexpected: lives.unexpected,
     ...proof,
     drainedAfterMs,
     drainMs,
@@ -211,6 +211,7 @@ interface Proof {
   readonly verify: VerifyReport
   readonly ledger: readonly LedgerRow[]
   readonly checks: readonly CheckResult[]
+  readonly acknowledged: ReadonlySet<string>
 }
 
 async function prove(world: ChaosWorld, onProgress: (message: string) => void): Promise<Proof> {
@@ -230,7 +231,8 @@ async function prove(world: ChaosWorld, onProgress: (message: string) => void): 
   const sorted = records.sorted()
   const results: CheckResult[] = []
   for (const check of checks) results.push(await runCheck(world, check, sorted))
-  return { verify, ledger: await readLedger(world), checks: results }
+  const acknowledged = new Set(world.lives.acknowledged)
+  return { verify, ledger: await readLedger(world), checks: results, acknowledged }
 }
 
 async function readLedger({ job }: ChaosWorld): Promise<LedgerRow[]> {

@@ -1,5 +1,3 @@
-import { performance } from 'node:perf_hooks'
-
 /** How a link treats what passes; both may change at any time. */
 export interface Shape {
   /** Milliseconds that everything takes longer. */

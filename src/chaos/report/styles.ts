@@ -31,7 +31,8 @@ th, td { text-align: left; padding: 7px 14px 7px 0; border-top: 1px solid var(--
 thead th { border-top: 0; color: var(--soft); font-size: 13px; }
 .number { text-align: right; white-space: nowrap; }
 tr.none { color: var(--soft); }
-.bars { width: 22%; padding-right: 0; vertical-align: middle; }
+.bars { width: 22%; padding: 14px 0 0; } th code { white-space: nowrap; }
+.command { white-space: pre-wrap; overflow-wrap: anywhere; }
 .bar { display: block; height: 8px; border-radius: 2px; background: var(--fault); }
 .mark { width: 26px; font-weight: 700; } .mark.good { color: var(--good) } .mark.bad { color: var(--bad) }
 .checks th { white-space: nowrap; padding-right: 28px; }
