@@ -83,6 +83,7 @@ export {
   type FileHandoffPlan,
   fileHandoff,
 } from './strategy/file-handoff/file-handoff.ts'
+export { type PerPartitionOptions, perPartition } from './strategy/per-partition.ts'
 export { type RepartitionToOneOptions, repartitionToOne } from './strategy/repartition-to-one.ts'
 export type {
   ChunkLimits,

@@ -2,7 +2,7 @@ import { collectPartials } from '../aggregation/collect.ts'
 import type { PartialResult } from '../aggregation/partial-result.ts'
 import { commitBatch } from '../database/protocol/commit-batch.ts'
 import { asError, invariant, OncesinkError } from '../errors.ts'
-import { deliver } from '../sink/deliver.ts'
+import { deliverPartials, partialAt } from './deliver-partials.ts'
 import type {
   CommitReport,
   ComputedBatch,
@@ -44,13 +44,10 @@ function create({ session, pipelines }: StrategyParts): ComputedStrategy {
       }
       const { batchId, deadLetterLimit } = batch
       const toCommit = { batchId, ranges: claimedRanges(batch), deadLetterLimit }
-      const report = await commitBatch(session, toCommit, async (trx) => {
-        let rows = 0
-        for (const [i, pipeline] of pipelines.entries()) {
-          rows += await deliver(trx, pipeline, partialAt(collected, i), info)
-        }
-        return { rows, contents: batch.results }
-      })
+      const report = await commitBatch(session, toCommit, async (trx) => ({
+        rows: await deliverPartials(trx, pipelines, collected, info),
+        contents: batch.results,
+      }))
       const { outcomes, rows, ...phases } = report
       return { outcomes, rows, phases }
     },
@@ -73,10 +70,4 @@ function claimedRanges(batch: ComputedBatch) {
     invariant(claim, 'every range of a batch has a claim')
     return { range, claim, leaderEpoch }
   })
-}
-
-function partialAt<T>(partials: readonly T[], i: number): T {
-  const partial = partials[i]
-  invariant(partial !== undefined, 'a partition task gives one partial result per pipeline')
-  return partial
 }

@@ -12,6 +12,8 @@ import type { JobEventBus } from '../telemetry/events.ts'
 export interface StrategyPlan {
   /** As it is shown in events and messages. It is no part of the job's shape: another run may use another strategy. */
   readonly name: string
+  /** Database connections that it opens besides the one on which the job claims. Default: 0. */
+  readonly connections?: number
   /** Called once, when the job is started. */
   create(parts: StrategyParts): Strategy
 }

@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import type { PositionRow, RangeAdvance } from '../../src/database/dialect.ts'
+import { perPartition } from '../../src/strategy/per-partition.ts'
 import { repartitionToOne } from '../../src/strategy/repartition-to-one.ts'
 import { runScenario, type ScenarioOptions } from './scenario.ts'
 
 const SEEDS = 600
 const POISON_SEEDS = 200
 const STREAM_SEEDS = 80
+const PER_PARTITION_SEEDS = 120
 
 describe('the driver, the claim and the commit protocol over a database that fails', () => {
   test(`every record counts exactly once in ${SEEDS} seeded histories of crashes, take-overs, lost answers and lost writes`, async () => {
@@ -39,6 +41,23 @@ describe('the driver, the claim and the commit protocol over a database that fai
     }
     for (const [name, total] of Object.entries(totals)) expect(total, name).toBeGreaterThan(STREAM_SEEDS / 10)
   })
+
+  test.each([
+    { poison: false, connections: 2 },
+    { poison: true, connections: 3 },
+  ])(
+    `so it is where each partition's range commits by itself: $connections at once, poison $poison`,
+    async ({ poison, connections }) => {
+      const totals = { crashes: 0, takeOvers: 0, rewinds: 0, unknown: 0, batches: 0 }
+      for (let seed = 1; seed <= PER_PARTITION_SEEDS; seed += 1) {
+        const result = await runScenario(seed, { poison, strategy: perPartition({ connections }) })
+        expect(result.violations, `seed ${seed}\n${result.history.join('\n')}`).toEqual([])
+        for (const name of Object.keys(totals) as (keyof typeof totals)[]) totals[name] += result.counts[name]
+      }
+      for (const [name, total] of Object.entries(totals))
+        expect(total, name).toBeGreaterThan(PER_PARTITION_SEEDS / 10)
+    },
+  )
 
   test('the same seed gives the same history', async () => {
     const [a, b] = [await runScenario(7), await runScenario(7)]

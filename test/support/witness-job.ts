@@ -7,6 +7,7 @@ import {
   kafka,
   merge,
   mysql,
+  perPartition,
   postgres,
   sum,
   workerThreads,
@@ -57,6 +58,9 @@ export default defineJob({
       .aggregate({ records: count(), total: sum((entry) => entry.value) })
       .into(merge({ table: 'totals' })),
   ],
+  ...(env.JOB_CONNECTIONS !== undefined && {
+    strategy: perPartition({ connections: Number(env.JOB_CONNECTIONS) }),
+  }),
   executor: env.JOB_WORKERS === undefined ? 'inline' : workerThreads({ count: Number(env.JOB_WORKERS) }),
   limits: {
     maxRecordsPerBatch: number('JOB_MAX_RECORDS'),

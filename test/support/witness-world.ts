@@ -25,6 +25,8 @@ export interface WorldOptions {
   readonly maxBufferedBytes?: number
   /** Worker threads; default none. */
   readonly workers?: number
+  /** Each partition commits by itself, over so many connections; default: collectThenCommit. */
+  readonly connections?: number
   /** Default: `group`. */
   readonly assignment?: 'all'
   readonly shutdownTimeoutMs?: number
@@ -88,6 +90,7 @@ export class World {
       JOB_MAX_RECORDS: options.maxRecords,
       JOB_MAX_BUFFERED_BYTES: options.maxBufferedBytes,
       JOB_WORKERS: options.workers,
+      JOB_CONNECTIONS: options.connections,
       JOB_SHUTDOWN_TIMEOUT_MS: options.shutdownTimeoutMs,
       JOB_PADDING: options.padding,
     })
