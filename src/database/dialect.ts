@@ -81,6 +81,8 @@ export interface Connection {
   missingGrants(to: 'use' | 'create'): Promise<string[]>
   /** The server's clock, in milliseconds since 1970. */
   clockMs(): Promise<number>
+  /** What bounds how many sessions this role may have open, in no particular order; none where nothing does. */
+  connectionLimits(): Promise<ConnectionLimit[]>
   /** Sessions of the job that are open at the server, this one left out. */
   sessionsOf(job: string): Promise<JobSessionAtServer[]>
   /**
@@ -115,6 +117,15 @@ export interface BackendId {
   readonly id: number
   /** Server's own start time of the session, as text; empty where the server does not tell it of other sessions. */
   readonly startedAt: string
+}
+
+export interface ConnectionLimit {
+  /** The setting, as whoever changes it looks for it: `max_connections`. */
+  readonly setting: string
+  /** Most sessions that it leaves to this role, others' included. */
+  readonly most: number
+  /** Sessions that count towards it now, this one included. */
+  readonly open: number
 }
 
 export interface JobSessionAtServer {

@@ -2,6 +2,7 @@ import type { Connection, Dialect, PositionRow } from '../database/dialect.ts'
 import { inSnapshot } from '../database/in-snapshot.ts'
 import { identityConflicts, qualifiedTables } from '../database/protocol/job-identity.ts'
 import type { Clock } from '../runtime/clock.ts'
+import { checkConnections } from './check-connections.ts'
 import { checkOwnTables, checkSinkTables } from './check-tables.ts'
 import { type Finding, findingsOf } from './finding.ts'
 import type { Job } from './job.ts'
@@ -46,6 +47,7 @@ export async function checkDatabase(
     ['writable', () => checkWritable(connection)],
     ["oncesink's tables", () => checkOwnTables(job, connection)],
     ['sink tables', () => checkSinkTables(job, connection)],
+    ['connections', () => checkConnections(job, connection)],
     ['clock', () => checkClock(connection, clock)],
     ['owner', () => checkOwner(job, connection, isShared)],
   ]

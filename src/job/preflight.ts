@@ -1,6 +1,7 @@
 import type { Connection } from '../database/dialect.ts'
 import { OncesinkError } from '../errors.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
+import { checkConnections } from './check-connections.ts'
 import { checkOwnTables, checkSinkTables } from './check-tables.ts'
 import { createSinkTables } from './create-tables.ts'
 import { type Finding, isProblem } from './finding.ts'
@@ -18,7 +19,11 @@ export async function preflight(job: Job, connection: Connection, events: JobEve
     await connection.migrate()
     await createSinkTables(job, connection)
   }
-  const findings = [...own, ...(await checkSinkTables(job, connection))]
+  const findings = [
+    ...own,
+    ...(await checkSinkTables(job, connection)),
+    ...(await checkConnections(job, connection)),
+  ]
   for (const { status, message } of findings) if (status === 'warning') events.emit('warning', { message })
   refuse(job, connection, findings.filter(isProblem))
 }

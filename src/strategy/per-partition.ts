@@ -33,7 +33,7 @@ const MAX_CONNECTIONS = 100
  * Atomic unit: one partition's range.
  *
  * A sink sees one partition's rows at a time, and those of several partitions at once, as if every partition had a
- * process of its own: see docs/strategies.md for what that means to each of them.
+ * process of its own: see docs/operations.md for what that means to each of them.
  *
  * @throws OncesinkError CONFIGURATION_INVALID for a number of connections out of range, or an unknown option
  */

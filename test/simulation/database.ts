@@ -199,6 +199,7 @@ class SimulatedConnection implements Connection {
   missingGrants = async () => []
   clockMs = async () => this.database.world.now
   sessionsOf = async () => []
+  connectionLimits = async () => []
   describeTable = async () => null
   isWritable = async () => true
   pruneLedger = async () => 0

@@ -4,6 +4,7 @@ import type {
   BackendId,
   BlockingSession,
   Connection,
+  ConnectionLimit,
   JobSessionAtServer,
   TableDescription,
   Transaction,
@@ -13,6 +14,7 @@ import type { TableDeclaration } from '../table-declaration.ts'
 import { beginTransaction } from './begin.ts'
 import { Canary } from './canary.ts'
 import type { ServerFacts } from './connect.ts'
+import { connectionLimits } from './connection-limits.ts'
 import { createTable } from './create-table.ts'
 import { endBlockers } from './end-blockers.ts'
 import { missingGrants } from './grants.ts'
@@ -94,6 +96,10 @@ export class MysqlConnection implements Connection {
 
   clockMs(): Promise<number> {
     return this.#idle(() => clockMs(this.#session))
+  }
+
+  connectionLimits(): Promise<ConnectionLimit[]> {
+    return this.#idle(() => connectionLimits(this.#session, this.backend.id))
   }
 
   sessionsOf(job: string): Promise<JobSessionAtServer[]> {

@@ -4,6 +4,7 @@ import type {
   BackendId,
   BlockingSession,
   Connection,
+  ConnectionLimit,
   JobSessionAtServer,
   TableDescription,
   Transaction,
@@ -12,6 +13,7 @@ import type {
 import type { TableDeclaration } from '../table-declaration.ts'
 import { beginClaim, beginTransaction, type InTransaction, inShortTransaction } from './begin.ts'
 import type { ServerFacts } from './connect.ts'
+import { connectionLimits } from './connection-limits.ts'
 import { createTable } from './create-table.ts'
 import { endBlockers } from './end-blockers.ts'
 import { missingGrants } from './grants.ts'
@@ -96,6 +98,10 @@ export class PostgresConnection implements Connection {
 
   clockMs(): Promise<number> {
     return this.#look(() => clockMs(this.#session))
+  }
+
+  connectionLimits(): Promise<ConnectionLimit[]> {
+    return this.#look(() => connectionLimits(this.#session))
   }
 
   sessionsOf(job: string): Promise<JobSessionAtServer[]> {

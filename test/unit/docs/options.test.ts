@@ -173,6 +173,12 @@ function sections(): Section[] {
       { defaults: { ...api.fileHandoff({ directory: '/d' }), directory: undefined } },
     ),
     section('repartitionToOne', as(api.repartitionToOne), {}, { defaults: repartitionDefaults() }),
+    section(
+      'perPartition',
+      as(api.perPartition),
+      {},
+      { defaults: { connections: api.perPartition().connections } },
+    ),
     section('deadLetter', as(api.deadLetter), {}, { defaults: api.deadLetter() }),
     {
       heading: 'start',
