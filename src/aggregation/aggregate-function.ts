@@ -14,6 +14,8 @@ export interface AggregateFunction {
   readonly mergeRule: MergeRule
   /** Decimal digits after the point, where the aggregate has a scale: part of the shape. */
   readonly scale?: number
+  /** The job's own function that says what of a record is added, where that is all that it says. */
+  readonly select?: unknown
   zero(): unknown
   /** The state with one more record. Throws with the reason when the record's value is not acceptable. */
   add(state: unknown, value: unknown, meta: RecordMeta<unknown>): unknown

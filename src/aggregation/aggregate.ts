@@ -18,6 +18,7 @@ export function aggregateOf<T, S, V extends ColumnValue, Key>(definition: {
   readonly kind: string
   readonly mergeRule: AggregateFunction['mergeRule']
   readonly scale?: number
+  readonly select?: unknown
   zero(): S
   add(state: S, value: T, meta: RecordMeta<Key>): S
   merge(a: S, b: S): S

@@ -37,6 +37,7 @@ export function sumDecimal<T, Key>(
     kind: 'sumDecimal',
     mergeRule: 'add',
     scale,
+    select,
     zero: () => 0,
     add: (state, value, meta) => addExact(state, read(select(value, meta))),
     merge: addExact,

@@ -16,6 +16,7 @@ export function sum<T, Key>(select: Selector<T, number | bigint, Key>): Aggregat
   return aggregateOf<T, ExactInteger, bigint, Key>({
     kind: 'sum',
     mergeRule: 'add',
+    select,
     zero: () => 0,
     add(state, value, meta) {
       const term: unknown = select(value, meta)

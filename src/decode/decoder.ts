@@ -40,6 +40,10 @@ export interface DecodedBlock<T> {
 /** The fields of a record where they lie. What the scanner does not understand, `decode` does. */
 export interface FieldAccess {
   readonly scanner: ScannedFields & { scan(buffer: Buffer, start: number, end: number): boolean }
+  /** The value of the field in `slot`, of the record that was scanned; undefined where only `decode` can say what it is. */
+  read(slot: number): unknown
+  /** What `decode` does without looking for fields in bytes. */
+  readonly parse: Decoder<unknown>['decode']
   /** What is declared, by slot of the scanner. */
   readonly fields: readonly { readonly name: string; readonly field: Field<unknown> }[]
 }

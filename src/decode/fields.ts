@@ -46,6 +46,11 @@ export function fields<const F extends FieldMap>(declared: F): FieldsDecoder<F> 
   const readScanned = plans.map(({ optional, read }) => scannedReader(optional, read))
   const access: FieldAccess = {
     scanner,
+    read: (slot) => readScanned[slot]?.(scanner, slot),
+    parse(buffer, start, end) {
+      if (end === -1) throw new NoBytes()
+      return parsedRow(plans, buffer, start, end)
+    },
     fields: plans.map(({ name, field }) => ({ name, field })),
   }
 

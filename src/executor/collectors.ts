@@ -7,6 +7,7 @@ import { headersDocument } from '../sink/headers-document.ts'
 import { LatestRows } from '../sink/latest-rows.ts'
 import type { AppendPlan, UpsertPlan } from '../sink/sink-plan.ts'
 import { storedRow, storedValue } from '../sink/stored-row.ts'
+import { ColumnCollector, type ColumnState } from './column-collector.ts'
 import { FunctionFailure, refusePromise } from './function-failure.ts'
 import { GroupTable } from './group-table.ts'
 import type { Push } from './steps.ts'
@@ -17,17 +18,26 @@ type TerminalOf<K extends Terminal['kind']> = Extract<Terminal, { kind: K }>
 /** Gathers one pipeline's values of one range. */
 export interface Collector {
   readonly push: Push
+  /** Adds a record from its bytes, where it can; what it does not take has to be pushed. */
+  readonly columns?: ColumnCollector
   finish(): PartialResult
 }
 
-/** Makes the collectors of one pipeline, one per range. `suffix` tells the pipelines of a job apart in messages. */
-export function collectorsOf(pipeline: PipelinePlan, suffix: string): () => Collector {
+/**
+ * Makes the collectors of one pipeline, one per range. `suffix` tells the pipelines of a job apart in messages.
+ * @param state where the pipeline's groups can be added up from bytes
+ */
+export function collectorsOf(
+  pipeline: PipelinePlan,
+  suffix: string,
+  state: ColumnState | null = null,
+): () => Collector {
   const { terminal } = pipeline
   switch (terminal.kind) {
     case 'aggregate': {
       const columns = new KeyColumns()
       // A range that comes to no end must not leave behind which types its keys had.
-      return () => groupCollector(terminal, columns, suffix)
+      return () => groupCollector(terminal, columns, suffix, state)
     }
     case 'reduce':
       return () => reduceCollector(terminal, suffix)
@@ -45,6 +55,7 @@ function groupCollector(
   { keys, aggregates }: TerminalOf<'aggregate'>,
   shared: KeyColumns,
   suffix: string,
+  state: ColumnState | null,
 ): Collector {
   const fns = aggregates.map(({ fn }) => fn)
   const columns = shared.fork()
@@ -77,7 +88,9 @@ function groupCollector(
   }
 
   const hopping = keys.findIndex(({ everyMs }) => everyMs !== undefined)
+  const fromBytes = state && new ColumnCollector(state, (found) => table.groupOf(found))
   return {
+    ...(fromBytes && { columns: fromBytes }),
     push(value, meta) {
       select(value, meta)
       if (hopping === -1) {
@@ -90,6 +103,7 @@ function groupCollector(
       }
     },
     finish() {
+      fromBytes?.finish()
       shared.adopt(columns)
       return { kind: 'groups', groups: table.groups }
     },

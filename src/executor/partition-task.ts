@@ -8,6 +8,8 @@ import { recordOffset } from '../source/record-fields.ts'
 import type { RecordSegment } from '../source/record-segment.ts'
 import type { FetchedRange } from '../source/source.ts'
 import { type Collector, collectorsOf } from './collectors.ts'
+import { type ColumnCollector, ColumnState } from './column-collector.ts'
+import { columnPlanOf } from './column-plan.ts'
 import type { PartitionResult } from './executor.ts'
 import { FunctionFailure, recordFailed, refusePromise } from './function-failure.ts'
 import { SegmentMeta } from './segment-meta.ts'
@@ -51,20 +53,28 @@ const MAX_BUSY_MS = 8
 /** Records between two looks at the clock. */
 const BLOCK_RECORDS = 256
 
-/** Makes the task of a job: `pipelines` are all of `root`, whose decoder runs once per record. */
+/**
+ * Makes the task of a job: `pipelines` are all of `root`, whose decoder runs once per record.
+ * @param way `fast` takes short cuts from bytes to results, which must come to the same; `plain` calls the job's functions
+ *   for every record and decodes each by itself, for whoever checks that
+ */
 export function compilePartitionTask(
   root: RootPlan,
   pipelines: readonly PipelinePlan[],
   clock: Clock,
   watch: TaskWatch | null = null,
+  way: 'fast' | 'plain' = 'fast',
 ): PartitionTask {
+  const columnPlan = way === 'fast' ? columnPlanOf(root, pipelines) : null
+  const columnState = columnPlan && new ColumnState(columnPlan)
   const compiled = pipelines.map((pipeline, i) => {
     invariant(pipeline.root === root, 'the pipelines of a job share one root')
     const suffix = pipelines.length === 1 ? '' : `, pipeline ${i + 1}`
-    return { steps: pipeline.steps, suffix, newCollector: collectorsOf(pipeline, suffix) }
+    const newCollector = collectorsOf(pipeline, suffix, columnState)
+    return { steps: pipeline.steps, suffix, newCollector }
   })
   const newCollectors = () => compiled.map(({ newCollector }) => newCollector())
-  const probe = new Probe(root, compiled)
+  const probe = new Probe(root, compiled, way)
 
   /** One pass over the range with collectors of its own. */
   async function pass(fetched: FetchedRange, signal: AbortSignal, leaveOut: LeaveOut): Promise<Pass> {
@@ -72,7 +82,14 @@ export function compilePartitionTask(
     const pushes = compiled.map(({ steps, suffix }, i) =>
       throughSteps(steps, (collectors[i] as Collector).push, suffix),
     )
-    const block = new BlockRunner(new RecordRunner(root, pushes), fetched.range, leaveOut, watch)
+    const columns = collectors[0]?.columns ?? null
+    const block = new BlockRunner(
+      new RecordRunner(root, pushes, way),
+      columns,
+      fetched.range,
+      leaveOut,
+      watch,
+    )
     watch?.atRange(fetched.range)
     let busySince = clock.monotonicMs()
     for (const { segment, begin, end } of fetched.slices) {
@@ -189,12 +206,12 @@ class Probe {
   readonly #runner: RecordRunner
   #collectors: readonly Collector[] = []
 
-  constructor(root: RootPlan, pipelines: readonly CompiledPipeline[]) {
+  constructor(root: RootPlan, pipelines: readonly CompiledPipeline[], way: 'fast' | 'plain') {
     this.#pipelines = pipelines
     const pushes = pipelines.map(({ steps, suffix }, i) =>
       throughSteps(steps, (value, meta) => this.#collectors[i]?.push(value, meta), suffix),
     )
-    this.#runner = new RecordRunner(root, pushes)
+    this.#runner = new RecordRunner(root, pushes, way)
   }
 
   run(segment: RecordSegment, i: number): FunctionFailure | null {
@@ -214,8 +231,8 @@ class RecordRunner {
   readonly #key: Decoding | null
   readonly #pushes: readonly Push[]
 
-  constructor({ decoder, keyDecoder }: RootPlan, pushes: readonly Push[]) {
-    this.#value = { decoder, where: `decoder '${decoder.name}'` }
+  constructor({ decoder, keyDecoder }: RootPlan, pushes: readonly Push[], way: 'fast' | 'plain') {
+    this.#value = { decoder: way === 'fast' ? decoder : plain(decoder), where: `decoder '${decoder.name}'` }
     this.#key = keyDecoder && { decoder: keyDecoder, where: `key decoder '${keyDecoder.name}'` }
     this.#pushes = pushes
   }
@@ -242,6 +259,12 @@ class RecordRunner {
     const meta = this.#key ? new SegmentMeta(segment, i, decodeKey(this.#key, segment, i, raw)) : raw
     for (const push of this.#pushes) push(value, meta)
   }
+}
+
+/** The decoder without its short cuts. */
+function plain(decoder: Decoder<unknown>): Decoder<unknown> {
+  const { name, access } = decoder
+  return { name, decode: access?.parse ?? ((...record) => decoder.decode(...record)) }
 }
 
 /** A decoder, and how messages call it. */
@@ -288,13 +311,21 @@ class BlockRunner {
   /** Before the first record: the offset before the range. */
   lastOffset: number
   readonly #runner: RecordRunner
+  readonly #columns: ColumnCollector | null
   readonly #range: OffsetRange
   readonly #until: number
   readonly #leaveOut: LeaveOut
   readonly #watch: TaskWatch | null
 
-  constructor(runner: RecordRunner, range: OffsetRange, leaveOut: LeaveOut, watch: TaskWatch | null) {
+  constructor(
+    runner: RecordRunner,
+    columns: ColumnCollector | null,
+    range: OffsetRange,
+    leaveOut: LeaveOut,
+    watch: TaskWatch | null,
+  ) {
     this.#runner = runner
+    this.#columns = columns
     this.#range = range
     this.lastOffset = Number(range.from) - 1
     this.#until = Number(range.until)
@@ -313,12 +344,13 @@ class BlockRunner {
   run(segment: RecordSegment, begin: number, end: number): void {
     let i = begin
     try {
-      const block = this.#runner.decodeBlock(segment, begin, end)
+      const block = this.#columns === null ? this.#runner.decodeBlock(segment, begin, end) : null
       for (; i < end; i++) {
         const offset = recordOffset(segment, i)
         this.#advanceTo(offset)
         this.#watch?.atRecord(offset)
         if (this.#leaveOut?.(offset, segment, i)) continue
+        if (this.#columns?.add(segment, i)) continue
         if (block === null) this.#runner.run(segment, i)
         else this.#runner.runDecoded(segment, i, block.values[(i - begin) * block.step])
       }

@@ -91,7 +91,13 @@ export const rules: ArchitectureRules = {
     decode: { may: [...core, 'aggregation', 'fields'] },
     // A row of append is made where the record is still at hand.
     executor: {
-      may: [...ports, 'sink/headers-document.ts', 'sink/latest-rows.ts', 'sink/stored-row.ts'],
+      may: [
+        ...ports,
+        'decode/scan/scanned-fields.ts',
+        'sink/headers-document.ts',
+        'sink/latest-rows.ts',
+        'sink/stored-row.ts',
+      ],
     },
     'executor/threads': { may: [...ports, 'executor'] },
     // The chain: its types name what a sink is, its words make decoders.
