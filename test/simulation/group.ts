@@ -1,11 +1,17 @@
+import { OncesinkError } from '../../src/errors.ts'
 import { sortedByPartition, type TopicPartition, topicPartitionKey } from '../../src/model/topic-partition.ts'
 import type { AssignmentChange, Membership } from '../../src/source/membership.ts'
-import type { SimulatedLog } from './source.ts'
-import type { Host, World } from './world.ts'
+import type { FaultInjector, MembershipOperation } from './faults.ts'
+import type { Host } from './host.ts'
+import { type SimulatedLog, TOPIC } from './log.ts'
+import { callThrough } from './process-faults.ts'
+import type { World } from './world.ts'
 
 /** Who says nothing for this long is taken for dead, in milliseconds: less than a host may be stopped for. */
 const SESSION_MS = 1_500
 const HEARTBEAT_MS = 100
+/** How long the coordinator is waited for, in milliseconds. */
+const TIMEOUT_MS = 400
 
 /** A partition given to a member. Grants of one partition are numbered in the order in which they were made. */
 interface Grant {
@@ -77,27 +83,27 @@ export class SimulatedGroup {
   }
 
   #fairShare(): number {
-    return Math.ceil(this.#log.length / Math.max(1, this.#members.size))
+    return Math.ceil(this.#log.partitions / Math.max(1, this.#members.size))
   }
 
   #expire(): void {
     for (const member of this.#members) {
       if (this.#world.now - member.lastHeardAt < SESSION_MS) continue
       if (!member.host.crashed) this.expired += 1
-      this.#world.note(`the group takes ${member.host.name} for dead`)
+      this.#world.note('group', () => `takes ${member.host.name} for dead`)
       this.leave(member)
     }
   }
 
   #grantFree(): void {
-    for (const partition of this.#log.keys()) {
-      const key = topicPartitionKey({ topic: 't', partition })
+    for (const partition of this.#log.values.keys()) {
+      const key = topicPartitionKey({ topic: TOPIC, partition })
       if (this.#grants.has(key)) continue
       const load = (member: Member) => [...this.#grants.values()].filter((g) => g.member === member).length
       const [member] = [...this.#members].sort((a, b) => load(a) - load(b))
       if (!member) return
       this.#number += 1
-      if (this.#number > this.#log.length) this.handOvers += 1
+      if (this.#number > this.#log.partitions) this.handOvers += 1
       this.#grants.set(key, { member, number: this.#number })
     }
   }
@@ -109,6 +115,7 @@ export class SimulatedMembership implements Membership {
   readonly member: string
   readonly #group: SimulatedGroup
   readonly #host: Host
+  readonly #faults: FaultInjector
   readonly #listeners = new Set<() => void>()
   #membership: Member | null = null
   /** What the driver knows of, by grant. */
@@ -118,15 +125,17 @@ export class SimulatedMembership implements Membership {
   #wanted = new Set<string>()
   #isStopped = false
 
-  constructor(group: SimulatedGroup, host: Host) {
+  constructor(group: SimulatedGroup, host: Host, faults: FaultInjector) {
     this.#group = group
     this.#host = host
+    this.#faults = faults
     this.member = host.name
   }
 
   async start(): Promise<readonly TopicPartition[]> {
-    await this.#host.wait(2)
-    this.#membership = this.#group.join(this.#host)
+    await this.#call('join', () => {
+      this.#membership = this.#group.join(this.#host)
+    })
     this.#look()
     void this.#beat()
     return this.takeChanges().gained
@@ -148,9 +157,10 @@ export class SimulatedMembership implements Membership {
   }
 
   async confirm(): Promise<boolean> {
-    await this.#host.wait(this.#host.world.dice.fraction() * 4)
-    const isMember = this.#membership !== null && this.#group.hear(this.#membership)
-    await this.#host.wait(this.#host.world.dice.fraction() * 4)
+    const isMember = await this.#call(
+      'confirm',
+      () => this.#membership !== null && this.#group.hear(this.#membership),
+    )
     if (isMember && [...this.told].every(([key, number]) => this.#granted.get(key) === number)) return true
     this.told.clear()
     return false
@@ -159,20 +169,40 @@ export class SimulatedMembership implements Membership {
   async stop(): Promise<void> {
     this.#isStopped = true
     await this.#host.wait(1)
-    if (this.#membership) this.#group.leave(this.#membership)
+    if (this.#membership && !this.#host.isCutOff) this.#group.leave(this.#membership)
+  }
+
+  /** Asks the coordinator, and hears of it a little later. */
+  #call<T>(operation: MembershipOperation, ask: () => T): Promise<T> {
+    const host = this.#host
+    return callThrough(host, this.#faults, operation, async (fault) => {
+      if (fault || host.isCutOff) {
+        await host.wait(TIMEOUT_MS)
+        throw new OncesinkError('SOURCE_UNAVAILABLE', `the coordinator has not answered to ${operation}`)
+      }
+      await host.wait(host.dice.fraction() * 4)
+      const answer = ask()
+      await host.wait(host.dice.fraction() * 4)
+      return answer
+    })
   }
 
   async #beat(): Promise<void> {
     while (!this.#isStopped) {
       await this.#host.wait(HEARTBEAT_MS)
       if (this.#isStopped) return
-      if (!this.#membership || !this.#group.hear(this.#membership))
-        this.#membership = this.#group.join(this.#host)
-      // What is wanted elsewhere and was let go of is released by telling so.
-      const released = [...this.#wanted].filter((key) => !this.told.has(key))
-      this.#group.release(this.#membership, released)
-      this.#look()
+      await this.#call('heartbeat', () => this.#hear()).catch(() => {})
     }
+  }
+
+  #hear(): void {
+    if (this.#isStopped) return
+    if (!this.#membership || !this.#group.hear(this.#membership))
+      this.#membership = this.#group.join(this.#host)
+    // What is wanted elsewhere and was let go of is released by telling so.
+    const released = [...this.#wanted].filter((key) => !this.told.has(key))
+    this.#group.release(this.#membership, released)
+    this.#look()
   }
 
   #look(): void {
@@ -190,6 +220,19 @@ export class SimulatedMembership implements Membership {
 
 function partitions(entries: readonly [string, number][]): TopicPartition[] {
   return sortedByPartition(
-    entries.map(([key]) => ({ topic: 't', partition: Number(key.slice(key.indexOf('/') + 1)) })),
+    entries.map(([key]) => ({ topic: TOPIC, partition: Number(key.slice(key.indexOf('/') + 1)) })),
   )
+}
+
+/** All partitions, for good. */
+export function soleMembership(log: SimulatedLog): Membership {
+  return {
+    isShared: false,
+    member: null,
+    onChange: () => () => {},
+    start: async () => [...log.values.keys()].map((partition) => ({ topic: TOPIC, partition })),
+    takeChanges: () => ({ gained: [], lost: [] }),
+    confirm: async () => true,
+    stop: async () => {},
+  }
 }
