@@ -3,7 +3,10 @@ import { configDefaults, defineConfig } from 'vitest/config'
 import { chosenEngines } from './test/support/chosen-engines.ts'
 import { TallyReporter } from './test/support/tally-reporter.ts'
 
-const alias = { oncesink: fileURLToPath(new URL('./src/index.ts', import.meta.url)) }
+const alias = {
+  'oncesink/strategy': fileURLToPath(new URL('./src/strategy/index.ts', import.meta.url)),
+  oncesink: fileURLToPath(new URL('./src/index.ts', import.meta.url)),
+}
 
 /** What starts processes is tested as it is built. */
 const builtAlias = {

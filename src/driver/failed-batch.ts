@@ -2,6 +2,7 @@ import { type ErrorCode, OncesinkError, type RecordCoordinates } from '../errors
 import type { Job } from '../job/job.ts'
 import { type DeadLetterPolicy, MAX_MESSAGE_CHARACTERS, type PoisonCause } from '../model/dead-letter.ts'
 import { formatRange, type OffsetRange } from '../model/offset-range.ts'
+import { topicPartitionKey } from '../model/topic-partition.ts'
 import type { FailedResult } from '../strategy/strategy.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
 import type { Assignment } from './assignment.ts'
@@ -42,8 +43,12 @@ export function decide(
   assignment.fenced(taken)
   const failure = current.find(({ kind }) => kind === 'aborted')
   if (failure?.kind !== 'aborted') return
-  const aborted = new Set(current.flatMap(({ kind, range }) => (kind === 'aborted' ? [range] : [])))
-  const ended = { ...batch, results: batch.results.filter(({ range }) => aborted.has(range)) }
+  // A batch has one range of a partition; who tells the outcome may have made it anew.
+  const aborted = new Set(
+    current.flatMap(({ kind, range }) => (kind === 'aborted' ? [topicPartitionKey(range)] : [])),
+  )
+  const results = batch.results.filter(({ range }) => aborted.has(topicPartitionKey(range)))
+  const ended = { ...batch, results }
   if (!(failure.error instanceof OncesinkError)) throw failure.error
   const { code } = failure.error
   // What computing has failed with is told by it, not by the outcome: nothing of the database's is to blame.

@@ -40,8 +40,9 @@ async function importDefault(path: string, what: string): Promise<unknown> {
   const stats = statSync(path, { throwIfNoEntry: false })
   if (!stats) throw invalid(`${what} ${path} does not exist; give the path of a ${what}`)
   if (!stats.isFile()) throw invalid(`${what} ${path} is a folder; give the path of a ${what}`)
-  const oncesink = await import('../index.ts')
-  const jiti = createJiti(import.meta.url, { virtualModules: { oncesink }, interopDefault: true })
+  const [oncesink, strategy] = await Promise.all([import('../index.ts'), import('../strategy/index.ts')])
+  const virtualModules = { oncesink, 'oncesink/strategy': strategy }
+  const jiti = createJiti(import.meta.url, { virtualModules, interopDefault: true })
   return jiti.import(path, { default: true }).catch((thrown: unknown) => {
     if (thrown instanceof OncesinkError) throw thrown
     throw invalid(`${what} ${path} ${whyNotLoaded(thrown, path)}`, thrown)

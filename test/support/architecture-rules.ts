@@ -149,7 +149,7 @@ export const rules: ArchitectureRules = {
       ],
     },
     // A job file imports 'oncesink': the loader hands it this very library.
-    'job/load-job.ts': { may: ['errors.ts', 'index.ts', 'job', 'model'] },
+    'job/load-job.ts': { may: ['errors.ts', 'index.ts', 'job', 'model', 'strategy/index.ts'] },
     'index.ts': { may: production },
     check: { may: [...ports, 'executor/partition-task.ts'], types: ['executor/function-failure.ts'] },
     cli: {

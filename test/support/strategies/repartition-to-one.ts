@@ -1,0 +1,3 @@
+import { repartitionToOne } from 'oncesink'
+
+export default repartitionToOne({ chunkRecords: 10 })
