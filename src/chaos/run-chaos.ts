@@ -107,7 +107,7 @@ async function run(world: ChaosWorld, options: ChaosOptions, wanted: ChosenFault
     ...proof,
     drainedAfterMs,
     drainMs,
-    rewound: false,
+    rewound: history.faults.has('failover'),
     found,
     badEnds,
   })

@@ -27,7 +27,7 @@ import type { ChaosOptions } from './options.ts'
 import { recordSource } from './records.ts'
 import type { ChaosSpec } from './spec.ts'
 import { kafkaClient, RecordStream } from './stream.ts'
-import { startTcpProxy } from './tcp-proxy.ts'
+import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
 import type { World } from './world.ts'
 
 const SESSION_TIMEOUT_MS = 2_000
@@ -91,15 +91,15 @@ async function build(
   if (!isOurs) cleanUp.push(() => dropDatabase(engine, service.url, name))
   const tables = tableFile(options.job, { spec, file: specFile }, engine)
   if (tables !== null) await runStatements(engine, url, await readFile(tables, 'utf8'))
-  const { hostname, port } = new URL(url)
-  const proxy = await startTcpProxy({
-    target: { host: hostname, port: Number(port || (engine === 'postgres' ? 5432 : 3306)) },
-    protocol: engine === 'postgres' ? 'postgres' : 'mysql',
-  })
-  cleanUp.push(() => proxy.close())
-  const proxied = new URL(url)
-  proxied.hostname = proxy.host
-  proxied.port = String(proxy.port)
+  const target = addressOf(url, engine)
+  const proxy = await startTcpProxy({ target, protocol: engine === 'postgres' ? 'postgres' : 'mysql' })
+  const direct = await startTcpProxy({ target, protocol: 'none' })
+  cleanUp.push(
+    () => proxy.close(),
+    () => direct.close(),
+  )
+  const [proxied, straightUrl] = [through(url, proxy), through(url, direct)]
+  let control = isOurs && service.provider === 'native' ? service : null
 
   const witness = options.witness === false ? null : WITNESS_TABLE
   const isShared = kafkaPlan(plain).assignment === 'group'
@@ -116,10 +116,10 @@ async function build(
     jobFile: options.job,
     env: {
       ...spec.env,
-      DATABASE_URL: proxied.href,
+      DATABASE_URL: proxied,
       KAFKA_BROKERS: kafka.brokers.join(','),
     },
-    settings: (member) => settings(proxied.href, member),
+    settings: (member) => settings(proxied, member),
     history,
     signal,
   })
@@ -137,7 +137,7 @@ async function build(
   })
   cleanUp.push(() => stream.stop())
   onProgress(`records come from ${source.origin}`)
-  const job = chaosJob(plain, settings(url, null))
+  const job = chaosJob(plain, settings(straightUrl, null))
   return {
     seed,
     spec,
@@ -153,10 +153,20 @@ async function build(
     versions: { kafka: kafka.version, [engine]: service.version, node: process.versions.node },
     database: {
       engine,
-      url,
+      url: straightUrl,
       service,
-      control: isOurs && service.provider === 'native' ? service : null,
+      get control() {
+        return control
+      },
       proxy,
+      failOver: (server) => {
+        control = server
+        cleanUp.push(() => server.stop())
+        for (const way of [proxy, direct]) {
+          way.retarget(addressOf(server.url, engine))
+          way.reset()
+        }
+      },
       tables: plain.pipelines.flatMap(({ sink }) => ('table' in sink ? sink.table : [])),
       own: ownTable(job),
     },
@@ -167,6 +177,18 @@ async function build(
       cluster: isOurs && 'nodes' in kafka ? kafka : null,
     },
   }
+}
+
+function addressOf(url: string, engine: Engine): { host: string; port: number } {
+  const { hostname, port } = new URL(url)
+  return { host: hostname, port: Number(port || (engine === 'postgres' ? 5432 : 3306)) }
+}
+
+function through(url: string, { host, port }: TcpProxy): string {
+  const changed = new URL(url)
+  changed.hostname = host
+  changed.port = String(port)
+  return changed.href
 }
 
 interface LoadedJob {

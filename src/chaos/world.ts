@@ -29,13 +29,15 @@ export interface World {
 
 export interface WorldDatabase {
   readonly engine: Engine
-  /** Without the proxy; of the run's own database. */
+  /** Of the run's own database, by a way that is never harmed; the same after a failover. */
   readonly url: string
   readonly service: DatabaseService
-  /** Null where the server is not one of this machine that the run has started. */
+  /** The server that is written to; null where it is not one of this machine that the run has started. */
   readonly control: NativeDatabase | null
   /** Between the job's processes and the server. */
   readonly proxy: TcpProxy
+  /** From now on both ways lead to `server`, which the run ends with the others. */
+  failOver(server: NativeDatabase): void
   /** Names of the job's tables, the witness's left out. */
   readonly tables: readonly string[]
   /** How oncesink's own table of this name is written in SQL. */

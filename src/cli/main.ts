@@ -81,10 +81,12 @@ command('peek', 'Compute the next micro-batch and print its rows; nothing is wri
 command(
   'verify',
   'Recompute the tables from the log and compare; check the chain of offset ranges. Read-only.',
-).action(async (file: string) => {
-  const { verify } = await import('./verify.ts')
-  await finish(verify(file, globals().format))
-})
+)
+  .option('--chain', 'only the chain of offset ranges, in a moment: the log is not read', false)
+  .action(async (file: string, options: { chain: boolean }) => {
+    const { verify } = await import('./verify.ts')
+    await finish(verify(file, options, globals().format))
+  })
 
 command(
   'chaos',

@@ -8,14 +8,19 @@ import { EventBus, type JobEvents } from '../telemetry/events.ts'
 import { createDialect, createSource } from '../wire.ts'
 import type { OutputFormat } from './output.ts'
 
-/** `oncesink verify`: checker points 1 and 2 on a live system. Read-only. */
-export async function verify(file: string, format: OutputFormat): Promise<ExitCode> {
+/** `oncesink verify`: the tables against the log, and the chain of the ledger, on a live system. Read-only. */
+export async function verify(
+  file: string,
+  options: { readonly chain: boolean },
+  format: OutputFormat,
+): Promise<ExitCode> {
   const job = await loadJob(file)
   const report = await verifyJob({
     job,
     dialect: createDialect(job, systemRuntime),
     source: createSource(job, systemRuntime, new EventBus<JobEvents>()),
     runtime: systemRuntime,
+    chainOnly: options.chain,
     onProgress: (message) => void stderr.write(`${message}\n`),
   })
   stdout.write(format === 'json' ? `${JSON.stringify(reportAsJson(report))}\n` : `${formatReport(report)}\n`)

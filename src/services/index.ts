@@ -34,6 +34,7 @@ export type {
   NativeKafkaCluster,
   NativeKafkaNode,
   NativeKafkaOptions,
+  NativePostgres,
   Provider,
 } from './service.ts'
 export { createDatabase, dropDatabase, type Row, runStatements } from './statements.ts'

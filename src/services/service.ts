@@ -63,6 +63,13 @@ export interface NativeDatabase extends Service, NativeControl {
   readonly provider: 'native'
   readonly url: string
 }
+export interface NativePostgres extends NativeDatabase {
+  /**
+   * Another server that follows this one by streaming its log, asynchronously: what it has not received when this one
+   * dies is lost to it. Promoted by `SELECT pg_promote()`. It has users and passwords of this one.
+   */
+  startStandby(): Promise<NativePostgres>
+}
 export type DatabaseService = RemoteDatabase | NativeDatabase
 
 interface StartOptions {

@@ -38,7 +38,7 @@ onEveryEngine((engine) => {
     const commands = {
       status: () => status(file, 'table'),
       peek: () => peek(file, { records: 1, rows: 1 }, 'table'),
-      verify: () => verify(file, 'table'),
+      verify: () => verify(file, { chain: false }, 'table'),
       'dlq list': () => listDeadLetters(file, { limit: 1 }, 'table'),
       'dlq show': () => showDeadLetter(file, `${bench.topic}/0/0`, 'table'),
     }

@@ -203,7 +203,7 @@ export const rules: ArchitectureRules = {
     knex: { in: ['database/mysql', 'database/postgres'], typesIn: ['database', 'sink', 'index.ts'] },
     lz4js: { in: ['source/kafka'] },
     mysql2: { in: ['database/mysql', 'services', 'chaos', 'demo'] },
-    pg: { in: ['database/postgres', 'services', 'chaos', 'demo'] },
+    pg: { in: ['database/postgres', 'services', 'services/native', 'chaos', 'demo'] },
     'pg-copy-streams': { in: ['database/postgres'] },
     pino: { in: ['telemetry'], typesIn: ['cli'] },
     'pino-pretty': { in: ['telemetry'] },

@@ -2,6 +2,7 @@ import type { Nemesis } from '../nemesis.ts'
 import { brokerKill, controllerLoss, leaderMove } from './broker.ts'
 import { answerLost, commitLost } from './commit.ts'
 import { databaseKill, deadlock, diskFull } from './database.ts'
+import { failover } from './failover.ts'
 import { partitionsAdded, poison, rebalanceStorm, transactions } from './log.ts'
 import { halfOpen, reset, slow, throttle } from './network.ts'
 import { clockJump, kill, killAtPoint, starve, stop, workerCrash } from './process.ts'
@@ -23,6 +24,7 @@ export const nemeses: readonly Nemesis[] = [
   throttle,
   databaseKill,
   diskFull,
+  failover,
   deadlock,
   rebalanceStorm,
   transactions,

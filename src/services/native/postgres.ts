@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { chown, writeFile } from 'node:fs/promises'
+import { chown, cp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import pg from 'pg'
 import { asError, OncesinkError } from '../../errors.ts'
-import type { DatabaseOptions, NativeDatabase } from '../service.ts'
+import type { DatabaseOptions, NativePostgres } from '../service.ts'
 import { freePort, retryOnTakenPort } from './free-ports.ts'
 import { postgresFolder, unprivilegedAccount, usableBy } from './postgres-program.ts'
 import { type Account, Sandbox } from './sandbox.ts'
@@ -27,7 +28,7 @@ const defaultSettings = {
  * @throws OncesinkError CONFIGURATION_INVALID (no program for this platform), DATABASE_UNAVAILABLE (with the end of
  *   its log)
  */
-export async function startNativePostgres(options: DatabaseOptions = {}): Promise<NativeDatabase> {
+export async function startNativePostgres(options: DatabaseOptions = {}): Promise<NativePostgres> {
   const folder = await postgresFolder()
   const account = await unprivilegedAccount()
   return retryOnTakenPort(() => startServer(folder, account, options))
@@ -37,17 +38,43 @@ async function startServer(
   installed: string,
   account: Account | undefined,
   options: DatabaseOptions,
-): Promise<NativeDatabase> {
+): Promise<NativePostgres> {
   const port = options.port ?? (await freePort())
+  const password = randomBytes(12).toString('hex')
+  return launch({ installed, account, options, port, password }, async (place) => {
+    options.onProgress?.(`PostgreSQL ${place.version}: starting`)
+    await initialise({ ...place, password, passwordFile: join(place.dir, 'password') })
+  })
+}
+
+interface Server {
+  readonly installed: string
+  readonly account: Account | undefined
+  readonly options: DatabaseOptions
+  readonly port: number
+  readonly password: string
+}
+
+/** Where a server's files are, and as whom its programs run. */
+interface Place {
+  readonly dir: string
+  readonly folder: string
+  readonly version: string
+  readonly data: string
+  readonly account: Account | undefined
+  readonly env: NodeJS.ProcessEnv
+}
+
+/** @param prepare makes the data directory */
+async function launch(made: Server, prepare: (place: Place) => Promise<void>): Promise<NativePostgres> {
+  const { installed, account, options, port, password } = made
   // SIGQUIT: the postmaster ends its children, and leaves no shared memory behind.
   const sandbox = await Sandbox.create({ name: 'postgres', stopSignal: 'QUIT', account })
   try {
     const { folder, version } = await usableBy(account, installed, sandbox.dir)
-    options.onProgress?.(`PostgreSQL ${version}: starting`)
     const data = join(sandbox.dir, 'data')
-    const password = randomBytes(12).toString('hex')
     const env = { ...process.env, LC_ALL: 'C', TZ: 'UTC' }
-    await initialise({ folder, data, account, env, password, passwordFile: join(sandbox.dir, 'password') })
+    await prepare({ dir: sandbox.dir, folder, version, data, account, env })
     const settings = { ...defaultSettings, port: String(port), ...options.settings }
     const server = new ServerProcess(sandbox, {
       title: `PostgreSQL ${version}`,
@@ -59,17 +86,19 @@ async function startServer(
       isReady: (pid) => acceptsConnections(data, pid),
     })
     await server.start()
+    const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
     return {
       engine: 'postgres',
       provider: 'native',
       version,
-      url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
+      url,
       logFile: server.logFile,
       get pid() {
         return server.pid
       },
       kill: (signal) => server.kill(signal),
       restart: () => server.restart(),
+      startStandby: () => startStandby(made, data, url),
       stop: () => sandbox.remove(),
     }
   } catch (error) {
@@ -78,11 +107,47 @@ async function startServer(
   }
 }
 
-interface NewCluster {
-  readonly folder: string
-  readonly data: string
-  readonly account: Account | undefined
-  readonly env: NodeJS.ProcessEnv
+/** PostgreSQL's low-level backup (its manual, 25.3.4): both calls in one session, the files copied between them. */
+async function startStandby(primary: Server, data: string, url: string): Promise<NativePostgres> {
+  const port = await freePort()
+  const options = {
+    ...primary.options,
+    settings: {
+      ...primary.options.settings,
+      primary_conninfo: `${url}?application_name=standby`,
+      hot_standby: 'on',
+    },
+  }
+  return launch({ ...primary, options, port }, async (place) => {
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    try {
+      await client.query("SELECT pg_backup_start('standby', true)")
+      await cp(data, place.data, {
+        recursive: true,
+        // What is gone when it is to be copied is in the log.
+        filter: (path) => !/\/(postmaster\.(pid|opts)|pg_wal\/.+|pgsql_tmp.*)$/.test(path),
+      })
+      const { rows } = await client.query<{ labelfile: string }>(
+        'SELECT labelfile FROM pg_backup_stop(false)',
+      )
+      await writeFile(join(place.data, 'backup_label'), rows[0]?.labelfile ?? '')
+      await writeFile(join(place.data, 'standby.signal'), '')
+    } finally {
+      await client.end()
+    }
+    await rm(join(place.data, 'backup_label.old'), { force: true })
+    if (place.account) await ownedBy(place.account, place.data)
+  })
+}
+
+/** Copies belong to whoever copies. */
+async function ownedBy({ uid, gid }: Account, folder: string): Promise<void> {
+  await promisify(execFile)('chown', ['-R', `${uid}:${gid}`, folder])
+  await promisify(execFile)('chmod', ['700', folder])
+}
+
+interface NewCluster extends Pick<Place, 'folder' | 'data' | 'account' | 'env'> {
   readonly password: string
   readonly passwordFile: string
 }

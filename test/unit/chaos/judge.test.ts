@@ -24,6 +24,7 @@ function evidence(change: Partial<Evidence> = {}): Evidence {
     tables: [],
     inconclusive: [],
     recordsReplayed: 10,
+    chainOnly: false,
     durationMs: 1,
   })
   return {

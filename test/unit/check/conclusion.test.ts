@@ -45,6 +45,7 @@ function conclude(findings: Partial<VerifyFindings>) {
     tables: [table],
     inconclusive: [],
     recordsReplayed: 10,
+    chainOnly: false,
     durationMs: 5,
     ...findings,
   })

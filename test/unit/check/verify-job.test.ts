@@ -88,7 +88,7 @@ function withRows(
 
 async function verify(
   database: Partial<FakeDatabase> = {},
-  { job = fakeJob(totals, copies), fake = fakeLog(log) } = {},
+  { job = fakeJob(totals, copies), fake = fakeLog(log), chainOnly = false } = {},
 ) {
   const tables = { totals: totalsTable, copies: copiesTable, ...database.tables }
   const dialect = fakeDialect({ history: history(), ...database, tables })
@@ -97,6 +97,7 @@ async function verify(
     dialect,
     source: fake.source,
     runtime: systemRuntime,
+    chainOnly,
     onProgress: () => {},
   })
   expect(fake.calls.at(-1)).toBe('close')
@@ -111,6 +112,28 @@ test('a job whose tables say what its log says is ok, in every table and batch',
     { table: 'totals', rowsExpected: 2, rowsActual: 2, totals: [{ expected: '5' }, { expected: '16.5' }] },
     { table: 'copies', rowsExpected: 5, rowsActual: 5 },
   ])
+})
+
+test('of the chain only, neither the log is read nor a table, and neither is a reason for doubt', async () => {
+  const fake = fakeLog(log)
+  const empty = { totals: withRows(totalsTable, () => []) }
+  const report = await verify({ tables: empty }, { fake, chainOnly: true })
+  expect(report).toMatchObject({
+    outcome: 'ok',
+    exitCode: 0,
+    chainOnly: true,
+    recordsReplayed: 0,
+    tables: [],
+  })
+  expect(fake.calls).toEqual(['close'])
+  const { ledger, positions } = history()
+  const gap = { ledger: ledger.slice(0, -1), positions }
+  expect(await verify({ history: gap }, { chainOnly: true })).toMatchObject({
+    outcome: 'violation',
+    exitCode: 4,
+  })
+  const nothing = { ledger: [], positions: [] }
+  expect((await verify({ history: nothing }, { chainOnly: true })).outcome).toBe('inconclusive')
 })
 
 test('with hopping windows every row is compared, but no column counts records', async () => {

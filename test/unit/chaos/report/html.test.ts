@@ -44,6 +44,7 @@ const result: ChaosResult = {
     tables: [],
     inconclusive: [],
     recordsReplayed: 10,
+    chainOnly: false,
     durationMs: 1,
   }),
   durationMs: 20_000,
