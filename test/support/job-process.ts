@@ -70,7 +70,9 @@ export interface JobProcessOptions {
   readonly job: string
   readonly env: NodeJS.ProcessEnv
   readonly fault?: Fault
-  /** More arguments of `run`. */
+  /** Default: `run`. */
+  readonly command?: 'run' | 'load'
+  /** More arguments of the command. */
   readonly args?: readonly string[]
 }
 
@@ -85,11 +87,11 @@ export class JobProcess {
   end: Ended | null = null
   readonly #child: ChildProcess
 
-  constructor({ job, env, fault, args = [] }: JobProcessOptions) {
+  constructor({ job, env, fault, command = 'run', args = [] }: JobProcessOptions) {
     const faultEnv = fault ? { TEST_FAULT: JSON.stringify({ visit: 1, ...fault }) } : {}
     this.#child = spawn(
       process.execPath,
-      ['--import', preload, cli, '--log-format', 'json', 'run', job, ...args],
+      ['--import', preload, cli, '--log-format', 'json', command, job, ...args],
       { cwd: root, env: { ...process.env, ...env, ...faultEnv }, stdio: ['pipe', 'pipe', 'pipe'] },
     )
     // A signal may come before the pipe is read; the process is gone then, which is what was asked for.

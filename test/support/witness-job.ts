@@ -2,6 +2,7 @@ import {
   append,
   count,
   defineJob,
+  fileHandoff,
   from,
   json,
   kafka,
@@ -60,6 +61,9 @@ export default defineJob({
   ],
   ...(env.JOB_CONNECTIONS !== undefined && {
     strategy: perPartition({ connections: Number(env.JOB_CONNECTIONS) }),
+  }),
+  ...(env.JOB_FILES !== undefined && {
+    strategy: fileHandoff({ directory: env.JOB_FILES, loader: env.JOB_LOADER as 'external' | undefined }),
   }),
   executor: env.JOB_WORKERS === undefined ? 'inline' : workerThreads({ count: Number(env.JOB_WORKERS) }),
   limits: {

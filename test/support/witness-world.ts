@@ -7,7 +7,7 @@ import { systemRuntime } from '../../src/runtime/runtime.ts'
 import { createDialect } from '../../src/wire.ts'
 import { createDatabaseOn, postgresEngine, type TestDatabase, type TestEngine } from './engines.ts'
 import { eventually } from './eventually.ts'
-import { type Ended, type Fault, JobProcess, oncesink } from './job-process.ts'
+import { type Ended, JobProcess, type JobProcessOptions, oncesink } from './job-process.ts'
 import { createTopic, kafkaClient, kafkaService, produce } from './kafka-service.ts'
 
 const jobFile = join(import.meta.dirname, 'witness-job.ts')
@@ -30,6 +30,9 @@ export interface WorldOptions {
   /** Default: `group`. */
   readonly assignment?: 'all'
   readonly shutdownTimeoutMs?: number
+  /** Directory of its files: then it hands them over to a loader, here or (`external`) in another process. */
+  readonly files?: string
+  readonly loader?: 'external'
   /** Characters that every witness row carries besides: to make COPY work. */
   readonly padding?: number
 }
@@ -93,6 +96,8 @@ export class World {
       JOB_CONNECTIONS: options.connections,
       JOB_SHUTDOWN_TIMEOUT_MS: options.shutdownTimeoutMs,
       JOB_PADDING: options.padding,
+      JOB_FILES: options.files,
+      JOB_LOADER: options.loader,
     })
   }
 
@@ -147,7 +152,7 @@ export class World {
   }
 
   /** `oncesink run` of the world's job. */
-  run(options: { fault?: Fault; args?: readonly string[]; env?: NodeJS.ProcessEnv } = {}): JobProcess {
+  run(options: Partial<Omit<JobProcessOptions, 'job'>> = {}): JobProcess {
     return new JobProcess({ job: jobFile, ...options, env: { ...this.env, ...options.env } })
   }
 

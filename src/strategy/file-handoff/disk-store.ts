@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } fro
 import { join } from 'node:path'
 import { asError, OncesinkError } from '../../errors.ts'
 import { sortedByPartition, type TopicPartition } from '../../model/topic-partition.ts'
-import type { FaultPoints } from '../../runtime/fault-points.ts'
+import type { Runtime } from '../../runtime/runtime.ts'
 import type { HandoffStore } from './store.ts'
 
 const FILE_MODE = 0o640
@@ -25,7 +25,12 @@ const cures: Readonly<Record<string, string>> = {
 /**
  * Files in `directory/<job>/<topic>/<partition>/`. The job's name is percent-encoded where it could not be a folder's.
  */
-export function createDiskStore(directory: string, job: string, faultPoints: FaultPoints): HandoffStore {
+export function createDiskStore(
+  directory: string,
+  job: string,
+  runtime: Pick<Runtime, 'faultPoints' | 'random'>,
+): HandoffStore {
+  const { faultPoints, random } = runtime
   const root = join(directory, folderName(job))
   const folderOf = ({ topic, partition }: TopicPartition) => join(root, topic, String(partition))
   const pathOf = (tp: TopicPartition, name: string) => join(folderOf(tp), name)
@@ -42,10 +47,13 @@ export function createDiskStore(directory: string, job: string, faultPoints: Fau
 
   return {
     pathOf,
+    uniqueName: () => random.uuid(),
     prepare: () =>
       attempt(`prepare ${root}`, async () => {
         await mkdir(root, { recursive: true, mode: FOLDER_MODE })
-        const [before, after] = [join(root, `.probe-${process.pid}.tmp`), join(root, `.probe-${process.pid}`)]
+        // Of this process alone, on whatever machine it is.
+        const after = join(root, `.probe-${random.uuid()}`)
+        const before = `${after}.tmp`
         try {
           await writeSynced(before, new Uint8Array([1]))
           await rename(before, after)

@@ -114,7 +114,7 @@ export function createDirectoryLoader(
   parts: Pick<StrategyParts, 'session' | 'pipelines' | 'shape' | 'deadLetterLimit' | 'events'>,
 ): DirectoryLoader {
   const { session, events } = parts
-  const store = createDiskStore(plan.directory, session.job, session.runtime.faultPoints)
+  const store = createDiskStore(plan.directory, session.job, session.runtime)
   const keep = keepOf(plan)
   const loader = new FileLoader({ ...parts, shape: shapeDigest(parts.shape), store, keep })
   return new DirectoryLoader({ session, store, loader, events, keep })
@@ -122,7 +122,7 @@ export function createDirectoryLoader(
 
 function create(plan: Omit<FileHandoffPlan, 'create'>, parts: StrategyParts): Strategy {
   const { session } = parts
-  const store = createDiskStore(plan.directory, session.job, session.runtime.faultPoints)
+  const store = createDiskStore(plan.directory, session.job, session.runtime)
   const commits = new HandoffCommits({ ...plan, keep: keepOf(plan) }, parts, store)
   return { name: plan.name, unit: 'batch', commit: (batch) => commits.commit(batch), deferred: commits }
 }

@@ -40,7 +40,8 @@ export async function putAside(
 ): Promise<void> {
   const bytes = Buffer.from(`${JSON.stringify(note)}\n`)
   const name = noteName(file, state)
-  await store.write(file, `${name}.tmp`, name, bytes)
+  // Another loader may do the same at the same time.
+  await store.write(file, `${name}.${store.uniqueName()}.tmp`, name, bytes)
   const was = await store.rename(file, fileName(file, 'handoff'), fileName(file, state))
   // Another loader was first; or it is gone, and so is what there is to say.
   if (!was && !(await store.exists(file, fileName(file, state)))) await store.remove(file, name)
@@ -76,7 +77,7 @@ export async function sweep(store: HandoffStore, keep: Keep, nowMs: number): Pro
 
 /** How long a file of this name is kept; null for one that is to be loaded, or is none of ours. */
 function keepMsOf(name: string, keep: Keep): number | null {
-  const state = parseFileName(name.replace(/\.json(\.tmp)?$/, ''))?.state
+  const state = parseFileName(name.replace(/\.json(\.[0-9a-f-]+\.tmp)?$/, ''))?.state
   if (state === undefined || state === 'handoff') return null
   if (name.endsWith('.tmp')) return WRITING_MS
   return state === 'loaded' ? keep.loadedMs : keep.setAsideMs

@@ -88,6 +88,7 @@ export class HandoffCommits implements DeferredCommits {
       ? { outcomes: batch.results.map(({ range }) => voided(range)), files: [], rows: 0 }
       : await this.#writer.write(batch)
     this.#waiting.push(...files)
+    this.#bell.ring()
     const wroteMs = clock.monotonicMs() - startedAt
     this.#run()
     const isSuspect = files.some((file) => file.from < (this.#suspects.get(topicPartitionKey(file)) ?? 0n))
@@ -239,7 +240,7 @@ export class HandoffCommits implements DeferredCommits {
       const fate = await this.#fateOf(file, signal)
       if (fate) this.#settleFile(file, fate)
     } catch (error) {
-      this.#fail(file, { kind: 'aborted', range: rangeOf(file), error: asError(error) })
+      this.#fail(file, { kind: 'aborted', range: file.result.range, error: asError(error) })
     }
     this.#bell.ring()
   }
@@ -257,13 +258,13 @@ export class HandoffCommits implements DeferredCommits {
     }
     this.#waiting = this.#waiting.filter((other) => other !== file)
     this.#loadedUntil.set(chainOf(file), file.until)
-    this.#parts.events.emit('settled', { ranges: [rangeOf(file)] })
+    this.#parts.events.emit('settled', { ranges: [file.result.range] })
     const key = topicPartitionKey(file)
     if ((this.#suspects.get(key) ?? 0n) <= file.until) this.#suspects.delete(key)
   }
 
   #failureOf(file: WrittenFile, fate: Exclude<Fate, { kind: 'done' }>): LateFailure['failures'][number] {
-    const range = rangeOf(file)
+    const { range } = file.result
     switch (fate.kind) {
       case 'void':
         return { ...fate, kind: 'fenced', range }
@@ -303,10 +304,6 @@ export class HandoffCommits implements DeferredCommits {
 
 /** How long a stop waits for the transaction at hand. */
 const CLOSE_PATIENCE_MS = 2_000
-
-function rangeOf({ topic, partition, from, until }: FileId) {
-  return { topic, partition, from, until }
-}
 
 function chainOf(file: FileId): string {
   return `${file.claimId} ${topicPartitionKey(file)}`

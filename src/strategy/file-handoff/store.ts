@@ -29,6 +29,8 @@ export interface HandoffStore {
   remove(partition: TopicPartition, name: string): Promise<boolean>
   /** When the file got what is in it, in milliseconds since 1970; null when there is no such file. */
   writtenAtMs(partition: TopicPartition, name: string): Promise<number | null>
+  /** No other store, on whatever machine, gives the same. */
+  uniqueName(): string
   /** How a file is called in messages. */
   pathOf(partition: TopicPartition, name: string): string
 }
