@@ -14,7 +14,7 @@ import { createDatabase, dropDatabase, query } from './sql.ts'
 import type { Verdict } from './verdict.ts'
 import { WitnessCheck } from './witness-check.ts'
 import { type JobSpec, witnessJob, witnessTables } from './witness-job.ts'
-import { lengthOf, recordAt } from './witness-log.ts'
+import { producedLog, recordAt, type WitnessLog } from './witness-log.ts'
 
 export interface ArenaOptions {
   readonly engine: Engine
@@ -112,23 +112,29 @@ export class Arena {
     return (await this.positions()).reduce((sum, at) => sum + at, 0)
   }
 
-  /** Whether everything that was produced is committed. */
-  async isDrained(): Promise<boolean> {
-    const positions = await this.positions()
-    return (
-      positions.length === this.partitions &&
-      positions.every((at, partition) => at >= lengthOf(partition, this.partitions, this.#produced))
-    )
-  }
-
-  /** @returns whether everything that was produced was committed within `boundMs` */
+  /** @returns whether everything that is in the log was committed within `boundMs` */
   async drained(boundMs: number, signal?: AbortSignal): Promise<boolean> {
     const until = performance.now() + boundMs
-    while (!(await this.isDrained())) {
+    const lengths = await this.#options.kafka.lengths(this.topic)
+    for (;;) {
+      const positions = await this.positions()
+      if (lengths.every((length, partition) => (positions[partition] ?? 0) >= length)) return true
       if (performance.now() > until) return false
       await sleep(POLL_MS, undefined, { signal })
     }
-    return true
+  }
+
+  /** Brokers that are killed may take what the producer believes lost, or lose what it believes taken. */
+  async #log(): Promise<WitnessLog> {
+    if ((this.#options.replicas ?? 1) === 1) return producedLog(this.partitions, this.#produced)
+    const numbers = await this.#options.kafka.read(
+      this.topic,
+      (value) => (JSON.parse(value) as { n: number }).n,
+    )
+    return {
+      lengths: numbers.map(({ length }) => length),
+      at: (partition, offset) => numbers[partition]?.[offset] ?? -1,
+    }
   }
 
   /**
@@ -137,16 +143,19 @@ export class Arena {
    */
   async verify(complete = true): Promise<Verdict> {
     const violations: string[] = []
-    const where = `${this.engine}, topic ${this.topic}`
-    const witness = await this.#witness()
-    for (const finding of witness.findings) violations.push(`${where}: ${finding}`)
-    if (complete && witness.expected !== this.#produced)
-      violations.push(`${where}: ${witness.expected} of ${this.#produced} records were committed in the end`)
-    const lengths = await this.#options.kafka.lengths(this.topic)
-    const inTopic = lengths.reduce((sum, length) => sum + length, 0)
     const inconclusive: string[] = []
-    if (inTopic !== this.#produced)
-      inconclusive.push(`${where}: the topic holds ${inTopic} records, and ${this.#produced} were produced`)
+    const where = `${this.engine}, topic ${this.topic}`
+    const log = await this.#log()
+    const lengths = await this.#options.kafka.lengths(this.topic)
+    const [known, inTopic] = [log.lengths, lengths].map((each) =>
+      each.reduce((sum, length) => sum + length, 0),
+    )
+    if (known !== inTopic)
+      inconclusive.push(`${where}: the topic holds ${inTopic} records, and ${known} are known`)
+    const witness = await this.#witness(log)
+    for (const finding of witness.findings) violations.push(`${where}: ${finding}`)
+    if (complete && witness.expected !== known)
+      violations.push(`${where}: ${witness.expected} of ${known} records were committed in the end`)
     const job = this.job()
     const report = await verifyJob({
       job,
@@ -169,25 +178,23 @@ export class Arena {
 
   /** What the witness table says of everything that was produced, whoever has written it. */
   async witnessed(): Promise<Verdict> {
-    const check = new WitnessCheck(this.partitions, this.#produced)
+    const log = producedLog(this.partitions, this.#produced)
+    const check = new WitnessCheck(log)
     const rows = await query(
       this.engine,
       this.url,
       'SELECT log_partition AS p, log_offset AS o, n FROM witness',
     )
     for (const { p, o, n } of rows) check.add(Number(p), Number(o), Number(n))
-    const all = Array.from({ length: this.partitions }, (_, partition) =>
-      lengthOf(partition, this.partitions, this.#produced),
-    )
-    const { expected, lost, duplicated, findings } = check.finish(all)
+    const { expected, lost, duplicated, findings } = check.finish(log.lengths)
     return { records: expected, batches: 0, lost, duplicated, violations: findings, inconclusive: [] }
   }
 
-  async #witness() {
+  async #witness(log: WitnessLog) {
     const dialect = createDialect(this.job(), systemRuntime)
     const connection = await dialect.connect({ job: this.topic, owner: 'verify' })
     try {
-      const check = new WitnessCheck(this.partitions, this.#produced)
+      const check = new WitnessCheck(log)
       if (!(await hasOwnTables(connection))) return check.finish([])
       return await inSnapshot(connection, async (trx) => {
         const positions = await trx.readPositions(this.topic)

@@ -53,9 +53,11 @@ export class JobGroup {
       this.requireAlive()
       if (this.lives.every(({ owned }) => owned.size === share)) return
       if (performance.now() > until) {
-        const owned = [...this.#lives].map(([name, life]) => `${name}: ${[...life.owned.keys()].join()}`)
+        const members = [...this.#lives].map(
+          ([name, life]) => `${name} owns ${[...life.owned.keys()].join() || 'nothing'}:\n${life.lastWords}`,
+        )
         throw new JobFailed(
-          `the members do not settle within ${SETTLE_BOUND_MS / 1_000} s (${owned.join('; ')})`,
+          `the members do not settle within ${SETTLE_BOUND_MS / 1_000} s:\n${members.join('\n')}`,
         )
       }
       await sleep(POLL_MS)

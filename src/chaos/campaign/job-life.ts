@@ -59,13 +59,18 @@ export class JobLife {
       })
     }
     this.ended = once(this.#child, 'close').then(([code, signal]) => {
-      this.end = { code, signal, lastWords: this.#lastLines.join('\n') }
+      this.end = { code, signal, lastWords: this.lastWords }
       return this.end
     })
   }
 
   get pid(): number {
     return this.#child.pid ?? 0
+  }
+
+  /** The last that it has written to standard error. */
+  get lastWords(): string {
+    return this.#lastLines.join('\n')
   }
 
   /** @returns whether `condition` came true before the life ended or `boundMs` was over */
@@ -82,8 +87,8 @@ export class JobLife {
     this.#child.kill(signal)
   }
 
-  /** Another fault, in place of the one that it was started with. */
-  arm(fault: LifeFault): void {
+  /** Another fault, in place of the one that it was given before; null for none. */
+  arm(fault: LifeFault | null): void {
     this.faultAt = null
     this.#child.stdin?.write(`${JSON.stringify(fault)}\n`)
   }

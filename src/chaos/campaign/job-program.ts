@@ -14,13 +14,13 @@ import type { LifeFault, LifeLine, LifePlan } from './life-plan.ts'
 import { witnessJob } from './witness-job.ts'
 
 const plan = JSON.parse(process.argv[2] ?? '') as LifePlan
-let fault: LifeFault | undefined = plan.fault
+let fault: LifeFault | null = plan.fault ?? null
 let commits = 0
 let visits = 0
 
 createInterface({ input: process.stdin })
   .on('line', (line) => {
-    fault = JSON.parse(line) as LifeFault
+    fault = JSON.parse(line) as LifeFault | null
     visits = 0
   })
   .on('close', () => process.kill(process.pid, 'SIGKILL'))
@@ -35,6 +35,14 @@ events.on('batch', ({ records }) => {
   say({ event: 'batch', records })
 })
 events.on('batchFailed', ({ reason }) => say({ event: 'batchFailed', reason }))
+
+// For people, when something goes wrong.
+events.on('stateChanged', ({ from, to }) => tell(`${from} -> ${to}`))
+events.on('retrying', ({ what, error, delayMs }) =>
+  tell(`${what} is away, again in ${delayMs} ms: ${error.message}`),
+)
+events.on('recovered', ({ what }) => tell(`${what} is back`))
+events.on('warning', ({ message }) => tell(message))
 
 const stopping = new AbortController()
 process.on('SIGTERM', () => stopping.abort())
@@ -68,6 +76,10 @@ async function faultAt(point: string): Promise<void> {
   // What comes next is on its way when the signal comes.
   if (delayMs === undefined) strike()
   else setTimeout(strike, delayMs)
+}
+
+function tell(text: string): void {
+  process.stderr.write(`${new Date().toISOString()} ${text}\n`)
 }
 
 /** Written before the next statement: nothing that was said is lost with the process. */

@@ -64,6 +64,39 @@ export class KafkaTools {
     return lengths
   }
 
+  /** Everything that the topic holds, as a plain consumer reads it: by partition, in the order of the offsets. */
+  async read<T>(topic: string, decode: (value: string) => T): Promise<readonly (readonly T[])[]> {
+    const lengths = await this.lengths(topic)
+    const records = lengths.map((): T[] => [])
+    const consumer = this.client.consumer({ groupId: `${topic}-reader` })
+    await consumer.connect()
+    try {
+      await consumer.subscribe({ topics: [topic], fromBeginning: true })
+      let done = () => {}
+      const complete = new Promise<void>((resolve) => {
+        done = resolve
+      })
+      const isComplete = () =>
+        lengths.every((length, partition) => (records[partition]?.length ?? 0) >= length)
+      if (isComplete()) return records
+      await consumer.run({
+        autoCommit: false,
+        eachBatch: async ({ batch }) => {
+          const known = records[batch.partition]
+          for (const { offset, value } of batch.messages) {
+            // A batch that is read again begins before the end of what is known.
+            if (known && Number(offset) === known.length) known.push(decode(String(value)))
+          }
+          if (isComplete()) done()
+        },
+      })
+      await complete
+      return records
+    } finally {
+      await consumer.disconnect()
+    }
+  }
+
   /** Resolves when all replicas of the topic are in sync. */
   async inSync(topic: string, boundMs: number): Promise<void> {
     const until = performance.now() + boundMs

@@ -1,11 +1,11 @@
-import { lengthOf, numberAt } from './witness-log.ts'
+import type { WitnessLog } from './witness-log.ts'
 
 /** What a witness table says of each record. */
 export interface WitnessFindings {
   /** Records that have to be there. */
   readonly expected: number
   readonly lost: number
-  /** Rows that are there once too often. */
+  /** Rows that are there once too often, or never had to be. */
   readonly duplicated: number
   /** One sentence for each of the first findings, with the exact record. */
   readonly findings: readonly string[]
@@ -15,38 +15,39 @@ const MAX_FINDINGS = 20
 
 /** Takes a witness table row by row; rows may come in any order. */
 export class WitnessCheck {
-  readonly #partitions: number
-  /** How often each record was seen, by its number. */
-  readonly #seen: Uint32Array
+  readonly #log: WitnessLog
+  /** How often each record was seen, by partition and offset. */
+  readonly #seen: readonly Uint32Array[]
   readonly #findings: string[] = []
   #alien = 0
 
-  constructor(partitions: number, produced: number) {
-    this.#partitions = partitions
-    this.#seen = new Uint32Array(produced)
+  constructor(log: WitnessLog) {
+    this.#log = log
+    this.#seen = log.lengths.map((length) => new Uint32Array(length))
   }
 
   add(partition: number, offset: number, n: number): void {
-    const number = numberAt(partition, offset, this.#partitions)
-    if (number === n && n < this.#seen.length) this.#seen[n] = (this.#seen[n] ?? 0) + 1
+    const seen = this.#seen[partition]
+    if (seen && offset < seen.length && this.#log.at(partition, offset) === n)
+      seen[offset] = (seen[offset] ?? 0) + 1
     else {
       this.#alien += 1
-      this.#find(`partition ${partition}, offset ${offset} holds record ${n}, which was never produced there`)
+      this.#find(
+        `partition ${partition}, offset ${offset}: the table has record ${n}, which is not there in the log`,
+      )
     }
   }
 
   /** @param nextOffsets of each partition: what is below it has to be in the table, and nothing else */
   finish(nextOffsets: readonly number[]): WitnessFindings {
     let [expected, lost, duplicated] = [0, 0, this.#alien]
-    for (let partition = 0; partition < this.#partitions; partition++) {
-      const length = lengthOf(partition, this.#partitions, this.#seen.length)
+    for (const [partition, seen] of this.#seen.entries()) {
       const nextOffset = nextOffsets[partition] ?? 0
-      if (nextOffset > length) {
-        this.#find(`partition ${partition} is at offset ${nextOffset}, and its log ends at ${length}`)
-        lost += nextOffset - length
+      if (nextOffset > seen.length) {
+        this.#find(`partition ${partition} is at offset ${nextOffset}, and its log ends at ${seen.length}`)
+        lost += nextOffset - seen.length
       }
-      for (let offset = 0; offset < length; offset++) {
-        const times = this.#seen[numberAt(partition, offset, this.#partitions)] ?? 0
+      for (const [offset, times] of seen.entries()) {
         const due = offset < nextOffset ? 1 : 0
         expected += due
         if (times < due) lost += 1

@@ -1,7 +1,15 @@
 /*
- * What the topic of an arena holds. Record n is the n-th that was produced, and everything about it follows from n: what
- * must be in the tables is known from the number of records alone, and no code of a pipeline has a part in it.
+ * What the topic of an arena holds. Record n is the n-th that was produced, and everything about it follows from n: as
+ * long as the brokers live, what must be in the tables is known from the number of records alone.
  */
+
+/** Which record is where. */
+export interface WitnessLog {
+  /** Records of each partition, by partition; offsets count from 0. */
+  readonly lengths: readonly number[]
+  /** The record's number. */
+  at(partition: number, offset: number): number
+}
 
 export interface WitnessRecord {
   readonly partition: number
@@ -22,12 +30,12 @@ export function recordAt(n: number, partitions: number): WitnessRecord {
   }
 }
 
-/** Which record is at these coordinates. */
-export function numberAt(partition: number, offset: number, partitions: number): number {
-  return offset * partitions + partition
-}
-
-/** How many records a partition has when `produced` were produced. */
-export function lengthOf(partition: number, partitions: number, produced: number): number {
-  return Math.floor((produced - partition + partitions - 1) / partitions)
+/** The log of a topic to which the first `produced` records were written, in their order. */
+export function producedLog(partitions: number, produced: number): WitnessLog {
+  return {
+    lengths: Array.from({ length: partitions }, (_, partition) =>
+      Math.floor((produced - partition + partitions - 1) / partitions),
+    ),
+    at: (partition, offset) => offset * partitions + partition,
+  }
 }

@@ -14,7 +14,8 @@ const RECORDS_PER_BATCH = 100
 /** So many that a batch is several pieces of COPY. */
 const PADDING = 1_500
 const BACKLOG = 1_500
-const STOP_BOUND_MS = 5_000
+/** Who does not come by the point within this time is stopped where it is. */
+const POINT_BOUND_MS = 5_000
 const MOVE_BOUND_MS = 60_000
 const DRAIN_BOUND_MS = 60_000
 
@@ -59,16 +60,13 @@ export async function zombies(context: CampaignContext): Promise<CampaignOutcome
   try {
     await group.settled(signal)
     for (let i = random.integer(0, places.length - 1); woken() < target && !signal.aborted; i++) {
-      const place = places[i % places.length] ?? null
       const life = group.lives[i % MEMBERS.length]
-      if (!life || !(await stopAt(life, place))) continue
+      const place = life && (await stopAt(life, places[i % places.length] ?? null))
+      if (!life || !place) continue
       const moved = await group.moved([...life.owned.keys()], life, MOVE_BOUND_MS, signal)
       life.signal('SIGCONT')
-      if (!moved) counts.notMoved += 1
-      else if (place === 'transaction.copying') counts.inCopy += 1
-      else if (place?.startsWith('transaction.') && place !== 'transaction.committed')
-        counts.inTransaction += 1
-      else counts.elsewhere += 1
+      if (moved) counts[place] += 1
+      else counts.notMoved += 1
       context.onProgress(woken(), told())
       // It learns of what it has lost before the next one is stopped, and takes its share again.
       await group.settled(signal)
@@ -86,9 +84,20 @@ export async function zombies(context: CampaignContext): Promise<CampaignOutcome
   }
 }
 
-/** @returns whether the process stands still there */
-function stopAt(life: JobLife, place: FaultPoint | null): Promise<boolean> {
-  if (place === null) life.signal('SIGSTOP')
-  else life.arm({ signal: 'SIGSTOP', point: place, visit: 2, afterCommits: 0 })
-  return life.until(() => life.isStopped, STOP_BOUND_MS)
+/**
+ * Stops the process at `point`, or wherever it is where it does not come by.
+ * @returns where it stands still; undefined when it does not
+ */
+async function stopAt(
+  life: JobLife,
+  point: FaultPoint | null,
+): Promise<'inCopy' | 'inTransaction' | 'elsewhere' | undefined> {
+  if (point !== null) life.arm({ signal: 'SIGSTOP', point, visit: 2, afterCommits: 0 })
+  const isThere = point !== null && (await life.until(() => life.isStopped, POINT_BOUND_MS))
+  // It must not stop once more when it has been woken.
+  life.arm(null)
+  life.signal('SIGSTOP')
+  if (!(await life.until(() => life.isStopped, POINT_BOUND_MS))) return undefined
+  if (!isThere || !point.startsWith('transaction.') || point === 'transaction.committed') return 'elsewhere'
+  return point === 'transaction.copying' ? 'inCopy' : 'inTransaction'
 }

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { GroupMirror } from '../../../src/driver/group-mirror.ts'
 import { OncesinkError } from '../../../src/errors.ts'
 import type { OffsetRange } from '../../../src/model/offset-range.ts'
@@ -86,6 +86,46 @@ describe('the mirror of committed offsets', () => {
       offsets: [{ offset: 50n }, { offset: 50n }],
     })
   })
+
+  test.each([true, false])(
+    'rests when everything was lost before it could be sent (brokers take what is under way: %s)',
+    async (isTaken) => {
+      // One that does not rest leaves no turn to anybody else, this test's timers included: it must fail by itself.
+      let made = 0
+      vi.stubGlobal(
+        'AbortController',
+        class extends AbortController {
+          constructor() {
+            super()
+            if (++made > 1_000) throw new Error('the mirror goes round and round')
+          }
+        },
+      )
+      onTestFinished(() => void vi.unstubAllGlobals())
+      let answer = () => {}
+      const { mirror, events, sent, commit } = mirrorTo(
+        () =>
+          new Promise((resolve, reject) => {
+            answer = isTaken ? resolve : () => reject(new Error('rebalancing'))
+          }),
+      )
+      commit(range(0, 1n))
+      await eventually(() => sent.length === 1)
+      commit(range(0, 2n))
+      events.emit('lost', { partitions: [{ topic: 't', partition: 0 }] })
+      answer()
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      expect(sent).toHaveLength(1)
+      // What is claimed next is sent again.
+      commit(range(1, 7n))
+      await eventually(() => sent.length === 2)
+      expect(sent[1]).toBe('g: t/1=7')
+      answer()
+      events.emit('lost', { partitions: [{ topic: 't', partition: 1 }] })
+      await mirror.close(true)
+      expect(sent).toHaveLength(2)
+    },
+  )
 
   test('has one request under way, and no commit waits for it', async () => {
     let arrive = () => {}

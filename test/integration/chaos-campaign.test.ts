@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Arena } from '../../src/chaos/campaign/arena.ts'
+import type { CampaignOutcome, Counts } from '../../src/chaos/campaign/campaign.ts'
+import { type FigureName, figures } from '../../src/chaos/campaign/figures.ts'
+import { Servers } from '../../src/chaos/campaign/servers.ts'
+import { query } from '../../src/chaos/campaign/sql.ts'
+import { start } from '../../src/job/start.ts'
+import { onEveryEngine, postgresEngine, type TestEngine } from '../support/engines.ts'
+
+/*
+ * A fixed share of `npm run test:chaos`, by the same code: what a unit is does not change, only how many there are.
+ */
+
+const LIMIT_MS = 120_000
+const servers = new Servers(() => {})
+afterAll(() => servers.close())
+
+/** Runs one campaign, and requires what is required of every one: all that was asked for, and no record lost or repeated. */
+async function campaign(name: FigureName, engine: TestEngine, target: number): Promise<CampaignOutcome> {
+  const figure = figures.find((candidate) => candidate.name === name)
+  if (!figure) throw new Error(`${name} is no figure`)
+  const seed = Math.floor(Math.random() * 2 ** 31)
+  let told = 0
+  const outcome = await figure.run({
+    engine: engine.name,
+    servers,
+    target,
+    seed,
+    signal: AbortSignal.timeout(LIMIT_MS),
+    onProgress: (reached) => {
+      told = reached
+    },
+  })
+  const { verdict, reached } = outcome
+  expect(verdict, `seed ${seed}`).toMatchObject({ lost: 0, duplicated: 0, violations: [], inconclusive: [] })
+  expect(verdict.records, `seed ${seed}`).toBeGreaterThan(0)
+  expect(verdict.batches, `seed ${seed}`).toBeGreaterThan(0)
+  expect(reached, `seed ${seed}`).toBeGreaterThanOrEqual(target)
+  expect(told).toBeGreaterThan(0)
+  return outcome
+}
+
+const sum = (counts: Counts, ...names: string[]) =>
+  names.reduce((total, name) => total + (counts[name] ?? 0), 0)
+
+onEveryEngine((engine) => {
+  test('a hundred COMMITs whose answers are lost, others that never arrive', async () => {
+    const { counts } = await campaign('lost-commits', engine, 100)
+    expect(counts['COMMITs never delivered']).toBeGreaterThan(0)
+  })
+
+  test('eight jobs killed after they have committed', async () => {
+    const { counts, reached } = await campaign('job-kills', engine, 8)
+    expect(sum(counts, 'at fault points', 'while COMMIT was on its way', 'at random')).toBe(reached)
+  })
+
+  test('a database that is killed twice', async () => {
+    const { counts } = await campaign('database-kills', engine, 2)
+    expect(sum(counts, 'at fault points', 'while COMMIT was on its way')).toBe(2)
+    expect(counts['attempts to reach the database']).toBeGreaterThan(0)
+  })
+
+  test('two zombies that wake after their partitions have moved', async () => {
+    await campaign('zombies', engine, 2)
+  })
+
+  describe('a checker that is given', () => {
+    let arena: Arena
+    const run = (sql: string) => query(engine.name, arena.url, sql)
+
+    beforeAll(async () => {
+      const [serverUrl, kafka] = [await servers.database(engine.name), await servers.kafka()]
+      arena = await Arena.open({ engine: engine.name, serverUrl, kafka })
+      await arena.produce(60)
+      await (await start(arena.job({ maxRecords: 20 }), { once: true })).done
+    })
+    afterAll(() => arena.close())
+
+    test('the right tables finds nothing', async () => {
+      expect(await arena.verify()).toMatchObject({ records: 60, lost: 0, duplicated: 0, violations: [] })
+    })
+
+    test.each([
+      ['a table that lacks a row', 'DELETE FROM witness WHERE n = 17', { lost: 1 }],
+      [
+        'a table that has a row twice',
+        'INSERT INTO witness SELECT * FROM witness WHERE n = 18',
+        { duplicated: 1 },
+      ],
+      ['a total that is too high', 'UPDATE totals SET total = total + 1', {}],
+      [
+        'a position that has moved without its records',
+        `UPDATE ${engine.own('oncesink_offsets')} SET next_offset = next_offset - 1`,
+        { duplicated: 3 },
+      ],
+      [
+        'a ledger that lacks a batch',
+        `DELETE FROM ${engine.own('oncesink_batches')} WHERE kind = 'batch' AND from_offset = 10`,
+        {},
+      ],
+    ])('%s says so', async (_, falsify, found) => {
+      await run(falsify)
+      const { violations, ...numbers } = await arena.verify()
+      expect(violations.length).toBeGreaterThan(0)
+      expect(numbers).toMatchObject(found)
+    })
+  })
+})
+
+test('programs that keep their positions in Kafka are caught by what finds nothing wrong with oncesink', async () => {
+  const { controls = [] } = await campaign('controls', postgresEngine, 5)
+  expect(controls).toMatchObject([
+    { kind: 'oncesink', lost: 0, duplicated: 0, caught: null },
+    { kind: 'committed before', caught: true },
+    { kind: 'committed after', caught: true },
+    { kind: 'committed after, with callback', caught: true },
+  ])
+  for (const { kind, lost, duplicated } of controls.slice(1))
+    expect(kind === 'committed before' ? lost : duplicated).toBeGreaterThan(0)
+})
+
+test('a broker of three that is killed', async () => {
+  await campaign('broker-kills', postgresEngine, 1)
+})
