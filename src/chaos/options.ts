@@ -35,6 +35,22 @@ export interface ChaosOptions {
   readonly drainMs?: number | undefined
   /** Aborting it ends the run; nothing is left behind. */
   readonly signal?: AbortSignal | undefined
+  /** How far the run is, twice a second while faults are injected. */
+  readonly onStatus?: ((status: ChaosStatus) => void) | undefined
   /** One line for people, as things happen. */
   readonly onProgress?: ((message: string) => void) | undefined
+}
+
+export interface ChaosStatus {
+  /** Since the first fault could happen, in milliseconds, of {@link durationMs}. */
+  readonly elapsedMs: number
+  readonly durationMs: number
+  readonly faults: number
+  readonly commits: number
+  /** Records that were told to be committed. */
+  readonly records: number
+  /** Processes that were begun. */
+  readonly lives: number
+  /** What has happened last, as `kill: SIGKILL of a#1 ...`; null before the first fault. */
+  readonly lastFault: string | null
 }

@@ -29,6 +29,7 @@ const DEFAULT_DRAIN_MS = 60_000
 const FIRST_COMMIT_MS = 60_000
 const MEMBERS = 'abcdefghijklmnopqrstuvwxyz'
 const CLUSTER_NODES = 3
+const STATUS_MS = 500
 
 /**
  * Runs a job in processes of its own on real servers, harms all of them in an order that a seed decides, and then proves,
@@ -82,7 +83,12 @@ async function run(world: ChaosWorld, options: ChaosOptions, wanted: ChosenFault
   if (fit.length > 0) {
     const names = fit.map(({ name }) => name).join(', ')
     onProgress(`injecting faults for ${durationMs / 1_000} s (seed ${world.seed}): ${names}`)
-    await storm(world, new Schedule(fit, world.seed), { endMs: history.nowMs + durationMs, intensity })
+    const stopTelling = tellStatus(world, durationMs, options)
+    try {
+      await storm(world, new Schedule(fit, world.seed), { endMs: history.nowMs + durationMs, intensity })
+    } finally {
+      stopTelling()
+    }
   }
   world.signal.throwIfAborted()
 
@@ -147,6 +153,36 @@ async function run(world: ChaosWorld, options: ChaosOptions, wanted: ChosenFault
     versions: world.versions,
     replay: replayCommand(options, world.seed),
     history: history.entries,
+  }
+}
+
+/** @returns what ends it */
+function tellStatus(
+  { history, lives }: ChaosWorld,
+  durationMs: number,
+  { onStatus }: ChaosOptions,
+): () => void {
+  if (!onStatus) return () => {}
+  const beganMs = history.nowMs
+  let lastFault: string | null = null
+  const stopListening = history.listen((entry) => {
+    if (entry.kind === 'fault') lastFault = `${entry.nemesis}: ${entry.detail}`
+  })
+  const tell = () =>
+    onStatus({
+      elapsedMs: history.nowMs - beganMs,
+      durationMs,
+      faults: history.faultCount,
+      commits: history.commits,
+      records: history.records,
+      lives: lives.begun,
+      lastFault,
+    })
+  const timer = setInterval(tell, STATUS_MS)
+  return () => {
+    clearInterval(timer)
+    stopListening()
+    tell()
   }
 }
 

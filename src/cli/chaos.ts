@@ -3,11 +3,12 @@ import process from 'node:process'
 import type { ChaosOptions } from '../chaos/options.ts'
 import { chaosHtml } from '../chaos/report/html.ts'
 import { chaosJson } from '../chaos/report/json.ts'
+import { StatusLine } from '../chaos/report/status-line.ts'
 import { chaosText } from '../chaos/report/text.ts'
 import { runChaos } from '../chaos/run-chaos.ts'
 import { asError, type ExitCode, OncesinkError } from '../errors.ts'
 
-export interface ChaosCommand extends Omit<ChaosOptions, 'signal' | 'onProgress'> {
+export interface ChaosCommand extends Omit<ChaosOptions, 'signal' | 'onProgress' | 'onStatus'> {
   /** Print one JSON object to standard output in place of the text. */
   readonly json: boolean
   /** File for the HTML page; null for none. */
@@ -28,11 +29,13 @@ export async function chaos(command: ChaosCommand): Promise<ExitCode | typeof IN
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   const { json, report, ...options } = command
+  const line = new StatusLine(process.stderr.isTTY === true, (text) => void process.stderr.write(text))
   try {
     const result = await runChaos({
       ...options,
       signal: stopping.signal,
-      onProgress: (message) => void process.stderr.write(`${message}\n`),
+      onProgress: (message) => line.note(message),
+      onStatus: (status) => line.show(status),
     })
     if (report !== null) await writeReport(report, chaosHtml(result))
     process.stdout.write(json ? `${JSON.stringify(chaosJson(result))}\n` : `${chaosText(result)}\n`)
