@@ -110,9 +110,9 @@ async function loop(deps: DriverDeps, options: DriveOptions, attention: Attentio
 
   try {
     for (;;) {
+      for (const ended of suspension.settle()) progressed(ended)
       if (drain && !(await drain.extend(stop))) break
       if (stop.aborted || (drain?.isDone() && (await hasSettled(deps, stop)))) break
-      for (const ended of suspension.settle()) progressed(ended)
       enter(suspension.isTotal ? 'recovering' : 'running')
 
       // Plan, fetch and aggregate the next batch while the previous one commits.

@@ -63,8 +63,8 @@ onEveryEngine((engine) => {
 
     test('partitions that update the same rows wait for each other, and add up', async () => {
       const bench = await openBench('contended', { engine, partitions: PARTITIONS })
-      await produce(bench, 300, (partition) => `k${partition % 2}`)
-      await bench.produce(300)
+      await produce(bench, 100, (partition) => `k${partition % 2}`)
+      await bench.produce(100)
       await drain(bench.job({ source, strategy, limits: { maxRecordsPerBatch: 30 } }))
       expect(await bench.actual()).toEqual(bench.expected())
     })
@@ -128,15 +128,10 @@ onEveryEngine((engine) => {
     test('a process that is killed between the commits of its partitions has every record once', async () => {
       const world = await createWorld({ engine, maxRecords: 60, connections: PARTITIONS })
       await world.produce(600)
-      for (const [point, visit] of [
-        ['transaction.committed', 2],
-        ['transaction.rows-written', 5],
-      ] as const) {
-        const process = world.run({ fault: { point, visit, signal: 'SIGKILL' } })
-        const { signal, stderr } = await process.ended
-        expect(signal, stderr).toBe('SIGKILL')
-        await world.expectExact()
-      }
+      const process = world.run({ fault: { point: 'transaction.committed', visit: 5, signal: 'SIGKILL' } })
+      const { signal, stderr } = await process.ended
+      expect(signal, stderr).toBe('SIGKILL')
+      await world.expectExact()
       await world.drain()
       await world.expectComplete()
     })

@@ -1,0 +1,3 @@
+import { perPartition } from 'oncesink'
+
+export default perPartition({ connections: 3 })
