@@ -1,3 +1,4 @@
+import { OncesinkError } from '../errors.ts'
 import { type TopicPartition, topicPartitionKey } from '../model/topic-partition.ts'
 import { Backoff, type BackoffOptions } from '../runtime/backoff.ts'
 import type { Runtime } from '../runtime/runtime.ts'
@@ -14,8 +15,8 @@ import {
 import type { Planner } from './planner.ts'
 
 /**
- * Where ranges commit one by one: partitions of which one did not. Each waits for itself, longer with every failure, and
- * is claimed and sought again; meanwhile the others go on.
+ * Where ranges commit one by one: partitions of which one did not. Each waits for itself, longer with every failure that
+ * says nothing about its records, and is claimed and sought again; meanwhile the others go on.
  *
  * States of a partition: `going` -> suspend() -> `suspended`, until it was claimed again -> `going`; a range whose COMMIT
  * had no answer is `unsettled` until then -> settle().
@@ -52,7 +53,7 @@ export class Suspension {
       const partitions = failuresOf(this.#deps, ended).map(({ range }) => range)
       decide(this.#deps, this.#assignment, this.#planner, ended)
       if (unknownOf(this.#deps, ended).length > 0) this.#unsettled.push(ended)
-      for (const tp of partitions) this.#assignment.suspend([tp], this.#backoffOf(tp).nextMs())
+      for (const tp of partitions) this.#assignment.suspend([tp], this.#delayMs(tp, ended))
     }
   }
 
@@ -83,12 +84,19 @@ export class Suspension {
     return known.filter((ended) => settleUnknown(this.#deps, this.#planner, ended))
   }
 
-  #backoffOf(tp: TopicPartition): Backoff {
+  /** A step of a search comes nearer to its end: nothing is gained by waiting longer and longer. */
+  #delayMs(tp: TopicPartition, { failures }: BatchEnd): number {
+    const isStep = failures.every((failure) => 'error' in failure && isRejection(failure.error))
+    if (isStep) return this.#options.initialMs
     const key = topicPartitionKey(tp)
     const backoff = this.#backoffs.get(key) ?? new Backoff(this.#options, this.#deps.runtime.random)
     this.#backoffs.set(key, backoff)
-    return backoff
+    return backoff.nextMs()
   }
+}
+
+function isRejection(error: Error): boolean {
+  return error instanceof OncesinkError && error.code === 'ROWS_REJECTED'
 }
 
 function isOf(a: TopicPartition, b: TopicPartition): boolean {

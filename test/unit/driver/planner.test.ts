@@ -319,3 +319,82 @@ describe('a batch that fails the same way again and again', () => {
     expect(Array.from({ length: 3 }, () => planner.failed(attempt, 'STATEMENT_TIMEOUT'))).toEqual([0, 0, 0])
   })
 })
+
+describe('where ranges commit one by one', () => {
+  const perRange = () => {
+    const fixed = new FixedRate({ maxRecords: 1000 })
+    const limits = { maxRecordsPerBatch: 1000, maxBytesPerBatch: 5000, until: null }
+    return { fixed, planner: new Planner({ ...limits, rate: fixed, unit: 'range' }) }
+  }
+
+  test('a search takes less of its partition, and the others go on as ever', () => {
+    const { planner } = perRange()
+    planner.rejected([result(0, 0n, 10n, 10)])
+    const plan = planner.next(0, owned)
+    expect(plan).toMatchObject({ maxRecords: 1000, order: 'fair' })
+    expect(plan.maxRecordsOf).toEqual(new Map([['t/0', 5]]))
+    expect(plan.until).toEqual(new Map([['t/0', 10n]]))
+  })
+
+  test('two partitions are searched at once, each for itself', () => {
+    const { planner } = perRange()
+    planner.rejected([result(0, 0n, 10n, 10)])
+    planner.rejected([result(1, 50n, 60n, 4)])
+    planner.rejected([result(1, 50n, 55n, 2)])
+    expect(planner.next(0, owned).maxRecordsOf).toEqual(
+      new Map([
+        ['t/0', 5],
+        ['t/1', 1],
+      ]),
+    )
+    expect(planner.committed([claim(0, 10n), claim(1, 50n)], [p0])).toBe(true)
+    expect(planner.next(0, [claim(0, 10n), claim(1, 50n)]).maxRecordsOf).toEqual(new Map([['t/1', 1]]))
+  })
+
+  test('commits of others do not make failures of one less identical', () => {
+    const { planner } = perRange()
+    const attempt = [result(1, 50n, 60n, 8)]
+    for (let i = 0; i < 3; i += 1) {
+      planner.failed(attempt, 'TRANSACTION_ABORTED')
+      planner.committed(owned, [p0])
+    }
+    expect(planner.next(0, owned).maxRecordsOf).toEqual(new Map([['t/1', 4]]))
+  })
+
+  test('each partition may have a record that is left out', () => {
+    const { planner } = perRange()
+    const cause = { code: 'ROWS_REJECTED', stage: 'sink', message: 'no', stack: null } as const
+    const records = [
+      { topic: 't', partition: 0, offset: 3n, cause },
+      { topic: 't', partition: 1, offset: 51n, cause },
+    ]
+    for (const record of records) planner.condemn(record)
+    expect(planner.next(0, owned).condemned).toEqual(records)
+    expect(planner.next(0, [claim(0, 4n), claim(1, 50n)]).condemned).toEqual(records.slice(1))
+  })
+
+  test('a range that takes too long is halved, and the rate of all is not', () => {
+    const { planner, fixed } = perRange()
+    planner.failed([result(0, 0n, 10n, 10)], 'STATEMENT_TIMEOUT')
+    expect(fixed.told).toEqual([])
+    expect(planner.next(0, owned).maxRecordsOf).toEqual(new Map([['t/0', 5]]))
+  })
+
+  test('nothing is taken beyond where a partition is held', () => {
+    const { planner } = perRange()
+    planner.rejected([result(0, 0n, 10n, 10)])
+    const held = new Map([
+      ['t/0', 5n],
+      ['t/2', 0n],
+    ])
+    expect(planner.next(0, owned, 1_000, held).until).toEqual(held)
+    expect(planner.next(0, owned).until).toEqual(new Map([['t/0', 10n]]))
+  })
+
+  test('a partition that is lost takes its search along', () => {
+    const { planner } = perRange()
+    planner.rejected([result(0, 0n, 10n, 10)])
+    planner.next(0, [claim(1, 50n)])
+    expect(planner.next(0, owned)).not.toHaveProperty('maxRecordsOf')
+  })
+})
