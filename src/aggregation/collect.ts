@@ -2,7 +2,7 @@ import { asError, invariant, OncesinkError } from '../errors.ts'
 import { describeValue } from '../model/excerpt.ts'
 import type { Terminal } from '../pipeline/plan.ts'
 import { keyTypeOf } from './group-key.ts'
-import type { Group, PartialResult } from './partial-result.ts'
+import type { Group, PartialResult, RowOrigin } from './partial-result.ts'
 
 type Kind<K extends PartialResult['kind']> = Extract<PartialResult, { kind: K }>
 type AggregateTerminal = Extract<Terminal, { kind: 'aggregate' }>
@@ -106,8 +106,9 @@ function collectRows(partials: readonly PartialResult[]): PartialResult {
   const origins = inputs.some((input) => input.metas !== null)
   return {
     kind: 'rows',
-    rows: inputs.flatMap((input) => input.rows),
-    metas: origins ? inputs.flatMap((input) => input.metas ?? []) : null,
+    // By far faster than flatMap; rows that are arrays stay what they are.
+    rows: ([] as unknown[]).concat(...inputs.map((input) => input.rows)),
+    metas: origins ? ([] as RowOrigin[]).concat(...inputs.map((input) => input.metas ?? [])) : null,
   }
 }
 

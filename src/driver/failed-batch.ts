@@ -43,7 +43,7 @@ export function decide(
   assignment.fenced(taken)
   const failure = current.find(({ kind }) => kind === 'aborted')
   if (failure?.kind !== 'aborted') return
-  // A batch has one range of a partition; who tells the outcome may have made it anew.
+  // A batch has one range of a partition; who tells the outcome may have made it anew, and what was read of it may be less.
   const aborted = new Set(
     current.flatMap(({ kind, range }) => (kind === 'aborted' ? [topicPartitionKey(range)] : [])),
   )

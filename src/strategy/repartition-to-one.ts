@@ -9,12 +9,12 @@ import type { ChunkLimits, StrategyParts, StrategyPlan, StreamStrategy } from '.
 export interface RepartitionToOneOptions {
   /**
    * Most records of one chunk. Two chunks are in memory at once: one is written while the next one is fetched and
-   * computed. @default 50000, 1 to 1 million
+   * computed. @default 10000, 1 to 1 million
    */
   readonly chunkRecords?: number | undefined
   /**
    * Most bytes of the records of one chunk, as fetched; `limits.maxBytesPerBatch` may allow less. A record that has more
-   * comes alone. @default 4194304 (4 MiB), 1 to 1 GiB
+   * comes alone. @default 1048576 (1 MiB), 1 to 1 GiB
    */
   readonly chunkBytes?: number | undefined
   /**
@@ -32,8 +32,8 @@ export interface RepartitionToOneOptions {
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 const ranges = {
-  chunkRecords: { byDefault: 50_000, lowest: 1, highest: 1_000_000 },
-  chunkBytes: { byDefault: 4 * 2 ** 20, lowest: 1, highest: 2 ** 30 },
+  chunkRecords: { byDefault: 10_000, lowest: 1, highest: 1_000_000 },
+  chunkBytes: { byDefault: 2 ** 20, lowest: 1, highest: 2 ** 30 },
   maxStallMs: { byDefault: 10_000, lowest: 100, highest: MAX_TIMER_MS },
   maxOpenMs: { byDefault: 300_000, lowest: 1_000, highest: MAX_TIMER_MS },
 } as const

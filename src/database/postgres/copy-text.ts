@@ -1,3 +1,4 @@
+import type { ColumnValue } from '../../model/values.ts'
 import type { ColumnHolds } from '../column-class.ts'
 import type { AppendWrite } from '../dialect.ts'
 import { columnTextOf } from './column-text.ts'
@@ -11,6 +12,9 @@ export function copyField(text: string | null): string {
   return text.replace(special, (character) => escapes[character] ?? character)
 }
 
+/** What a text has that COPY needs escaped, or that the server has no character for. */
+const unusual = /[\\\t\n\r\0\uD800-\uDFFF]/
+
 /**
  * The rows in COPY's text format, in pieces of at least `pieceCharacters` characters (the last may be shorter), each
  * ending with a row's end.
@@ -22,19 +26,42 @@ export function* copyText(
   holds: readonly ColumnHolds[],
   pieceCharacters: number,
 ): Generator<string> {
-  const { table, columns, rows } = write
+  const { rows } = write
+  const fields = write.columns.map((_, i) => fieldOf(write, i, holds[i] as ColumnHolds))
+  const last = fields.length - 1
   let piece = ''
-  for (const [index, row] of rows.entries()) {
-    let line = ''
-    for (const [i, column] of columns.entries()) {
-      const place = { table, column, row: index, holds: holds[i] as ColumnHolds }
-      line += `${i === 0 ? '' : '\t'}${copyField(columnTextOf(row[i], place))}`
-    }
-    piece += `${line}\n`
+  for (let index = 0; index < rows.length; index++) {
+    const row = rows[index] as readonly ColumnValue[]
+    for (let i = 0; i < last; i++) piece += `${(fields[i] as Field)(row[i], index)}\t`
+    piece += `${(fields[last] as Field)(row[last], index)}\n`
     if (piece.length >= pieceCharacters) {
       yield piece
       piece = ''
     }
   }
   if (piece !== '') yield piece
+}
+
+type Field = (value: ColumnValue | undefined, row: number) => string
+
+/** How values of one column become fields: what is nothing but itself at once, everything else by {@link columnTextOf}. */
+function fieldOf({ table, columns }: AppendWrite, i: number, holds: ColumnHolds): Field {
+  const column = columns[i] as string
+  const { maxLength, scale } = holds
+  const takesAnyText = holds.class !== 'decimal'
+  const takesAnyInteger = holds.class === 'integer' || (holds.class === 'decimal' && (scale ?? 0) >= 0)
+  const takesAnyNumber = holds.class === 'double'
+  return (value, row) => {
+    switch (typeof value) {
+      case 'string':
+        if (!takesAnyText || (maxLength !== null && value.length > maxLength) || unusual.test(value)) break
+        return value
+      case 'number':
+        if (takesAnyNumber || (takesAnyInteger && Number.isSafeInteger(value))) return String(value)
+        break
+      case 'bigint':
+        if (takesAnyInteger) return String(value)
+    }
+    return copyField(columnTextOf(value, { table, column, row, holds }))
+  }
 }
