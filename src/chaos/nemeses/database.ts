@@ -133,7 +133,7 @@ export const diskFull: Nemesis = {
       bytes = Number(row?.bytes)
       return Number(row?.sleeping) > 0
     }
-    if (!(await until(world, full, 10_000))) {
+    if (!(await until(world, full, 20_000))) {
       await filler
       return
     }
