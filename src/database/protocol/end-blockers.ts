@@ -4,6 +4,8 @@ import type { JobSession } from './session.ts'
 
 /** Time between two looks who holds the locks, in milliseconds. */
 const LOOK_EVERY_MS = 250
+/** The same after one has found somebody: an owner with several sessions may be in the way with the next one too. */
+const LOOK_AGAIN_MS = 50
 
 /**
  * Runs `claim` on `connection`, and when it has waited for locks for `patienceMs` ends the sessions of this job that
@@ -43,7 +45,8 @@ async function watch(
     await session.beside(async (watcher) => {
       const warned = new Set<number>()
       while (!settled.aborted) {
-        for (const blocker of await watcher.endBlockers(waiting.backend, session.job)) {
+        const blockers = await watcher.endBlockers(waiting.backend, session.job)
+        for (const blocker of blockers) {
           if (blocker.ended) events.emit('blockerEnded', { application: blocker.application })
           else if (!warned.has(blocker.backend.id)) {
             warned.add(blocker.backend.id)
@@ -52,7 +55,7 @@ async function watch(
             })
           }
         }
-        await clock.sleep(LOOK_EVERY_MS, settled)
+        await clock.sleep(blockers.some(({ ended }) => ended) ? LOOK_AGAIN_MS : LOOK_EVERY_MS, settled)
       }
     })
   } catch (error) {
