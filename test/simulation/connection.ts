@@ -69,9 +69,12 @@ export class SimulatedConnection implements Connection {
 
   /** One round trip, with whatever goes wrong on the way. What `execute` does happens at the server. */
   operate<T>(operation: DatabaseOperation, execute: () => T | Promise<T>): Promise<T> {
-    return callThrough(this.host, this.database.faults, operation, async (fault) => {
+    const { host } = this
+    return callThrough(host, this.database.faults, operation, async (fault) => {
+      // The process may have been killed just now: then it hears of nothing.
+      if (this.broken) await host.wait(0)
       if (this.broken) throw lost(operation)
-      if (fault || this.host.isCutOff) return this.#troubled(operation, execute, fault)
+      if (fault || host.isCutOff) return this.#troubled(operation, execute, fault)
       return this.#answered(operation, execute)
     })
   }
@@ -132,6 +135,7 @@ export class SimulatedConnection implements Connection {
   commit(trx: SimulatedTransaction): Promise<CommitResult> {
     const { host, database } = this
     return callThrough(host, database.faults, 'commit', async (fault): Promise<CommitResult> => {
+      if (this.broken) await host.wait(0)
       if (this.broken) return { kind: 'aborted', error: lost('COMMIT, which was not sent') }
       let result: CommitResult | null = null
       const kind = host.isCutOff ? 'half-open' : (fault?.kind ?? null)

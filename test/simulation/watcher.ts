@@ -27,7 +27,7 @@ export class Watcher implements CommitWatcher {
   readonly #latest = new Map<string, { readonly host: string; readonly batch: string; isKnown: boolean }>()
   /** Claims made over a connection. */
   readonly #overConnection = new WeakMap<SimulatedConnection, Set<string>>()
-  readonly #newestGrant = new Map<string, number>()
+  readonly #newestGrant = new Map<string, { readonly grant: number; readonly host: string }>()
   /** Where processes share the job: by which grant of the group, counted from 1, a process claims a partition. */
   grantOf: ((host: string, key: string) => number) | null = null
   /** Whether ranges commit one by one: they are then claimed again one by one, over a connection that holds the others. */
@@ -129,14 +129,16 @@ export class Watcher implements CommitWatcher {
   /** No claim rests on an older grant than one that was made before it: that would fence the rightful owner. */
   #mayClaim(connection: SimulatedConnection, key: string, previousId: string): void {
     const host = connection.host.name
-    const [grant, newest] = [this.grantOf?.(host, key) ?? 0, this.#newestGrant.get(key) ?? 0]
-    this.#newestGrant.set(key, Math.max(newest, grant))
+    const grant = this.grantOf?.(host, key) ?? 0
+    const newest = this.#newestGrant.get(key)
+    if (!newest || grant >= newest.grant) this.#newestGrant.set(key, { grant, host })
     // Whoever holds it and has its connection has no reason to claim it again: it would fence its own batch in flight.
     const holds = !this.claimsOneByOne && this.#overConnection.get(connection)?.has(previousId)
-    if (holds && grant === newest) this.report(`${host} has claimed ${key} again, which it holds`)
-    // A database that has lost claims does not tell them any more.
-    if (grant < newest && !this.hasRewound)
-      this.report(`${host} has claimed ${key} by grant ${grant} after grant ${newest}`)
+    if (holds && grant === (newest?.grant ?? 0))
+      this.report(`${host} has claimed ${key} again, which it holds`)
+    // A database that has lost claims does not tell them any more. Who has let go, and is the last who has claimed, fences nobody.
+    if (newest && newest.host !== host && grant < newest.grant && !this.hasRewound)
+      this.report(`${host} has claimed ${key} by grant ${grant} after grant ${newest.grant}`)
   }
 
   #advanced(host: string, range: OffsetRange, to: PositionRow, before: State): void {
