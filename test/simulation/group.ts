@@ -120,6 +120,8 @@ export class SimulatedMembership implements Membership {
   #membership: Member | null = null
   /** What the driver knows of, by grant. */
   readonly told = new Map<string, number>()
+  /** The latest grant of each partition that it was ever told of. */
+  readonly lastTold = new Map<string, number>()
   /** Granted and not told yet. */
   #granted = new Map<string, number>()
   #wanted = new Set<string>()
@@ -147,7 +149,10 @@ export class SimulatedMembership implements Membership {
     )
     for (const [key] of lost) this.told.delete(key)
     const gained = [...this.#granted].filter(([key]) => !this.told.has(key) && !this.#wanted.has(key))
-    for (const [key, number] of gained) this.told.set(key, number)
+    for (const [key, number] of gained) {
+      this.told.set(key, number)
+      this.lastTold.set(key, number)
+    }
     return { gained: partitions(gained), lost: partitions(lost) }
   }
 

@@ -60,7 +60,10 @@ export class Owners {
 
   grantOf(host: string, key: string): number {
     const owner = this.#owners.find((one) => one.host.name === host)
-    return owner?.membership?.told.get(key) ?? 0
+    const { told, lastTold } = owner?.membership ?? {}
+    // Where ranges commit one by one, claims are made beside the loop: it may let go of a partition meanwhile.
+    const grants = this.#deps.watcher.claimsOneByOne ? lastTold : told
+    return grants?.get(key) ?? 0
   }
 
   /** One of those that live, null where none does. */
