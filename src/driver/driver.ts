@@ -240,6 +240,8 @@ async function finish(parts: Parts, isDrained: boolean): Promise<void> {
     return failures.length > 0
   }
   await assignment.idle()
+  // Claims that were still being made tell what became of COMMITs without an answer.
+  suspension.settle()
   if ((await refuseFailures()) || isDrained) return
   const until = suspension.bounds()
   const plan: BatchPlan = { maxRecords: 1, maxWaitMs: 0, includeEmptyRanges: true, order: 'fair', until }
