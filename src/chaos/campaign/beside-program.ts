@@ -10,7 +10,7 @@ export interface BesideProgram {
   /** Below the root of the project. */
   readonly file: string
   readonly args: readonly string[]
-  /** Aborting it ends the program. */
+  /** Aborting it sends SIGINT, after which the program tells what it has reached. */
   readonly signal: AbortSignal
   /** Every line of its output but the last object. */
   readonly note: (line: string) => void
@@ -32,7 +32,7 @@ export async function runBeside({
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const end = () => void child.kill('SIGTERM')
+  const end = () => void child.kill('SIGINT')
   signal.addEventListener('abort', end, { once: true })
   const lines: string[] = []
   createInterface({ input: child.stdout }).on('line', (line) => {

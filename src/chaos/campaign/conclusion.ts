@@ -87,9 +87,10 @@ export function conclude(
   const { simulation, mutants } = beside
   if (simulation) {
     violations.push(...simulation.violations)
-    if (simulation.seeds < simulation.target)
+    const short = simulation.seeds < simulation.target
+    if (short || simulation.why !== null)
       inconclusive.push(
-        `simulated seeds: ${simulation.seeds} of ${simulation.target} reached: ${simulation.why}`,
+        `simulated seeds: ${simulation.seeds} of ${simulation.target} reached: ${simulation.why ?? 'it has ended before'}`,
       )
   }
   if (mutants) {

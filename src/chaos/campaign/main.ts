@@ -12,6 +12,13 @@ import { Servers } from './servers.ts'
 import { simulate } from './simulation.ts'
 import { reportText } from './table.ts'
 
+/** What shells expect of a program that was ended by SIGINT. */
+const INTERRUPTED = 130
+/** Of the time for everything, at most. */
+const SIMULATION_SHARE = 0.35
+/** Timers hold 31 bits of milliseconds. */
+const MAX_SECONDS = 2_000_000
+
 process.exitCode = await main(process.argv.slice(2))
 
 async function main(args: readonly string[]): Promise<number> {
@@ -44,8 +51,11 @@ async function chaos(options: ChaosOptions): Promise<number> {
   const progress = new Progress((line) => void stream.write(`${line}\n`))
   const stopping = new AbortController()
   const onSignal = () => {
-    if (stopping.signal.aborted) return
-    progress.note('ending the jobs, checking what was reached, and ending the servers ...')
+    // Jobs and servers notice by themselves that this process is gone.
+    if (stopping.signal.aborted) process.exit(INTERRUPTED)
+    progress.note(
+      'ending the jobs, checking what was reached, and ending the servers (once more ends at once) ...',
+    )
     stopping.abort(new Error('interrupted'))
   }
   process.on('SIGINT', onSignal)
@@ -55,13 +65,13 @@ async function chaos(options: ChaosOptions): Promise<number> {
     const { seed, scale, long, beside, minutes } = options
     progress.note(`seed ${seed}`)
     const { signal } = stopping
-    // They need no service, and are short: whoever waits for the rest knows early.
+    const note = (text: string) => progress.note(text)
+    // They need no service.
+    const share = AbortSignal.timeout(Math.min(minutes * 60 * SIMULATION_SHARE, MAX_SECONDS) * 1_000)
     const simulation = beside.includes('simulation')
-      ? await simulate({ scale, long, seed, signal, note: (text) => progress.note(text) })
+      ? await simulate({ scale, long, seed, signal: AbortSignal.any([signal, share]), note })
       : null
-    const mutants = beside.includes('mutants')
-      ? await runMutants({ signal, note: (text) => progress.note(text) })
-      : null
+    const mutants = beside.includes('mutants') ? await runMutants({ signal, note }) : null
     const results = await runCampaigns({
       tasks: tasksOf(options),
       servers,

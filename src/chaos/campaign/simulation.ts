@@ -13,7 +13,10 @@ export interface SimulateOptions {
   readonly note: (line: string) => void
 }
 
-/** The driver over a simulated database and a simulated source, one seed after another. */
+/**
+ * The driver over simulated databases, brokers and processes, one seed after another, in as much time as there is.
+ * Aborting the signal ends it with what was reached.
+ */
 export async function simulate({
   scale,
   long,
@@ -25,20 +28,32 @@ export async function simulate({
   const target = Math.max(1, Math.round((long ? LONG_SEEDS : SEEDS) * scale))
   const result = await runBeside({
     file: 'test/simulation/main.ts',
-    args: ['--seeds', String(target), '--first', String(seed), '--json'],
+    args: ['--seeds', String(target), '--from', String(seed), '--json'],
     signal,
     note,
   })
   const seconds = (performance.now() - began) / 1_000
-  if (!result)
-    return {
-      target,
-      seeds: 0,
-      violations: [],
-      seconds,
-      why: 'test/simulation has no program that can be run',
-    }
-  const violations = Array.isArray(result.violations) ? result.violations.map(String) : []
-  const seeds = Number(result.seeds)
-  return { target, seeds, violations, seconds, why: signal.aborted ? 'interrupted' : 'it has ended before' }
+  if (!result) return { target, seeds: 0, violations: [], seconds, why: 'test/simulation printed no report' }
+  const failures = (Array.isArray(result.failures) ? result.failures : []) as SimulatedFailure[]
+  const missing = Array.isArray(result.missingKinds) ? result.missingKinds.map(String) : []
+  return {
+    target,
+    seeds: Number(result.seeds),
+    violations: failures.map(
+      (failure) =>
+        `simulated seed ${failure.seed}: ${failure.violations.join('; ')}; replay: ${failure.replay}`,
+    ),
+    seconds,
+    why: signal.aborted
+      ? `its ${Math.round(seconds)} s were over`
+      : missing.length > 0
+        ? `no fault of these kinds has struck: ${missing.join(', ')}`
+        : null,
+  }
+}
+
+interface SimulatedFailure {
+  readonly seed: number
+  readonly violations: readonly string[]
+  readonly replay: string
 }

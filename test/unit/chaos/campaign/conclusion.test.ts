@@ -98,7 +98,9 @@ describe('a run', () => {
   test('of simulation that has not come to all of its seeds is inconclusive, one that found something a violation', () => {
     const simulation = { target: 100, seeds: 99, violations: [], seconds: 1, why: 'interrupted' }
     expect(concluded([], { ...nothingBeside, simulation }).exitCode).toBe(5)
-    const found = { ...simulation, seeds: 100, violations: ['seed 7: a record is lost'] }
+    const whole = { ...simulation, seeds: 100, why: null }
+    expect(concluded([], { ...nothingBeside, simulation: whole }).exitCode).toBe(0)
+    const found = { ...whole, violations: ['seed 7: a record is lost'] }
     expect(concluded([], { ...nothingBeside, simulation: found }).exitCode).toBe(4)
   })
 
