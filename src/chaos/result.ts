@@ -48,7 +48,10 @@ export interface ChaosResult {
   /** Records lost and counted twice; null where no table tells. */
   readonly lost: number | null
   readonly duplicated: number | null
-  /** Records sent to the topics, and read again from them for the comparison. */
+  /**
+   * Records sent to the topics outside of transactions, and records read again from them for the comparison: these are
+   * more by what transactions have committed, and by what was sent twice while brokers were away.
+   */
   readonly sent: number
   readonly recordsReplayed: number
   readonly batches: number

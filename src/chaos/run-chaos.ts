@@ -106,6 +106,7 @@ async function run(world: ChaosWorld, options: ChaosOptions, wanted: ChosenFault
   history.add({ kind: 'phase', name: 'proof' })
   onProgress('reading the log again and comparing')
   const proof = await prove(world, onProgress)
+  const { sent } = stream
   const found = await end(world, wanted, onProgress)
   const judgement = judge({
     history,
@@ -140,7 +141,7 @@ async function run(world: ChaosWorld, options: ChaosOptions, wanted: ChosenFault
       verify.duplicated,
       checks.map(({ unexpected }) => unexpected),
     ),
-    sent: stream.sent,
+    sent,
     recordsReplayed: verify.recordsReplayed,
     batches: verify.chain.batches,
     commits: history.commits,

@@ -120,6 +120,7 @@ export class Life {
     if (line === null) return
     if (line.event === 'batch') this.#commits += 1
     if (line.event === 'claimed') this.#claims += 1
+    if (line.event === 'stoppedAt') this.#paused = true
     hear(line, this)
   }
 }

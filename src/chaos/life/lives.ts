@@ -211,6 +211,9 @@ export class Lives {
         this.expectEnd(life)
         history.add({ kind: 'said', life: life.name, event: 'killedAt', detail: String(line.point) })
         return
+      case 'stoppedAt':
+        history.add({ kind: 'said', life: life.name, event: 'stoppedAt', detail: String(line.point) })
+        return
       case 'claimed':
         history.add({
           kind: 'said',

@@ -2,7 +2,7 @@
  * Loaded into every process of a chaos run before the command line (`node --import`), and into its worker threads: puts
  * the run's servers in place of the job's, and does at once what the run's own process writes to standard input, one
  * JSON object a line:
- *   {"do":"arm","point":"transaction.rows-written","visit":2}   SIGKILL to itself at the second visit from now
+ *   {"do":"arm","point":"transaction.rows-written","visit":2,"signal":"SIGKILL"}   to itself, at the second visit from now
  *   {"do":"crashWorker"}     ends one worker thread
  *   {"do":"jump","ms":-3600000}   moves this process's wall clock
  * It ends when its standard input does: no process outlives the run.
@@ -20,7 +20,12 @@ import { readSettings } from './settings.ts'
 
 /** What the run tells a life to do. */
 export type LifeCommand =
-  | { readonly do: 'arm'; readonly point: string; readonly visit: number }
+  | {
+      readonly do: 'arm'
+      readonly point: string
+      readonly visit: number
+      readonly signal: 'SIGKILL' | 'SIGSTOP'
+    }
   | { readonly do: 'crashWorker' }
   | { readonly do: 'jump'; readonly ms: number }
 
@@ -32,7 +37,7 @@ if (settings) overlayJobs((job) => chaosJob(job, settings))
 if (threads.isMainThread) obey()
 
 function obey(): void {
-  let armed: { point: string; visitsLeft: number } | null = null
+  let armed: { point: string; visitsLeft: number; signal: 'SIGKILL' | 'SIGSTOP' } | null = null
   const known = new Set<string>()
   const reach = (point: string) => {
     if (!known.has(point)) {
@@ -42,8 +47,10 @@ function obey(): void {
     if (armed?.point !== point) return
     armed.visitsLeft -= 1
     if (armed.visitsLeft > 0) return
-    say({ event: 'killedAt', point })
-    process.kill(process.pid, 'SIGKILL')
+    const { signal } = armed
+    armed = null
+    say({ event: signal === 'SIGKILL' ? 'killedAt' : 'stoppedAt', point })
+    process.kill(process.pid, signal)
   }
   const runtime = systemRuntime as { -readonly [K in keyof typeof systemRuntime]: (typeof systemRuntime)[K] }
   runtime.faultPoints = { reach: async (point) => reach(point) }
@@ -57,7 +64,8 @@ function obey(): void {
   const input = createInterface({ input: process.stdin })
   input.on('line', (line) => {
     const command = JSON.parse(line) as LifeCommand
-    if (command.do === 'arm') armed = { point: command.point, visitsLeft: command.visit }
+    if (command.do === 'arm')
+      armed = { point: command.point, visitsLeft: command.visit, signal: command.signal }
     else if (command.do === 'jump') {
       jumpedMs += command.ms
       say({ event: 'jumped', ms: jumpedMs })

@@ -1,3 +1,4 @@
+import type { SeededRandom } from '../../runtime/seeded-random.ts'
 import type { Life } from '../life/life.ts'
 import type { Nemesis } from '../nemesis.ts'
 import type { World } from '../world.ts'
@@ -37,7 +38,7 @@ export const killAtPoint: Nemesis = {
     const point = nextPoint(world, points, random.integer(0, Math.max(0, points.length - 1)))
     if (point === null) return
     world.lives.expectEnd(life)
-    life.command({ do: 'arm', point, visit: random.integer(1, 3) })
+    life.command({ do: 'arm', point, visit: random.integer(1, 3), signal: 'SIGKILL' })
     // A claim is made by a process that begins: there the next life comes by.
     if (!(await until(world, () => life.end !== null, POINT_BOUND_MS))) {
       await world.lives.kill(life)
@@ -74,6 +75,9 @@ function nextPoint(world: World, points: readonly string[], start: number): stri
   return from[start % Math.max(1, from.length)] ?? null
 }
 
+/** Where a zombie is worst: what it holds was computed, and is not compared with the stored positions yet. */
+const BEFORE_COMPARING = ['batch.computed', 'transaction.begun']
+
 /** A zombie: it sleeps until its partitions are somebody else's, and then goes on where it was. */
 export const stop: Nemesis = {
   name: 'pause',
@@ -82,19 +86,33 @@ export const stop: Nemesis = {
   async inject(world, random) {
     const life = await world.lives.established(random)
     if (!life) return
-    await pause(world, random.integer(0, 40))
+    const where = await fallAsleep(world, life, random)
     if (life.end) return
     const ms = world.sessionTimeoutMs + random.integer(500, 2_500)
-    life.signal('SIGSTOP')
     world.history.add({
       kind: 'fault',
       nemesis: 'pause',
-      detail: `SIGSTOP of ${life.name} for ${(ms / 1_000).toFixed(1)} s`,
+      detail: `SIGSTOP of ${life.name} ${where} for ${(ms / 1_000).toFixed(1)} s`,
     })
     await pause(world, ms)
     wake(life)
   },
   heal: wakeAll,
+}
+
+/** Of three times once at any moment, once before its positions are compared, once at another point. */
+async function fallAsleep(world: World, life: Life, random: SeededRandom): Promise<string> {
+  const kind = random.integer(0, 2)
+  const points =
+    kind === 1 ? BEFORE_COMPARING : world.lives.points.filter((name) => !name.startsWith('claim.'))
+  const point = points[random.integer(0, Math.max(0, points.length - 1))]
+  if (kind !== 0 && point !== undefined) {
+    life.command({ do: 'arm', point, visit: random.integer(1, 3), signal: 'SIGSTOP' })
+    if (await until(world, () => life.paused || life.end !== null, POINT_BOUND_MS)) return `at ${point}`
+  }
+  await pause(world, random.integer(0, 40))
+  life.signal('SIGSTOP')
+  return 'at any moment'
 }
 
 async function wakeAll(world: World): Promise<void> {
