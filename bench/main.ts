@@ -87,6 +87,7 @@ async function main(): Promise<void> {
     console.log(usage)
     return
   }
+  wholeNumber('--runs', values.runs)
   const results = []
   for (const suite of chosenSuites()) results.push(await runSuite(suite))
   if (results.some(({ rows }) => rows.some(({ met }) => met === false))) process.exitCode = 1

@@ -2,11 +2,6 @@
  * JSON's tokens as bytes: RFC 8259, and RFC 3629 for what UTF-8 is.
  */
 
-/** 1 for bytes that stand for themselves in a string: printable ASCII but the quote and the backslash. */
-export const isStringByte: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
-  byte >= 32 && byte < 128 && byte !== 34 && byte !== 92 ? 1 : 0,
-)
-
 export function isDigit(byte: number): boolean {
   return byte >= 48 && byte <= 57
 }

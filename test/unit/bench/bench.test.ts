@@ -1,0 +1,108 @@
+import { describe, expect, test } from 'vitest'
+import { figure, isMet, measure, spreadOf } from '../../../bench/measure.ts'
+import { orderLog } from '../../../bench/orders.ts'
+import { table } from '../../../bench/report.ts'
+import type { Suite } from '../../../bench/suite.ts'
+import { wrongTotal } from '../../../bench/w1/totals.ts'
+
+const quiet = () => {}
+
+describe('measure', () => {
+  test('runs contestants in turns, in the other order every second time, and takes ratios inside a turn', async () => {
+    const calls: string[] = []
+    const contestant = (name: string, values: number[]) => ({
+      name,
+      run: async () => {
+        calls.push(name)
+        return { value: values.shift() ?? 0, peakRssMib: 10 + values.length }
+      },
+    })
+    const open = {
+      contestants: [contestant('a', [10, 40, 90]), contestant('b', [10, 20, 30])],
+      rows: [
+        {
+          id: 'a/b',
+          title: 'a / b',
+          target: { atLeast: 2 },
+          of: (of: (name: string) => number) => of('a') / of('b'),
+        },
+        { id: 'b', title: 'b', target: { atMost: 19 }, of: (of: (name: string) => number) => of('b') },
+      ],
+      close: async () => {},
+    }
+    const result = await measure(open, 3, quiet)
+    expect(calls).toEqual(['a', 'b', 'b', 'a', 'a', 'b'])
+    expect(result.rows).toEqual([
+      {
+        id: 'a/b',
+        title: 'a / b',
+        target: { atLeast: 2 },
+        value: { median: 2, least: 1, most: 3 },
+        met: true,
+      },
+      { id: 'b', title: 'b', target: { atMost: 19 }, value: { median: 20, least: 10, most: 30 }, met: false },
+    ])
+    expect(result.contestants[0]).toEqual({
+      name: 'a',
+      value: { median: 40, least: 10, most: 90 },
+      peakRssMib: 12,
+      cpuSeconds: null,
+    })
+    const suite: Suite = { name: 's', title: 'a suite', engines: ['postgres'], open: async () => open }
+    expect(table(suite, 'postgres', result)).toContain('| a / b | 2.00 | 1.00 to 3.00 | >= 2 | yes |')
+    expect(table(suite, 'postgres', result)).toContain('| b | 20.00 | 10.00 to 30.00 | <= 19 | NO |')
+  })
+
+  test('a contestant that fails ends it', async () => {
+    const failing = { name: 'a', run: () => Promise.reject(new Error('wrong total')) }
+    const open = { contestants: [failing], rows: [], close: async () => {} }
+    await expect(measure(open, 1, quiet)).rejects.toThrow('wrong total')
+  })
+
+  test('a row that asks for nobody is an error', async () => {
+    const row = { id: 'x', title: 'x', target: null, of: (of: (name: string) => number) => of('nobody') }
+    await expect(measure({ contestants: [], rows: [row], close: async () => {} }, 1, quiet)).rejects.toThrow(
+      /nobody/,
+    )
+  })
+
+  test('medians, targets and figures', () => {
+    expect(spreadOf([4, 1, 3, 2])).toEqual({ median: 2.5, least: 1, most: 4 })
+    expect(isMet({ atLeast: 1 }, 1)).toBe(true)
+    expect(isMet({ atMost: 1 }, 1.01)).toBe(false)
+    expect([figure(1.005), figure(1234567.8)]).toEqual(['1.00', '1,234,568'])
+  })
+})
+
+describe('orders', () => {
+  test('are the same for the same number, and as many as asked for', () => {
+    const log = orderLog(9_000)
+    expect(log).toEqual(orderLog(9_000))
+    expect(log.records).toBe(12_000)
+    expect(log.batches.map(({ partition }) => partition)).toEqual([0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3])
+    const totals = [...log.totals.values()]
+    expect(totals.reduce((sum, { orders }) => sum + orders, 0)).toBe(12_000)
+    expect(orderLog(1_000_000).records).toBe(1_000_000)
+    const size = (log.batches[0]?.values ?? []).reduce((sum, value) => sum + value.length, 0) / 1_000
+    expect(Math.round(size)).toBe(84)
+  })
+
+  test('a total that is off by one is found', () => {
+    const { totals } = orderLog(4_000)
+    const written = [...totals].map(([item, { orders, cents }]) => ({
+      item,
+      orders: String(orders),
+      revenue: (cents / 100).toFixed(2),
+    }))
+    expect(wrongTotal(totals, written)).toBeNull()
+    expect(wrongTotal(totals, written.slice(1))).toMatch(/items, not/)
+    const [first] = written
+    if (!first) throw new Error('no totals')
+    const others = written.slice(1)
+    expect(wrongTotal(totals, [{ ...first, orders: String(Number(first.orders) + 1) }, ...others])).toMatch(
+      /orders and/,
+    )
+    expect(wrongTotal(totals, [{ ...first, revenue: '0.01' }, ...others])).toMatch(/0\.01 for/)
+    expect(wrongTotal(totals, [{ ...first, item: 'other' }, ...others])).toMatch(/other/)
+  })
+})
