@@ -7,7 +7,19 @@ const MAX_DEPTH = 100
 /** Names of one object of the record that somebody wants something of. */
 interface Node {
   readonly names: readonly Wanted[]
+  /** By place in the object: the name that was there before. Records of one topic tend to have the same names in one order. */
+  readonly guesses: Guess[]
+  /** Guesses made so far. Where names are never the same again, no more are made. */
+  guessed: number
 }
+
+/** A name that was read, with the quote and the colon after it, and what it means. */
+interface Guess {
+  readonly bytes: Uint8Array
+  readonly wanted: Wanted | null
+}
+
+const MAX_GUESSES = 256
 
 interface Wanted {
   readonly name: Uint8Array
@@ -65,19 +77,35 @@ export class FieldScanner implements ScannedFields {
     const buffer = this.buffer
     let p = this.#skipSpace(at)
     if (buffer[p] === 125) return p + 1
-    for (;;) {
+    for (let place = 0; ; place++) {
       if (buffer[p] !== 34) return -1
       const nameStart = p + 1
-      const nameEnd = this.#string(nameStart)
-      if (nameEnd === -1) return -1
       let wanted: Wanted | null = null
-      if (node !== null) {
-        if (this.#stringKind === Kind.escaped) return -1
-        wanted = find(node, buffer, nameStart, nameEnd)
+      const guess = node === null ? undefined : node.guesses[place]
+      const guessEnd = guess === undefined ? -1 : endOfSame(guess.bytes, buffer, nameStart)
+      if (guess !== undefined && guessEnd !== -1) {
+        wanted = guess.wanted
+        p = this.#skipSpace(guessEnd)
+      } else {
+        const nameEnd = this.#string(nameStart)
+        if (nameEnd === -1) return -1
+        if (node !== null) {
+          if (this.#stringKind === Kind.escaped) return -1
+          wanted = find(node, buffer, nameStart, nameEnd)
+        }
+        p = this.#skipSpace(nameEnd + 1)
+        if (buffer[p] !== 58) return -1
+        if (
+          node !== null &&
+          p === nameEnd + 1 &&
+          node.guessed < MAX_GUESSES &&
+          place <= node.guesses.length
+        ) {
+          node.guessed += 1
+          node.guesses[place] = { bytes: Uint8Array.from(buffer.subarray(nameStart, p + 1)), wanted }
+        }
+        p = this.#skipSpace(p + 1)
       }
-      p = this.#skipSpace(nameEnd + 1)
-      if (buffer[p] !== 58) return -1
-      p = this.#skipSpace(p + 1)
       p = wanted === null ? this.#skip(p, depth) : this.#wanted(p, wanted, depth)
       if (p === -1) return -1
       p = this.#skipSpace(p)
@@ -209,6 +237,13 @@ export class FieldScanner implements ScannedFields {
   }
 }
 
+/** The position after `bytes`, where they are at `at`; else -1. */
+function endOfSame(bytes: Uint8Array, buffer: Uint8Array, at: number): number {
+  const { length } = bytes
+  for (let i = 0; i < length; i++) if (buffer[at + i] !== bytes[i]) return -1
+  return at + length
+}
+
 function find({ names }: Node, buffer: Uint8Array, start: number, end: number): Wanted | null {
   const length = end - start
   for (let n = 0; n < names.length; n++) {
@@ -258,5 +293,5 @@ function nodeOf(wanted: readonly WantedPath[]): Node {
       slotsInside: inside.map(({ slot }) => slot),
     }
   })
-  return { names }
+  return { names, guesses: [], guessed: 0 }
 }

@@ -115,7 +115,7 @@ test('which pipelines are added up from bytes', () => {
   for (const pipeline of others) expect(fast(pipeline)).toBeNull()
 })
 
-describe('comes to the same as the functions', () => {
+describe('comes to the same as the functions', { timeout: 60_000 }, () => {
   test.each<[string, string[]]>([
     ['an order', [orderText('"tea"', '19.75')]],
     ['one item in several writings', ['"tea"', '"t\\u0065a"', '"tea"'].map((item) => orderText(item, '1'))],
@@ -140,7 +140,14 @@ describe('comes to the same as the functions', () => {
       'one name twice',
       ['{"item":"a","amount":1,"item":"b","quantity":2,"amount":3,"gift":false,"gift":true}'],
     ],
-    ['hashes that meet', Array.from({ length: 3_000 }, (_, n) => orderText(`"${n}"`, '0.01'))],
+    ['many keys', Array.from({ length: 1_000 }, (_, n) => orderText(`"${n}"`, '0.01'))],
+    // Pairs that FNV-1a of 32 bits does not tell apart.
+    [
+      'keys of one hash',
+      ['costarring', 'liquid', 'declinate', 'macallums', 'altarage', 'zinke'].map((item) =>
+        orderText(`"${item}"`, '1'),
+      ),
+    ],
     ['an empty item', [orderText('""', '1')]],
     [
       'other texts between',
