@@ -3,7 +3,7 @@ import { perPartition } from '../../src/strategy/per-partition.ts'
 import { proxiedDatabase } from '../support/database-proxy.ts'
 import { onEveryEngine } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
-import { type Bench, drain, observe, openBench, withFaults } from '../support/running-job.ts'
+import { type Bench, drain, Gate, observe, openBench, withFaults } from '../support/running-job.ts'
 import { createWorld } from '../support/witness-world.ts'
 
 const PARTITIONS = 3
@@ -122,6 +122,27 @@ onEveryEngine((engine) => {
       )
       const again = heard.claimed.slice(1).flatMap(({ claims }) => claims)
       expect(again).toHaveLength(heard.batchFailed.length)
+      expect(await bench.actual()).toEqual(bench.expected())
+    })
+
+    test('who takes the job over ends every session of an owner that stands still in several transactions', async () => {
+      const bench = await openBench('several', { engine, partitions: PARTITIONS })
+      await produce(bench, 20)
+      const gate = new Gate()
+      let inside = 0
+      const runtime = withFaults(async (point) => {
+        if (point !== 'transaction.advanced') return
+        inside += 1
+        await gate.pass()
+      })
+      const job = bench.job({ source: { ...source, assignment: 'all' }, strategy })
+      const old = await observe(job, { runtime })
+      await eventually(() => inside === PARTITIONS)
+
+      const successor = await drain(job)
+      expect(successor.heard.blockerEnded).toHaveLength(PARTITIONS)
+      gate.open()
+      expect(await old.failure()).toMatchObject({ code: 'OWNERSHIP_LOST', exitCode: 3 })
       expect(await bench.actual()).toEqual(bench.expected())
     })
 
