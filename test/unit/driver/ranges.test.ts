@@ -15,7 +15,7 @@ import { eventually } from '../../support/eventually.ts'
 const PARTITIONS = [0, 1, 2].map((partition): TopicPartition => ({ topic: 't', partition }))
 const RECORDS = 5n
 
-type Fate = (range: PartitionResult['range']) => Promise<RangeOutcome> | RangeOutcome | null
+type Fate = (range: PartitionResult['range']) => Promise<RangeOutcome | null> | RangeOutcome | null
 
 /**
  * A driver over partitions that never end, and a database that is a map of positions. `fate` decides about ranges; null
