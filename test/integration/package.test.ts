@@ -34,7 +34,9 @@ describe('the package', () => {
       expect.arrayContaining([
         'dist/index.js',
         'dist/index.d.ts',
+        'dist/strategy/index.js',
         'dist/testing/index.js',
+        'dist/testing/strategy-contract/job-program.js',
         'dist/chaos/life/preload.js',
         'dist/cli/bin.js',
         'sql/postgres/0001_commit_protocol.sql',
@@ -58,7 +60,7 @@ describe('the package', () => {
     const args = [tarball, '--profile', 'esm-only', '--no-color', '--format', 'ascii']
     const { stdout } = await run(bin('attw'), args, { cwd: root })
     // It exits with 1 when there is a problem that the profile does not ignore.
-    expect(stdout.match(/node16 \(from ESM\): 🟢 \(ESM\)/g)).toHaveLength(2)
+    expect(stdout.match(/node16 \(from ESM\): 🟢 \(ESM\)/g)).toHaveLength(3)
   })
 })
 
@@ -167,13 +169,18 @@ describe('the quickstart of the README, in an empty folder', () => {
       expect.stringMatching(/^tea \| .* \| 2 \| 2.60$/),
     ])
 
-    // TypeScript finds the types of both entry points.
+    // TypeScript finds the types of all entry points.
     const types = ['--typeRoots', join(root, 'node_modules', '@types'), '--types', 'node']
     const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', ...types]
     writeFileSync(
       join(project, 'job.test.mts'),
       `import { testJob } from 'oncesink/testing'
        import type { Job } from 'oncesink'
+       import { strategyContract } from 'oncesink/testing'
+       import { commitTogether, type StrategyPlan } from 'oncesink/strategy'
+       const unit = 'batch'
+       export const plan: StrategyPlan = { name: 'own', create: (parts) => ({ name: 'own', unit, commit: (batch) => commitTogether(parts, batch) }) }
+       export const contract = strategyContract({ strategies: { own: new URL('./own.ts', import.meta.url) } })
        export const bench = (job: Job) => testJob(job).send({ value: { item: 'tea' } })`,
     )
     writeFileSync(join(project, 'wrong.mts'), `import { count } from 'oncesink'\ncount().nosuch`)
@@ -184,12 +191,13 @@ describe('the quickstart of the README, in an empty folder', () => {
       run(bin('tsc'), [...options, '--skipLibCheck', 'wrong.mts'], { cwd: project }),
     ).rejects.toMatchObject({ stdout: expect.stringContaining("Property 'nosuch' does not exist") })
 
-    // CommonJS reaches both entry points by require() too.
-    const required = `const { defineJob } = require('oncesink'); const { testJob, startPostgres } = require('oncesink/testing');
-      console.log(typeof defineJob, typeof testJob, typeof startPostgres)`
+    // CommonJS reaches all entry points by require() too.
+    const required = `const { defineJob } = require('oncesink'); const { testJob, startPostgres, strategyContract } = require('oncesink/testing');
+      const { commitTogether } = require('oncesink/strategy');
+      console.log(typeof defineJob, typeof testJob, typeof startPostgres, typeof strategyContract, typeof commitTogether)`
     writeFileSync(join(project, 'required.cjs'), required)
     expect((await run(process.execPath, ['required.cjs'], { cwd: project })).stdout).toBe(
-      'function function function\n',
+      'function function function function function\n',
     )
     // Servers need packages that are not there: the message lists every way to get one.
     writeFileSync(

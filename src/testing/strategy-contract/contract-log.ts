@@ -39,15 +39,16 @@ export class ContractLog {
    * The next records, dealt out to the partitions. Among the first ones of every call is poison: in each partition a record
    * that a function refuses, and in one partition, a different one every time, a record that the database rejects, which
    * is searched for by transactions.
-   * @param healthy leaves poison out
+   * @param kinds of poison that there are
    */
-  append(records: number, healthy = false): LoggedEntry[] {
+  append(records: number, kinds: readonly Poison[] = ['throws', 'rejected']): LoggedEntry[] {
     const rejecting = this.#calls++ % PARTITIONS
     return Array.from({ length: records }, (_, i) => {
       const n = this.#count++
       const partition = n % PARTITIONS
       const log = this.#partitions[partition] as LoggedEntry[]
-      const poison = healthy ? undefined : poisonAt(Math.floor(i / PARTITIONS), partition === rejecting)
+      const due = poisonAt(Math.floor(i / PARTITIONS), partition === rejecting)
+      const poison = due && kinds.includes(due) ? due : undefined
       const v = n + 1
       const entry: LoggedEntry = {
         partition,

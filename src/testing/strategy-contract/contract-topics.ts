@@ -9,6 +9,7 @@ const { Kafka, logLevel, Partitioners } = kafkajs
 export class ContractTopics {
   readonly #admin: Admin
   readonly #producer: Producer
+  readonly #created: string[] = []
 
   private constructor(admin: Admin, producer: Producer) {
     this.#admin = admin
@@ -39,11 +40,8 @@ export class ContractTopics {
       const asked = await this.#admin.fetchTopicMetadata({ topics: [topic] }).catch(() => null)
       return asked?.topics[0]?.partitions.filter(({ leader }) => leader >= 0).length === PARTITIONS
     })
+    this.#created.push(topic)
     return topic
-  }
-
-  async delete(topic: string): Promise<void> {
-    await this.#admin.deleteTopics({ topics: [topic] })
   }
 
   /** Appends the records, acknowledged by the broker before it resolves. */
@@ -55,7 +53,12 @@ export class ContractTopics {
     await this.#producer.send({ topic, messages, acks: -1 })
   }
 
+  /**
+   * Deletes all topics: not before, because the producer asks for every topic that it has ever written to, and fails when
+   * one of them is gone.
+   */
   async close(): Promise<void> {
+    await this.#admin.deleteTopics({ topics: this.#created })
     await Promise.all([this.#admin.disconnect(), this.#producer.disconnect()])
   }
 }

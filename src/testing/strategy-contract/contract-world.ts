@@ -13,7 +13,7 @@ import { EventBus } from '../../telemetry/events.ts'
 import { createDialect, createSource } from '../../wire.ts'
 import { createContractDatabase } from './contract-database.ts'
 import { type ContractJobSettings, contractJob, JOB } from './contract-job.ts'
-import { ContractLog } from './contract-log.ts'
+import { ContractLog, type Poison } from './contract-log.ts'
 import { ContractProcess, type OnCommit } from './contract-process.ts'
 import type { ContractTopics } from './contract-topics.ts'
 import { differences, expectedTables, type TableContents } from './expected-tables.ts'
@@ -109,11 +109,7 @@ export class ContractWorld {
     for (const process of this.#processes) process.kill('SIGKILL')
     await Promise.all(this.#processes.map(({ ended }) => ended))
     await this.#observer?.close()
-    await Promise.all([
-      this.#ground.topics.delete(this.#topic),
-      rm(this.#directory, { recursive: true, force: true }),
-      this.#dropDatabase(),
-    ])
+    await Promise.all([rm(this.#directory, { recursive: true, force: true }), this.#dropDatabase()])
   }
 
   /** Adds to the message of `error` what can be said of the world: its seed, and what the last processes have told. */
@@ -131,9 +127,9 @@ export class ContractWorld {
     return this.#ground.seed
   }
 
-  /** Appends records, poison among them unless they are to be `healthy`. */
-  async produce(records: number, healthy = false): Promise<void> {
-    await this.#ground.topics.produce(this.#topic, this.#log.append(records, healthy))
+  /** Appends records, with these kinds of poison among them (default: all). */
+  async produce(records: number, kinds?: readonly Poison[]): Promise<void> {
+    await this.#ground.topics.produce(this.#topic, this.#log.append(records, kinds))
   }
 
   /** Starts a process of the job. */

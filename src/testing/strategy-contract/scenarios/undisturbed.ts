@@ -19,7 +19,7 @@ export const undisturbed: Scenario = {
 export const stopsAtPoison: Scenario = {
   name: "with poison: 'fail' it stops before the record, and commits nothing of it",
   async run(world, strategy) {
-    await world.produce(60, true)
+    await world.produce(60, [])
     await world.drain(strategy)
     // The first poison of each partition is one that a function refuses, the next one the database.
     await world.produce(40)
