@@ -36,7 +36,8 @@ export interface JobOptions {
     /** Most records of one micro-batch, over all partitions; `rate` may have fewer. @default 100000, 1 to 10 million */
     readonly maxRecordsPerBatch?: number | undefined
     /**
-     * Most bytes of the records of one micro-batch, as fetched, over all partitions. A record that has more comes alone.
+     * Most bytes of the records of one micro-batch, as fetched, over all partitions; with `repartitionToOne()`, of one
+     * chunk. A record that has more comes alone.
      * @default 67108864 (64 MiB), from 1
      */
     readonly maxBytesPerBatch?: number | undefined

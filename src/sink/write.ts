@@ -7,7 +7,8 @@ import type { WritePlan, WriteResultPlan } from './sink-plan.ts'
 /**
  * The user's own statements, in the transaction of the offsets: with a knex handle, the batch's rows (sorted by key
  * after an aggregate, else in record order by partition) and what batch they belong to. Not called for a batch
- * without rows.
+ * without rows. With `repartitionToOne()` rows come chunk by chunk: it is called for each, in the same transaction and with the
+ * same `batchId`, and the ranges and counts are the chunk's. (After an aggregate it is called once, at the end.)
  *
  * It may run several times for the same records, and only one run commits: effects outside of `trx` are not exactly
  * once.

@@ -7,6 +7,7 @@ import type { StrategyPlan, StreamedBatch, StreamStrategy } from '../../src/stra
 import { onEveryEngine } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Bench, drain, Gate, observe, openBench, withFaults } from '../support/running-job.ts'
+import { createWorld } from '../support/witness-world.ts'
 
 /** A batch has everything that there is, from the first one on; its chunks are small. */
 function oneBatch(options: RepartitionToOneOptions = {}) {
@@ -79,6 +80,30 @@ onEveryEngine((engine) => {
     expect(heard.batch[0]).toMatchObject({ records: 400, rows: 405 })
   })
 
+  test('a position that moved before its range was read gets the leader epoch that was read', async () => {
+    const bench = await open()
+    await bench.produce(90)
+    const { strategy, ...options } = oneBatch()
+    const guessing: StrategyPlan = {
+      name: 'guessing',
+      create(parts) {
+        const inner = strategy.create(parts) as StreamStrategy
+        const guess = (batch: StreamedBatch) => batch.ranges.map((range) => ({ ...range, leaderEpoch: 99 }))
+        return {
+          ...inner,
+          commit: (batch: StreamedBatch) =>
+            inner.commit({ ...batch, contents: () => batch.contents(), ranges: guess(batch) }),
+        }
+      },
+    }
+    await drain(bench.job({ ...options, strategy: guessing }))
+    const rows = await bench.database.rows<{ leader_epoch: number | string }>(
+      `SELECT leader_epoch FROM ${engine.own('oncesink_offsets')} WHERE job = :job`,
+      { job: bench.name },
+    )
+    expect(rows.map((row) => Number(row.leader_epoch))).toEqual([0, 0, 0])
+  })
+
   test('a job that is to stop in the middle rolls back at once, and the next one begins where it began', async () => {
     const bench = await open()
     await bench.produce(400)
@@ -149,5 +174,24 @@ onEveryEngine((engine) => {
     )
     const rest = bench.produced.filter(({ v }) => v !== 451)
     expect(await bench.actual()).toEqual(bench.expected(rest))
+  })
+
+  test('a process that is killed in the middle of a stream leaves nothing of it, and the next one loses nothing', async () => {
+    const world = await createWorld({ engine, maxRecords: 300 })
+    await world.produce(900)
+    const env = { JOB_CHUNK_RECORDS: '25' }
+    const faults = [
+      { point: 'transaction.copying', visit: 5 },
+      { point: 'transaction.ledger-written', visit: 1 },
+    ] as const
+    for (const fault of faults) {
+      const { signal, stderr } = await world.run({ env, fault: { ...fault, signal: 'SIGKILL' } }).ended
+      expect(signal, stderr).toBe('SIGKILL')
+      const { positions } = await world.expectExact()
+      expect(positions.map(({ nextOffset }) => Number(nextOffset))).toEqual([0, 0, 0])
+    }
+    const { code, stderr } = await world.run({ env, args: ['--once'] }).ended
+    expect(code, stderr).toBe(0)
+    await world.expectComplete()
   })
 })

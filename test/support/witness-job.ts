@@ -10,6 +10,7 @@ import {
   mysql,
   perPartition,
   postgres,
+  repartitionToOne,
   sum,
   workerThreads,
 } from 'oncesink'
@@ -61,6 +62,9 @@ export default defineJob({
   ],
   ...(env.JOB_CONNECTIONS !== undefined && {
     strategy: perPartition({ connections: Number(env.JOB_CONNECTIONS) }),
+  }),
+  ...(env.JOB_CHUNK_RECORDS !== undefined && {
+    strategy: repartitionToOne({ chunkRecords: Number(env.JOB_CHUNK_RECORDS) }),
   }),
   ...(env.JOB_FILES !== undefined && {
     strategy: fileHandoff({ directory: env.JOB_FILES, loader: env.JOB_LOADER as 'external' | undefined }),
