@@ -123,7 +123,7 @@ describe('the chunks of a batch', () => {
   test('the executor is free once the last one is read, although it is still to be written', async () => {
     const { stream } = streamOf([[result(0, 10, 30)]])
     let ended = false
-    stream.ended.then(() => {
+    void stream.ended.then(() => {
       ended = true
     })
     const seen: boolean[] = []
@@ -149,7 +149,7 @@ describe('the chunks of a batch', () => {
     expect(stream.failure).toBeNull()
     expect(stream.results().map(({ range: r }) => r)).toEqual([range(0, 0, 10), range(1, 5, 10)])
     let ended = false
-    stream.ended.then(() => {
+    void stream.ended.then(() => {
       ended = true
     })
     await systemClock.yield()
