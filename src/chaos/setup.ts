@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { MysqlPlan } from '../database/mysql/options.ts'
 import type { PostgresPlan } from '../database/postgres/options.ts'
-import { OncesinkError } from '../errors.ts'
+import { asError, OncesinkError } from '../errors.ts'
 import type { Job } from '../job/job.ts'
 import { loadJob } from '../job/load-job.ts'
 import {
@@ -83,11 +83,16 @@ async function build(
   const topicNames = topicsOf(plain, spec)
   const topics = Object.fromEntries(topicNames.map((name) => [name, isOurs ? name : `chaos-${own}-${name}`]))
   const partitions = spec.partitions ?? PARTITIONS
-  await createTopics(kafka.brokers, Object.values(topics), partitions, isOurs ? options.brokers : 1)
+  await createTopics(kafka.brokers, Object.values(topics), partitions, isOurs ? options.brokers : 1).catch(
+    unusable('SOURCE_UNAVAILABLE', `topics cannot be made at ${kafka.brokers.join(',')}`),
+  )
   if (!isOurs) cleanUp.push(() => deleteTopics(kafka.brokers, Object.values(topics)))
 
   const name = isOurs ? 'oncesink_chaos' : `oncesink_chaos_${own}`
-  const url = await createDatabase(engine, service.url, name)
+  const { host } = new URL(service.url)
+  const url = await createDatabase(engine, service.url, name).catch(
+    unusable('DATABASE_UNAVAILABLE', `a database cannot be made at ${host}`),
+  )
   if (!isOurs) cleanUp.push(() => dropDatabase(engine, service.url, name))
   const tables = tableFile(options.job, { spec, file: specFile }, engine)
   if (tables !== null) await runStatements(engine, url, await readFile(tables, 'utf8'))
@@ -176,6 +181,16 @@ async function build(
       topics,
       cluster: isOurs && 'nodes' in kafka ? kafka : null,
     },
+  }
+}
+
+/** What is wrong with servers that somebody else has started: his to mend. */
+function unusable(
+  code: 'SOURCE_UNAVAILABLE' | 'DATABASE_UNAVAILABLE',
+  what: string,
+): (error: unknown) => never {
+  return (error) => {
+    throw new OncesinkError(code, `${what}: ${asError(error).message || String(error)}`, { cause: error })
   }
 }
 

@@ -1,3 +1,5 @@
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { OncesinkError } from '../errors.ts'
 import type { ChaosCommand } from './chaos.ts'
 
@@ -35,8 +37,11 @@ const MAX_MS = 7 * 24 * 3_600_000
 const MAX_SEED = 2 ** 32 - 1
 const MAX_MEMBERS = 26
 
-/** @throws OncesinkError CONFIGURATION_INVALID that names the option and says what it should be */
-export function chaosCommand(job: string, flags: ChaosFlags): ChaosCommand {
+/**
+ * @param path of the job's file, or of a folder with a file `job.ts` (or .mts, .js, .mjs) in it
+ * @throws OncesinkError CONFIGURATION_INVALID that names the option and says what it should be
+ */
+export function chaosCommand(path: string, flags: ChaosFlags): ChaosCommand {
   if ((flags.kafka === undefined) !== (flags.database === undefined)) {
     throw invalid('--kafka and --database go together: the run starts both servers, or none')
   }
@@ -48,7 +53,7 @@ export function chaosCommand(job: string, flags: ChaosFlags): ChaosCommand {
           databaseUrl: databaseUrl(flags.database),
         }
   return {
-    job,
+    job: jobFile(path),
     engine: flags.engine,
     faults: flags.faults?.split(',').map((name) => name.trim()),
     durationMs: durationMs(flags.duration),
@@ -61,6 +66,12 @@ export function chaosCommand(job: string, flags: ChaosFlags): ChaosCommand {
     json: flags.json,
     report: flags.report ?? null,
   }
+}
+
+function jobFile(path: string): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return path
+  const names = ['job.ts', 'job.mts', 'job.js', 'job.mjs'].map((name) => join(path, name))
+  return names.find(existsSync) ?? path
 }
 
 /** `90s`, `1.5m`, `2h`. */

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { chooseFaults } from '../../../src/chaos/endings.ts'
 import { replayCommand } from '../../../src/chaos/replay-command.ts'
@@ -28,6 +29,11 @@ describe('the options of oncesink chaos', () => {
     [{ kafka: 'a:1', database: 'localhost' }, /--database must be a URL/],
   ])('%o is refused', (wrong, message) => {
     expect(() => chaosCommand('job.ts', { ...flags, ...wrong })).toThrow(message)
+  })
+
+  test('a folder stands for the job file in it', () => {
+    expect(chaosCommand('examples/orders', flags).job).toBe(join('examples', 'orders', 'job.ts'))
+    expect(chaosCommand('test', flags).job).toBe('test')
   })
 
   test('a fault that there is not is refused, with the one that may be meant and all that there are', () => {
