@@ -146,7 +146,6 @@ export class ColumnCollector {
         state.seenIn = grown(state.seenIn)
         state.groupAt = grown(state.groupAt)
       }
-      state.seenIn[entry] = 0
     }
     if (state.seenIn[entry] === this.#range) return state.groupAt[entry] as number
     return this.#open(entry)

@@ -183,6 +183,9 @@ describe('comes to the same as the functions', { timeout: 60_000 }, () => {
       orderText(`"${n % 2}"`, '9999999999999.99', '999999999999999'),
     )
     await expectSame(byItem, [Array.from({ length: 40 }, () => large).flat()])
+    // What one number holds of them is not enough, and no term is too large for the short way.
+    const pieces = Array.from({ length: 600 }, (_, n) => orderText(`"${n % 2}"`, '1', '999999999999999'))
+    await expectSame(byItem, [pieces])
   })
 
   test('precision is held to', async () => {
