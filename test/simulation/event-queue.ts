@@ -26,13 +26,13 @@ export class EventQueue {
     return event
   }
 
-  /** The next event that was not cancelled. */
-  take(): SimulatedEvent | undefined {
+  /** Takes the next event that was not cancelled, if it comes at `limit` or before. */
+  take(limit: number): SimulatedEvent | undefined {
     for (;;) {
       const first = this.#heap[0]
+      if (!first || (first.run && first.at > limit)) return undefined
       const last = this.#heap.pop()
-      if (!first || !last) return undefined
-      if (last !== first) this.#sink(last)
+      if (last && last !== first) this.#sink(last)
       if (first.run) return first
     }
   }

@@ -69,16 +69,23 @@ export class Locks<O extends LockOwner> {
     for (const key of held) this.#pass(key)
   }
 
+  holds(key: string, owner: O): boolean {
+    return this.#locks.get(key)?.holder === owner
+  }
+
+  /** Gives up one lock. */
+  releaseOne(key: string, owner: O): void {
+    const held = this.#held.get(owner)
+    const at = held?.indexOf(key) ?? -1
+    if (!held || at < 0) return
+    held.splice(at, 1)
+    this.#pass(key)
+  }
+
   /** Who holds what the owner waits for. */
   blockerOf(owner: O): O | null {
     const waiter = this.#waiting.get(owner)
     return (waiter && this.#locks.get(waiter.key)?.holder) ?? null
-  }
-
-  /** Whether nobody else holds the lock. */
-  isFree(key: string, owner: O): boolean {
-    const holder = this.#locks.get(key)?.holder
-    return holder === undefined || holder === owner
   }
 
   #pass(key: string): void {

@@ -245,7 +245,8 @@ export class SimulatedTransaction implements Transaction {
 
   /**
    * Rows are locked one by one, in the order of the statement. PostgreSQL compares each row as it was when the statement
-   * began as well as the row that it has locked, MySQL the latter only.
+   * began as well as the row that it has locked; MySQL the latter only, and when it
+   * looks up the next row it lets go of one that does not match.
    */
   advanceRanges(_job: string, advances: readonly RangeAdvance[]): Promise<number> {
     return this.#statement('advanceRanges', async () => {
@@ -253,10 +254,15 @@ export class SimulatedTransaction implements Transaction {
       let matched = 0
       for (const [i, advance] of advances.entries()) {
         const key = topicPartitionKey(advance.range)
+        const { engine, locks } = this.#database
+        const held = locks.holds(key, this)
         await this.#lock(key)
         const row = this.#position(key)
-        const isVisible = this.#database.engine === 'mysql' || (before[i] && matches(before[i], advance))
-        if (!row || !isVisible || !matches(row, advance)) continue
+        const isVisible = engine === 'mysql' || (before[i] && matches(before[i], advance))
+        if (!row || !isVisible || !matches(row, advance)) {
+          if (engine === 'mysql' && !held && i < advances.length - 1) locks.releaseOne(key, this)
+          continue
+        }
         const { until: nextOffset } = advance.range
         const moved = { ...row, nextOffset, seq: row.seq + 1n, leaderEpoch: advance.leaderEpoch }
         this.#writePosition(moved)

@@ -43,8 +43,8 @@ export class World {
     for (;;) {
       await settle()
       if (done()) return true
-      const next = this.#events.take()
-      if (!next || next.at > limitMs) return false
+      const next = this.#events.take(limitMs)
+      if (!next) return false
       this.#now = next.at
       next.run?.()
     }
