@@ -190,7 +190,9 @@ onEveryEngine((engine) => {
       const { positions } = await world.expectExact()
       expect(positions.map(({ nextOffset }) => Number(nextOffset))).toEqual([0, 0, 0])
     }
-    const { code, stderr } = await world.run({ env, args: ['--once'] }).ended
+    // The rest is computed by threads: chunks are shared out among them.
+    const threads = { ...env, JOB_WORKERS: '2' }
+    const { code, stderr } = await world.run({ env: threads, args: ['--once'] }).ended
     expect(code, stderr).toBe(0)
     await world.expectComplete()
   })
