@@ -45,7 +45,7 @@ export interface JobEvents {
   /** So many files wait to be loaded that no more are written. */
   handoffPaused: { readonly files: number; readonly bytes: number }
   /** The database has ranges whose `batch` event came when they were durable elsewhere. */
-  settled: { readonly ranges: readonly OffsetRange[] }
+  settled: { readonly batchId: string; readonly ranges: readonly OffsetRange[] }
   /** Files are written again. */
   handoffResumed: { readonly files: number; readonly bytes: number }
   /** Something a person should know that does not stop the job. */

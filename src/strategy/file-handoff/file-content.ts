@@ -4,7 +4,7 @@ import { invariant } from '../../errors.ts'
 import type { DeadLetter } from '../../model/dead-letter.ts'
 import type { TopicPartition } from '../../model/topic-partition.ts'
 import { type FileHeader, headerLine, type PipelineHeader, parseHeader } from './file-header.ts'
-import { packLines, unpackLines } from './gzip-members.ts'
+import { gzipMembers, type Packing } from './gzip-members.ts'
 import { decodePlain, encodePlain } from './plain-data.ts'
 
 /** One partition's range with everything that its commit writes. */
@@ -16,8 +16,11 @@ export interface FileContent {
 }
 
 /** @throws Error where a value is no plain data */
-export function encodeFile({ header, deadLetters, partials }: FileContent): Promise<Buffer> {
-  return packLines(linesOf(header, deadLetters, partials))
+export function encodeFile(
+  { header, deadLetters, partials }: FileContent,
+  packing: Packing = gzipMembers,
+): Promise<Buffer> {
+  return packing.pack(linesOf(header, deadLetters, partials))
 }
 
 function* linesOf(
@@ -78,8 +81,8 @@ function* rowsOf(partial: PartialResult): Generator<readonly unknown[], void> {
 }
 
 /** @throws Error when the file is damaged, or is no such file */
-export async function decodeFile(bytes: Buffer): Promise<FileContent> {
-  const lines = unpackLines(bytes)
+export async function decodeFile(bytes: Buffer, packing: Packing = gzipMembers): Promise<FileContent> {
+  const lines = packing.unpack(bytes)[Symbol.asyncIterator]()
   const next = async (): Promise<string> => {
     const { value, done } = await lines.next()
     if (done) throw new Error('it has fewer lines than its header says')

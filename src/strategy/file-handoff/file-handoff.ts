@@ -8,6 +8,7 @@ import { DirectoryLoader } from './directory-loader.ts'
 import { createDiskStore } from './disk-store.ts'
 import { FileLoader, shapeDigest } from './file-loader.ts'
 import type { Keep } from './file-moves.ts'
+import { gzipMembers } from './gzip-members.ts'
 import { HandoffCommits } from './handoff-commits.ts'
 
 export interface FileHandoffOptions {
@@ -116,7 +117,13 @@ export function createDirectoryLoader(
   const { session, events } = parts
   const store = createDiskStore(plan.directory, session.job, session.runtime)
   const keep = keepOf(plan)
-  const loader = new FileLoader({ ...parts, shape: shapeDigest(parts.shape), store, keep })
+  const loader = new FileLoader({
+    ...parts,
+    packing: gzipMembers,
+    shape: shapeDigest(parts.shape),
+    store,
+    keep,
+  })
   return new DirectoryLoader({ session, store, loader, events, keep })
 }
 

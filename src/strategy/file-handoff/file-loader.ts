@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { JobSession } from '../../database/protocol/session.ts'
 import { asError, OncesinkError } from '../../errors.ts'
+import { formatRange } from '../../model/offset-range.ts'
 import { Backoff } from '../../runtime/backoff.ts'
 import type { JobEventBus } from '../../telemetry/events.ts'
 import { fileLoaded, type Keep, putAside } from './file-moves.ts'
 import { type FileId, fileName } from './file-name.ts'
-import { type LoadDeps, loadFile } from './load-file.ts'
+import { type LoadDeps, loadFile, outOfOrder } from './load-file.ts'
+import { fateByNote } from './loaded-elsewhere.ts'
 
 export interface FileLoaderDeps extends Omit<LoadDeps, 'clusterId'> {
   readonly events: JobEventBus
@@ -98,6 +100,13 @@ export class FileLoader {
         return { ...outcome, kind: 'void' }
       case 'ahead':
         return outcome
+      case 'gone': {
+        // Another loader has put it away, or somebody has removed it.
+        const fate = await fateByNote(store, file)
+        if (fate) return fate
+        const path = store.pathOf(file, fileName(file, 'handoff'))
+        throw outOfOrder(path, `is missing: nobody has loaded ${formatRange(file)}`)
+      }
       case 'unknown':
         throw outcome.error
       case 'failed':

@@ -8,6 +8,7 @@ import type { ComputedBatch, FailedResult } from '../strategy.ts'
 import { describePartial, encodeFile } from './file-content.ts'
 import type { FileHeader } from './file-header.ts'
 import { type FileId, fileName } from './file-name.ts'
+import type { Packing } from './gzip-members.ts'
 import type { HandoffStore } from './store.ts'
 
 export interface FileWriterDeps {
@@ -16,6 +17,7 @@ export interface FileWriterDeps {
   readonly job: string
   readonly shape: string
   readonly clusterId: () => Promise<string>
+  readonly packing: Packing
 }
 
 export interface WrittenFile extends FileId {
@@ -91,7 +93,7 @@ export class FileWriter {
 
   async #encode(header: FileHeader, { range, deadLetters, partials }: PartitionResult) {
     try {
-      return await encodeFile({ header, deadLetters, partials })
+      return await encodeFile({ header, deadLetters, partials }, this.#deps.packing)
     } catch (error) {
       throw new OncesinkError(
         'JOB_FUNCTION_FAILED',

@@ -10,6 +10,13 @@ import { constants, crc32, createGunzip, gzip } from 'node:zlib'
  * whole: inside a compressed member there are bits that no reader looks at.
  */
 
+/** How lines become bytes, and bytes lines again. */
+export interface Packing {
+  pack(lines: Iterable<string>): Promise<Buffer>
+  /** Throws an Error when the bytes are not what was packed. */
+  unpack(bytes: Buffer): AsyncIterable<string>
+}
+
 const compress = promisify(gzip)
 
 /** Text is compressed in pieces of about so many characters. */
@@ -73,3 +80,6 @@ export async function* unpackLines(bytes: Buffer): AsyncGenerator<string, void> 
   }
   if (rest !== '') throw new Error('its last line has no end')
 }
+
+/** What files are. */
+export const gzipMembers: Packing = { pack: packLines, unpack: unpackLines }

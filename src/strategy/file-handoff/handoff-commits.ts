@@ -8,6 +8,7 @@ import { type Fate, FileLoader, shapeDigest } from './file-loader.ts'
 import { type Keep, sweep } from './file-moves.ts'
 import { type FileId, fileName } from './file-name.ts'
 import { FileWriter, type WrittenFile } from './file-writer.ts'
+import { gzipMembers, type Packing } from './gzip-members.ts'
 import { outOfOrder } from './load-file.ts'
 import { loadedElsewhere } from './loaded-elsewhere.ts'
 import type { HandoffStore } from './store.ts'
@@ -47,6 +48,8 @@ export class HandoffCommits implements DeferredCommits {
   readonly #loadedUntil = new Map<string, bigint>()
   /** Ends of the ranges that have failed, by partition. */
   readonly #suspects = new Map<string, bigint>()
+  /** Chains, by claim and partition, of which a file has failed. */
+  readonly #broken = new Set<string>()
   #failure: LateFailure | null = null
   /** How many want that nothing is loaded meanwhile. */
   #holds = 0
@@ -56,7 +59,12 @@ export class HandoffCommits implements DeferredCommits {
   #isPaused = false
   #sweptAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(limits: HandoffLimits, parts: StrategyParts, store: HandoffStore) {
+  constructor(
+    limits: HandoffLimits,
+    parts: StrategyParts,
+    store: HandoffStore,
+    packing: Packing = gzipMembers,
+  ) {
     this.#limits = limits
     this.#parts = parts
     this.#store = store
@@ -64,6 +72,7 @@ export class HandoffCommits implements DeferredCommits {
     const { pipelines, deadLetterLimit, events } = parts
     const shape = shapeDigest(parts.shape)
     this.#writer = new FileWriter({
+      packing,
       store,
       pipelines,
       shape,
@@ -71,6 +80,7 @@ export class HandoffCommits implements DeferredCommits {
       clusterId: parts.clusterId,
     })
     this.#loader = new FileLoader({
+      packing,
       session: this.#session,
       store,
       pipelines,
@@ -84,9 +94,14 @@ export class HandoffCommits implements DeferredCommits {
   async commit(batch: ComputedBatch): Promise<CommitReport> {
     const { clock } = this.#session.runtime
     const startedAt = clock.monotonicMs()
-    const { outcomes, files, rows } = this.#failure
+    const written = this.#failure
       ? { outcomes: batch.results.map(({ range }) => voided(range)), files: [], rows: 0 }
       : await this.#writer.write(batch)
+    // What was being written while something before it has failed does not follow anything any more.
+    const files = written.files.filter((file) => !this.#broken.has(chainOf(file)))
+    const lost = written.files.filter((file) => !files.includes(file)).map(({ result }) => result.range)
+    const outcomes = written.outcomes.map((one) => (lost.includes(one.range) ? voided(one.range) : one))
+    const { rows } = written
     this.#waiting.push(...files)
     this.#bell.ring()
     const wroteMs = clock.monotonicMs() - startedAt
@@ -165,6 +180,9 @@ export class HandoffCommits implements DeferredCommits {
       await takeUp({ session: this.#session, store: this.#store, loader: this.#loader }, partitions)
       const keys = new Set(partitions.map(topicPartitionKey))
       this.#waiting = this.#waiting.filter((file) => !keys.has(topicPartitionKey(file)))
+      // It is found again, if it still is there.
+      const failed = this.#failure?.failures[0]?.range
+      if (failed && keys.has(topicPartitionKey(failed))) this.#failure = null
     } catch (error) {
       this.#session.drop()
       throw error
@@ -258,7 +276,7 @@ export class HandoffCommits implements DeferredCommits {
     }
     this.#waiting = this.#waiting.filter((other) => other !== file)
     this.#loadedUntil.set(chainOf(file), file.until)
-    this.#parts.events.emit('settled', { ranges: [file.result.range] })
+    this.#parts.events.emit('settled', { batchId: file.batchId, ranges: [file.result.range] })
     const key = topicPartitionKey(file)
     if ((this.#suspects.get(key) ?? 0n) <= file.until) this.#suspects.delete(key)
   }
@@ -284,7 +302,9 @@ export class HandoffCommits implements DeferredCommits {
   #fail(file: WrittenFile, failure: LateFailure['failures'][number]): void {
     const key = topicPartitionKey(file)
     this.#waiting = this.#waiting.filter((other) => topicPartitionKey(other) !== key)
-    if (this.#failure) return
+    const isKnown = this.#broken.has(chainOf(file))
+    this.#broken.add(chainOf(file))
+    if (isKnown || this.#failure) return
     this.#failure = { batchId: file.batchId, results: [file.result], failures: [failure] }
     for (const listener of this.#listeners) listener()
   }

@@ -12,6 +12,7 @@ import type { CommitPhases } from '../strategy.ts'
 import { decodeFile, type FileContent } from './file-content.ts'
 import { OtherVersion } from './file-header.ts'
 import { type FileId, fileName } from './file-name.ts'
+import type { Packing } from './gzip-members.ts'
 import type { HandoffStore } from './store.ts'
 
 /** What a loader works with. */
@@ -20,6 +21,7 @@ export interface LoadDeps {
   readonly store: HandoffStore
   readonly pipelines: readonly PipelinePlan[]
   readonly deadLetterLimit: DeadLetterLimit | null
+  readonly packing: Packing
   /** SHA-256 of the job's shape. */
   readonly shape: string
   /** Kafka's id of the cluster whose records the job has in the database; null before its first claim. */
@@ -32,6 +34,7 @@ export interface LoadDeps {
  * - `present`: the database had it already: another loader was first, or this one before it was killed;
  * - `replaced`: its claim is no longer the row's;
  * - `ahead`: its claim is the row's, but its range begins behind the row's position: something before it is missing;
+ * - `gone`: there is no such file, and the database does not have its range, which its claim could still commit;
  * - `failed`: rolled back;
  * - `unknown`: no answer to COMMIT; asking again tells.
  */
@@ -43,6 +46,7 @@ export type LoadOutcome =
       readonly phases: CommitPhases
     }
   | { readonly kind: 'present' }
+  | { readonly kind: 'gone' }
   | {
       readonly kind: 'replaced'
       readonly reason: 'owned-by-other' | 'rewound'
@@ -65,7 +69,7 @@ export async function loadFile(deps: LoadDeps, file: FileId): Promise<LoadOutcom
   const bytes = await store.read(file, fileName(file, 'handoff'))
   // Gone: another loader has loaded it, or set it aside, or somebody has removed it.
   if (!bytes) return whyNot(deps, file, path, null)
-  const content = await contentOf(bytes, path)
+  const content = await contentOf(bytes, path, deps.packing)
   const { header, deadLetters, partials } = content
   refuseForeign(deps, file, content, (await deps.clusterId()) ?? header.clusterId, path)
   const range = { topic: file.topic, partition: file.partition, from: header.from, until: header.until }
@@ -102,9 +106,9 @@ export async function loadFile(deps: LoadDeps, file: FileId): Promise<LoadOutcom
   }
 }
 
-async function contentOf(bytes: Buffer, path: string): Promise<FileContent> {
+async function contentOf(bytes: Buffer, path: string, packing: Packing): Promise<FileContent> {
   try {
-    return await decodeFile(bytes)
+    return await decodeFile(bytes, packing)
   } catch (error) {
     if (error instanceof OtherVersion) throw foreign(path, error.message)
     throw new OncesinkError(
@@ -178,7 +182,7 @@ async function whyNot(
     return { kind: 'replaced', reason: 'rewound', owner: row?.owner ?? null }
   if (row.claimId !== file.claimId) return { kind: 'replaced', reason: 'owned-by-other', owner: row.owner }
   if (row.nextOffset < file.from) return { kind: 'ahead', nextOffset: row.nextOffset }
-  if (batchId === null) throw outOfOrder(path, `is missing: nobody has loaded ${formatRange(file)}`)
+  if (batchId === null) return { kind: 'gone' }
   throw outOfOrder(
     path,
     `holds ${formatRange(file)}, but the job's position is ${row.nextOffset}, and the ledger does not have this batch`,

@@ -19,16 +19,21 @@ export async function loadedElsewhere(
   signal: AbortSignal,
 ): Promise<Fate | null> {
   while (!signal.aborted) {
-    if (!(await store.exists(file, fileName(file, 'handoff')))) return await fateOf(store, file)
+    if (!(await store.exists(file, fileName(file, 'handoff')))) {
+      return (await fateByNote(store, file)) ?? { kind: 'done' }
+    }
     await clock.sleep(LOOK_EVERY_MS, signal)
   }
   return null
 }
 
-/** Notes are written before files get their new names, and kept at least as long. */
-async function fateOf(store: HandoffStore, file: FileId): Promise<Fate> {
+/**
+ * What a note beside a file says has become of it; null where there is none. Notes are written before files get their
+ * new names, and kept at least as long.
+ */
+export async function fateByNote(store: HandoffStore, file: FileId): Promise<Fate | null> {
   const note = (await readNote(store, file, 'rejected')) ?? (await readNote(store, file, 'aside'))
-  if (!note) return { kind: 'done' }
+  if (!note) return null
   if (note.reason !== 'failed') return { ...note, kind: 'void' }
   return { kind: 'failed', error: errorOf(note, store.pathOf(file, fileName(file, 'rejected'))) }
 }
