@@ -1,6 +1,7 @@
 import type { Dialect, PositionRow, RangeAdvance, Transaction } from '../../src/database/dialect.ts'
 import { OncesinkError } from '../../src/errors.ts'
 import { topicPartitionKey } from '../../src/model/topic-partition.ts'
+import type { FetchedRange } from '../../src/source/source.ts'
 import type { Sabotage } from './life.ts'
 
 /*
@@ -104,6 +105,32 @@ export const controls = {
       await seek(fresh)
       for (const position of fresh) read.add(topicPartitionKey(position))
     }
+  },
+  /** An answer to a fetch that was sent before the latest seek is taken for one that was sent after it. */
+  'old-response-accepted': ({ source }) => {
+    const { take, seek } = source
+    const latest = new Map<string, FetchedRange>()
+    const old = new Map<string, FetchedRange>()
+    source.seek = (positions) => {
+      for (const key of positions.map(topicPartitionKey)) {
+        const before = latest.get(key)
+        if (before) old.set(key, before)
+      }
+      return seek(positions)
+    }
+    source.take = async (limits, signal) =>
+      (await take(limits, signal)).map((fetched) => {
+        const key = topicPartitionKey(fetched.range)
+        const late = old.get(key)
+        old.delete(key)
+        latest.set(key, fetched)
+        if (!late) return fetched
+        return {
+          ...fetched,
+          records: fetched.records + late.records,
+          slices: [...late.slices, ...fetched.slices],
+        }
+      })
   },
   'kept-partitions-claimed-again': ({ claimer }) => {
     const { takeOver } = claimer
