@@ -37,4 +37,6 @@ export interface ControlResult {
   readonly duplicated: number
   /** Whether the checker has found what had to be found; null of oncesink, which has to be found right. */
   readonly caught: boolean | null
+  /** Whether the time was over before it was killed as often as it may take to be caught. */
+  readonly cutShort?: boolean
 }

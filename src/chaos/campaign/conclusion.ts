@@ -76,9 +76,11 @@ export function conclude(
     else if (!outcome) inconclusive.push(`${label}: not checked: ${why}`)
     if (outcome && outcome.verdict.records === 0) inconclusive.push(`${label}: no record was checked`)
     if (outcome?.controls) controls[task.engine] = outcome.controls
-    for (const { kind, kills, caught } of outcome?.controls ?? []) {
-      if (caught === false)
-        violations.push(`${label}: '${kind}' was killed ${kills} times, and nothing was found wrong with it`)
+    for (const { kind, kills, caught, cutShort } of outcome?.controls ?? []) {
+      if (caught !== false) continue
+      const blind = `${label}: '${kind}' was killed ${kills} times, and nothing was found wrong with it`
+      if (cutShort) inconclusive.push(`${blind} before the time was over`)
+      else violations.push(blind)
     }
   }
   // A table that is wrong and no finding that says so: the numbers alone are enough.

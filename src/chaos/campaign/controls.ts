@@ -36,12 +36,13 @@ export async function controls(context: CampaignContext): Promise<CampaignOutcom
     reached: Math.min(...subjects.map(({ kills }) => kills)),
     counts: Object.fromEntries(subjects.map(({ kind, kills }) => [`kills of ${kind}`, kills])),
     verdict: real.verdict,
-    controls: subjects.map(({ kind, kills, lost, duplicated, caught }) => ({
+    controls: subjects.map(({ kind, kills, lost, duplicated, caught, cutShort = false }) => ({
       kind,
       kills,
       lost,
       duplicated,
       caught,
+      cutShort,
     })),
   }
 }
@@ -99,7 +100,15 @@ async function subject(
     }
     const verdict = isReal ? await arena.verify() : found
     const { lost, duplicated } = verdict
-    return { kind, kills, lost, duplicated, caught: isReal ? null : isCaught(), verdict }
+    return {
+      kind,
+      kills,
+      lost,
+      duplicated,
+      caught: isReal ? null : isCaught(),
+      cutShort: signal.aborted,
+      verdict,
+    }
   } finally {
     await arena.close()
   }

@@ -36,18 +36,22 @@ export class KafkaTools {
   /** @returns its name, which begins with `stem` */
   async createTopic(stem: string, partitions: number, replicas: number): Promise<string> {
     const topic = `${stem}-${randomUUID().slice(0, 8)}`
-    await this.#admin.createTopics({
-      waitForLeaders: true,
-      topics: [
-        {
-          topic,
-          numPartitions: partitions,
-          replicationFactor: replicas,
-          configEntries: replicas === 3 ? [{ name: 'min.insync.replicas', value: '2' }] : [],
-        },
-      ],
-    })
+    await patiently(() =>
+      this.#admin.createTopics({
+        waitForLeaders: true,
+        topics: [
+          {
+            topic,
+            numPartitions: partitions,
+            replicationFactor: replicas,
+            configEntries: replicas === 3 ? [{ name: 'min.insync.replicas', value: '2' }] : [],
+          },
+        ],
+      }),
+    )
     this.#topics.push(topic)
+    // Known to whoever is asked from now on.
+    await this.lengths(topic)
     return topic
   }
 
@@ -58,7 +62,7 @@ export class KafkaTools {
 
   /** Number of records of each partition, by the log's own bounds. */
   async lengths(topic: string): Promise<readonly number[]> {
-    const offsets = await this.#admin.fetchTopicOffsets(topic)
+    const offsets = await patiently(() => this.#admin.fetchTopicOffsets(topic))
     const lengths: number[] = []
     for (const { partition, high, low } of offsets) lengths[partition] = Number(high) - Number(low)
     return lengths
@@ -101,7 +105,7 @@ export class KafkaTools {
   async inSync(topic: string, boundMs: number): Promise<void> {
     const until = performance.now() + boundMs
     const missing = async () => {
-      const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] })
+      const { topics } = await patiently(() => this.#admin.fetchTopicMetadata({ topics: [topic] }))
       return topics
         .flatMap(({ partitions }) => partitions)
         .some(({ replicas, isr }) => isr.length < replicas.length)
@@ -128,4 +132,26 @@ export class KafkaTools {
   async close(): Promise<void> {
     await Promise.all([this.#admin.disconnect(), this.#producer.disconnect()])
   }
+}
+
+/** How long a broker may not know a topic that was just created, in milliseconds. */
+const NEW_TOPIC_MS = 30_000
+
+/** Asks again while the broker does not know the topic: nothing of what was asked for has been done then. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  const until = performance.now() + NEW_TOPIC_MS
+  for (;;) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (!isUnknownTopic(error) || performance.now() > until) throw error
+      await sleep(200)
+    }
+  }
+}
+
+function isUnknownTopic(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const { type } = error as { type?: unknown }
+  return type === 'UNKNOWN_TOPIC_OR_PARTITION' || isUnknownTopic(error.cause)
 }

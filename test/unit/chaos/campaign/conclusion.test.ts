@@ -81,6 +81,8 @@ describe('a run', () => {
     const report = concluded([done('controls', { controls: [right, blind] })])
     expect(report.exitCode).toBe(4)
     expect(reportText(report)).toContain('0 lost, 0 duplicated: NOT CAUGHT')
+    const early = concluded([done('controls', { controls: [right, { ...blind, cutShort: true }] })])
+    expect(early).toMatchObject({ exitCode: 5, violations: [] })
   })
 
   test('that a mutant survives is a violation; one that could not run mutants is inconclusive', () => {
