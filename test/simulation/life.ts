@@ -96,9 +96,10 @@ export async function live(life: Life): Promise<void> {
   }
 }
 
-function listen({ host, watcher }: Life): EventBus<JobEvents> {
+function listen({ host, watcher, job }: Life): EventBus<JobEvents> {
   const events = new EventBus<JobEvents>()
-  events.on('batch', ({ batchId, ranges }) => {
+  // Of files it is known when they are loaded.
+  events.on(job.strategy.name === 'fileHandoff' ? 'settled' : 'batch', ({ batchId, ranges }) => {
     host.note(() => `knows that ${ranges.map(formatRange).join(' ')} has committed`)
     watcher.announces(host.name, batchId, ranges)
   })

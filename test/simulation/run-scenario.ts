@@ -51,6 +51,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
   if (scenario.hasPoison) database.rejectedKey = REJECTED
   const watcher = new Watcher(log)
   watcher.claimsOneByOne = scenario.strategy === 'perPartition'
+  watcher.takesUp = scenario.strategy === 'fileHandoff'
   database.watcher = watcher
   const group = scenario.assignment === 'group' ? new SimulatedGroup(world, log) : null
   const job = simulatedJob(scenario)

@@ -32,6 +32,8 @@ export class Watcher implements CommitWatcher {
   grantOf: ((host: string, key: string) => number) | null = null
   /** Whether ranges commit one by one: they are then claimed again one by one, over a connection that holds the others. */
   claimsOneByOne = false
+  /** Whether a process commits, under the claim of an earlier one, what that one has left behind in files. */
+  takesUp = false
   batches = 0
   unknown = 0
   fenced = 0
@@ -149,7 +151,7 @@ export class Watcher implements CommitWatcher {
     if (row?.claimId !== to.claimId || row?.epoch !== to.epoch)
       this.report(`${what} under a claim that is not the newest: a fenced owner has committed`)
     const claimant = this.#claimants.get(to.claimId ?? '')
-    if (claimant !== host) this.report(`${what} under a claim of ${claimant ?? 'nobody'}`)
+    if (claimant !== host && !this.takesUp) this.report(`${what} under a claim of ${claimant ?? 'nobody'}`)
   }
 
   #ledger(host: string, effects: Effects): void {
@@ -160,7 +162,7 @@ export class Watcher implements CommitWatcher {
       const key = topicPartitionKey(row)
       const latest = this.#latest.get(key)
       // Who goes on with a partition knows what became of its batches before.
-      if (latest?.host === host && !latest.isKnown)
+      if (latest?.host === host && !latest.isKnown && !this.takesUp)
         this.report(`${host} commits ${batch}, and never said that ${latest.batch} had committed`)
       this.#latest.set(key, { host, batch, isKnown: false })
     }
