@@ -61,6 +61,8 @@ function fieldOf({ table, columns }: AppendWrite, i: number, holds: ColumnHolds)
         break
       case 'bigint':
         if (takesAnyInteger) return String(value)
+        break
+      default:
     }
     return copyField(columnTextOf(value, { table, column, row, holds }))
   }
