@@ -59,7 +59,7 @@ function storeOf(folders: Folders, { clock, random }: Runtime): HandoffStore {
       await disk()
       return filesOf(tp)?.delete(name) ?? false
     },
-    writtenAtMs: async () => null,
+    changedAtMs: async () => null,
     uniqueName: () => random.uuid(),
     pathOf: (tp, name) => `${topicPartitionKey(tp)}/${name}`,
   }

@@ -103,8 +103,11 @@ export class DirectoryLoader {
     return seen
   }
 
-  /** @returns whether the next file of the partition may be tried */
-  async #load(file: FileId, stop: AbortSignal): Promise<boolean> {
+  /**
+   * @param aheadOf where the database was when the file did not follow it a moment ago; null where that was not so
+   * @returns whether the next file of the partition may be tried
+   */
+  async #load(file: FileId, stop: AbortSignal, aheadOf: bigint | null = null): Promise<boolean> {
     const { store, loader } = this.#deps
     const fate = await loader.load(file, stop)
     switch (fate?.kind) {
@@ -121,24 +124,37 @@ export class DirectoryLoader {
         throw fate.error
       }
       case 'ahead':
-        return await this.#ahead(file, fate.nextOffset)
+        return await this.#ahead(file, stop, fate.nextOffset, aheadOf)
     }
   }
 
   /** Something before the file is missing, as it seems. */
-  async #ahead(file: FileId, nextOffset: bigint): Promise<boolean> {
-    const { store, loader } = this.#deps
+  async #ahead(
+    file: FileId,
+    stop: AbortSignal,
+    nextOffset: bigint,
+    aheadOf: bigint | null,
+  ): Promise<boolean> {
+    const { store, loader, session } = this.#deps
     if (this.#loadedUntil.get(chainOf(file)) === file.from) {
       // It was in the database, and is not any more: a restore, or a failover that has lost what was acknowledged.
       await loader.setAside(file, 'rewound', null)
       return true
     }
-    const isOfClaim = (other: FileId) => other.claimId === file.claimId && other.from < file.from
+    const isBefore = (other: FileId) => other.claimId === file.claimId && other.from < file.from
     const rejected = await filesIn(store, file, 'rejected')
-    if (rejected.some(isOfClaim)) return false
+    if (rejected.some(isBefore)) return false
     // A list may leave out a file that got its name while it was made.
     const waiting = await filesIn(store, file, 'handoff')
-    if (waiting.some(isOfClaim)) return false
+    for (const other of waiting.filter(isBefore)) {
+      if (!(await this.#load(other, stop))) return false
+    }
+    if (waiting.some(isBefore)) return await this.#load(file, stop)
+    // Another loader may have put away what is missing, after the database was asked: then that has moved.
+    if (nextOffset !== aheadOf) {
+      await session.runtime.clock.sleep(LOOK_EVERY_MS, stop)
+      return await this.#load(file, stop, nextOffset)
+    }
     throw outOfOrder(
       store.pathOf(file, fileName(file, 'handoff')),
       `begins at ${file.from}, but the database has no more than ${nextOffset}: a file before it is missing`,

@@ -107,10 +107,11 @@ export function createDiskStore(
         `remove ${pathOf(tp, name)}`,
         async () => (await orNull(rm(pathOf(tp, name)).then(() => true))) ?? false,
       ),
-    writtenAtMs: (tp, name) =>
+    // The time of status change: a file that is renamed keeps the one of its contents.
+    changedAtMs: (tp, name) =>
       attempt(
         `look at ${pathOf(tp, name)}`,
-        async () => (await orNull(stat(pathOf(tp, name))))?.mtimeMs ?? null,
+        async () => (await orNull(stat(pathOf(tp, name))))?.ctimeMs ?? null,
       ),
   }
 }

@@ -103,6 +103,8 @@ export class FileLoader {
       case 'gone': {
         // Another loader has put it away, or somebody has removed it.
         const fate = await fateByNote(store, file)
+        // Its claim still holds, whatever the note says of it: nobody has replaced its owner.
+        if (fate?.kind === 'void') return { kind: 'void', reason: 'rewound', owner: null }
         if (fate) return fate
         const path = store.pathOf(file, fileName(file, 'handoff'))
         throw outOfOrder(path, `is missing: nobody has loaded ${formatRange(file)}`)

@@ -57,22 +57,33 @@ export async function readNote(
 }
 
 function noteName(file: FileId, state: 'aside' | 'rejected'): string {
-  return `${fileName(file, state)}.json`
+  return `${fileName(file, state)}${NOTE}`
 }
 
-/** A file is not written for as long as this. */
+/** A file is not written for as long as this, and no writer lets a note lie so long before it reads it. */
 const WRITING_MS = 3_600_000
 
 /** Removes files that were kept long enough, and what writers that are gone have left behind. */
 export async function sweep(store: HandoffStore, keep: Keep, nowMs: number): Promise<void> {
   for (const tp of await store.partitions()) {
-    for (const name of await store.list(tp)) {
+    // Files before their notes, which say what has become of them.
+    const names = (await store.list(tp)).sort((a, b) => Number(isNote(a)) - Number(isNote(b)))
+    const kept = new Set<string>()
+    for (const name of names) {
       const keepMs = keepMsOf(name, keep)
       if (keepMs === null) continue
-      const writtenAtMs = await store.writtenAtMs(tp, name)
-      if (writtenAtMs !== null && writtenAtMs + keepMs <= nowMs) await store.remove(tp, name)
+      const changedAtMs = await store.changedAtMs(tp, name)
+      const isDue = changedAtMs !== null && changedAtMs + keepMs <= nowMs
+      if (isDue && !kept.has(name.slice(0, -NOTE.length))) await store.remove(tp, name)
+      else kept.add(name)
     }
   }
+}
+
+const NOTE = '.json'
+
+function isNote(name: string): boolean {
+  return name.endsWith(NOTE)
 }
 
 /** How long a file of this name is kept; null for one that is to be loaded, or is none of ours. */
@@ -80,5 +91,6 @@ function keepMsOf(name: string, keep: Keep): number | null {
   const state = parseFileName(name.replace(/\.json(\.[0-9a-f-]+\.tmp)?$/, ''))?.state
   if (state === undefined || state === 'handoff') return null
   if (name.endsWith('.tmp')) return WRITING_MS
-  return state === 'loaded' ? keep.loadedMs : keep.setAsideMs
+  if (state === 'loaded') return keep.loadedMs
+  return isNote(name) ? Math.max(keep.setAsideMs, WRITING_MS) : keep.setAsideMs
 }

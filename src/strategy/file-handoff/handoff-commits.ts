@@ -1,5 +1,6 @@
 import { asError, OncesinkError } from '../../errors.ts'
 import type { Claim } from '../../model/claim.ts'
+import type { OffsetRange } from '../../model/offset-range.ts'
 import type { RangeOutcome } from '../../model/outcome.ts'
 import { type TopicPartition, topicPartitionKey } from '../../model/topic-partition.ts'
 import type { CommitReport, ComputedBatch, DeferredCommits, LateFailure, StrategyParts } from '../strategy.ts'
@@ -12,7 +13,7 @@ import { gzipMembers, type Packing } from './gzip-members.ts'
 import { outOfOrder } from './load-file.ts'
 import { loadedElsewhere } from './loaded-elsewhere.ts'
 import type { HandoffStore } from './store.ts'
-import { setAsideEarlier, takeUp } from './take-up.ts'
+import { setAsideEarlier, type TakeUpDeps, takeUp } from './take-up.ts'
 
 export interface HandoffLimits {
   readonly loader: 'inProcess' | 'external'
@@ -121,17 +122,19 @@ export class HandoffCommits implements DeferredCommits {
     }
   }
 
-  /** Of files that were waited for: what was reported late is told at once. */
+  /**
+   * Of files that were waited for: what was reported late is told at once. What has failed of others meanwhile is the
+   * driver's to take.
+   */
   #settledOutcomes(outcomes: readonly RangeOutcome[]): readonly RangeOutcome[] {
-    const failure = this.takeFailure()
-    const failures = failure?.failures ?? []
-    return outcomes.map((outcome) => {
-      const found = failures.find(
-        ({ range }) => topicPartitionKey(range) === topicPartitionKey(outcome.range),
-      )
-      if (!found || outcome.kind !== 'committed') return outcome
-      return { ...found, range: outcome.range }
-    })
+    const found = this.#failure?.failures[0]
+    if (!found || !outcomes.some(({ range }) => isSameRange(range, found.range))) return outcomes
+    this.#failure = null
+    return outcomes.map((outcome) =>
+      outcome.kind === 'committed' && isSameRange(outcome.range, found.range)
+        ? { ...found, range: outcome.range }
+        : outcome,
+    )
   }
 
   async ready(signal: AbortSignal): Promise<boolean> {
@@ -173,16 +176,30 @@ export class HandoffCommits implements DeferredCommits {
 
   async beforeClaim(partitions: readonly TopicPartition[]): Promise<void> {
     await this.#prepareOnce()
-    this.#holds += 1
-    try {
-      this.#step?.abort.abort()
-      await this.#step?.ended
-      await takeUp({ session: this.#session, store: this.#store, loader: this.#loader }, partitions)
+    await this.#alone(async (deps) => {
+      await takeUp(deps, partitions)
       const keys = new Set(partitions.map(topicPartitionKey))
       this.#waiting = this.#waiting.filter((file) => !keys.has(topicPartitionKey(file)))
       // It is found again, if it still is there.
       const failed = this.#failure?.failures[0]?.range
       if (failed && keys.has(topicPartitionKey(failed))) this.#failure = null
+    })
+  }
+
+  async claimed(claims: readonly Claim[]): Promise<void> {
+    await this.#alone(async (deps) => {
+      for (const claim of claims) await setAsideEarlier(deps, claim)
+    })
+    await this.#sweepWhenDue()
+  }
+
+  /** While nothing is loaded: the loop has the same session. */
+  async #alone(work: (deps: TakeUpDeps) => Promise<void>): Promise<void> {
+    this.#holds += 1
+    try {
+      this.#step?.abort.abort()
+      await this.#step?.ended
+      await work({ session: this.#session, store: this.#store, loader: this.#loader })
     } catch (error) {
       this.#session.drop()
       throw error
@@ -190,13 +207,6 @@ export class HandoffCommits implements DeferredCommits {
       this.#holds -= 1
       this.#bell.ring()
     }
-  }
-
-  async claimed(claims: readonly Claim[]): Promise<void> {
-    for (const { topic, partition, claimId } of claims) {
-      await setAsideEarlier({ store: this.#store, loader: this.#loader }, { topic, partition }, claimId)
-    }
-    await this.#sweepWhenDue()
   }
 
   async close(): Promise<void> {
@@ -327,6 +337,10 @@ const CLOSE_PATIENCE_MS = 2_000
 
 function chainOf(file: FileId): string {
   return `${file.claimId} ${topicPartitionKey(file)}`
+}
+
+function isSameRange(a: OffsetRange, b: OffsetRange): boolean {
+  return a.from === b.from && topicPartitionKey(a) === topicPartitionKey(b)
 }
 
 /** Of a batch that comes after one that has failed. */

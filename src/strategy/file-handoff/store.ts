@@ -27,8 +27,8 @@ export interface HandoffStore {
   rename(partition: TopicPartition, name: string, to: string): Promise<boolean>
   /** Returns whether there was such a file. */
   remove(partition: TopicPartition, name: string): Promise<boolean>
-  /** When the file got what is in it, in milliseconds since 1970; null when there is no such file. */
-  writtenAtMs(partition: TopicPartition, name: string): Promise<number | null>
+  /** When the file was written or got its name, whichever is later, in milliseconds since 1970; null when there is none. */
+  changedAtMs(partition: TopicPartition, name: string): Promise<number | null>
   /** No other store, on whatever machine, gives the same. */
   uniqueName(): string
   /** How a file is called in messages. */

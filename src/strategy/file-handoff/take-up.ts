@@ -1,4 +1,5 @@
 import type { JobSession } from '../../database/protocol/session.ts'
+import type { Claim } from '../../model/claim.ts'
 import type { TopicPartition } from '../../model/topic-partition.ts'
 import { type FileLoader, isPassing } from './file-loader.ts'
 import { filesIn } from './file-moves.ts'
@@ -48,13 +49,19 @@ async function loadChain({ loader }: TakeUpDeps, files: readonly FileId[]): Prom
   }
 }
 
-/** After a partition was claimed: whatever was written under other claims is void. */
-export async function setAsideEarlier(
-  { store, loader }: Pick<TakeUpDeps, 'store' | 'loader'>,
-  tp: TopicPartition,
-  claimId: string,
-): Promise<void> {
-  for (const file of await filesIn(store, tp, 'handoff')) {
-    if (file.claimId !== claimId) await loader.setAside(file, 'owned-by-other', null)
+/**
+ * After a partition was claimed: whatever was written under other claims is void. Who was stopped after its claim may
+ * have a successor by now, whose files are none of its business: the database says which claim holds.
+ * @throws OncesinkError the database's errors
+ */
+export async function setAsideEarlier({ store, loader, session }: TakeUpDeps, mine: Claim): Promise<void> {
+  const { topic, partition, claimId } = mine
+  const files = await filesIn(store, { topic, partition }, 'handoff')
+  const others = files.filter((file) => file.claimId !== claimId)
+  if (others.length === 0) return
+  // Read after the files were listed: their claims had committed before they were written.
+  const row = await storedPosition(session, mine)
+  for (const file of others) {
+    if (row && file.claimId !== row.claimId) await loader.setAside(file, 'owned-by-other', row.owner)
   }
 }

@@ -1,0 +1,59 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { OncesinkError } from '../../../../src/errors.ts'
+import { fileName } from '../../../../src/strategy/file-handoff/file-name.ts'
+import { HandoffCommits } from '../../../../src/strategy/file-handoff/handoff-commits.ts'
+import { eventually } from '../../../support/eventually.ts'
+import { computed, handoffBench } from '../../../support/handoff-bench.ts'
+
+async function commitsOf() {
+  const bench = await handoffBench()
+  const limits = { loader: 'inProcess', maxFiles: 100, maxBytes: 2 ** 20, keep: bench.keep } as const
+  const commits = new HandoffCommits(limits, bench.parts, bench.store)
+  onTestFinished(() => commits.close())
+  return { ...bench, commits }
+}
+
+const rejected = new OncesinkError('ROWS_REJECTED', 'no such row')
+
+test('a late failure of one partition is not forgotten while ranges of another are waited for', async () => {
+  const { commits, claim, refused, rows, store } = await commitsOf()
+  const [one, two] = [claim(0), claim(1)]
+  refused.set(0, Promise.resolve(rejected))
+  await commits.commit(computed({ claim: one, from: 0n, until: 4n }))
+  await eventually(() => !commits.isPending(one))
+  expect(commits.takeFailure()).not.toBe(null)
+  // The range that has failed is looked at again, after a claim; meanwhile the other partition fails too.
+  refused.delete(0)
+  const again = claim(0)
+  await commits.beforeClaim([one])
+  let reject = (_: Error) => {}
+  refused.set(
+    1,
+    new Promise((resolve) => {
+      reject = resolve
+    }),
+  )
+  await commits.commit(computed({ claim: two, from: 0n, until: 4n }))
+  const committing = commits.commit(computed({ claim: again, from: 0n, until: 4n }))
+  await eventually(async () => (await store.list(one)).some((name) => name.endsWith('.handoff')))
+  reject(rejected)
+  const report = await committing
+  expect(report.outcomes.map(({ kind }) => kind)).toEqual(['committed'])
+  await eventually(() => !commits.isPending(two))
+  expect(rows.get(1)?.claim.nextOffset).toBe(0n)
+  expect(await commits.settle(new AbortController().signal)).toBe(false)
+  expect(commits.takeFailure()?.failures[0]).toMatchObject({ kind: 'aborted', range: { partition: 1 } })
+})
+
+test('who was replaced between its claim and putting away what is older leaves the files of its successor', async () => {
+  const { commits, claim, writer, store } = await commitsOf()
+  const older = claim(0)
+  await writer.write(computed({ claim: older, from: 0n, until: 4n }))
+  const mine = claim(0)
+  const successor = claim(0)
+  const { files } = await writer.write(computed({ claim: successor, from: 0n, until: 4n }))
+  await commits.claimed([mine])
+  const [file] = files
+  expect(await store.list(older)).toContain(file && fileName(file, 'handoff'))
+  expect((await store.list(older)).filter((name) => name.endsWith('.aside'))).toHaveLength(1)
+})
