@@ -1,6 +1,7 @@
 import type { Dialect } from '../database/dialect.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { GroupUse, Source } from '../source/source.ts'
+import type { StrategyNeeds } from '../strategy/strategy.ts'
 import { checkDatabase, checkIdentity, openDatabase } from './check-database.ts'
 import { checkBrokers, checkGroup, checkReading } from './check-source.ts'
 import { type Finding, findingsOf } from './finding.ts'
@@ -25,6 +26,7 @@ export interface DoctorDeps {
  */
 export async function* diagnose(job: Job, deps: DoctorDeps): AsyncGenerator<Finding, void> {
   yield checkNode(deps.nodeVersion ?? process.versions.node)
+  if (job.strategy.needs) yield await checkNeeds(job, job.strategy.needs, deps.runtime)
   const { source, group } = deps
   try {
     const { findings, described } = await checkBrokers(source)
@@ -46,6 +48,19 @@ export async function* diagnose(job: Job, deps: DoctorDeps): AsyncGenerator<Find
     if (described && group) yield await checkGroup(source, job.name, group)
   } finally {
     await source.close()
+  }
+}
+
+async function checkNeeds(
+  { name }: Job,
+  { what, examine }: StrategyNeeds,
+  runtime: Runtime,
+): Promise<Finding> {
+  const found = findingsOf(what)
+  try {
+    return found.ok(await examine(name, runtime))
+  } catch (error) {
+    return found.failed(error)
   }
 }
 

@@ -29,6 +29,7 @@ export type {
   FailedResult,
   LateFailure,
   Strategy,
+  StrategyNeeds,
   StrategyParts,
   StrategyPlan,
   StreamedBatch,

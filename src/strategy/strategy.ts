@@ -6,6 +6,7 @@ import type { Claim } from '../model/claim.ts'
 import type { RangeOutcome } from '../model/outcome.ts'
 import type { TopicPartition } from '../model/topic-partition.ts'
 import type { PipelinePlan } from '../pipeline/plan.ts'
+import type { Runtime } from '../runtime/runtime.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
 
 /** What the option `strategy` of a job holds: the name of a strategy, and how it is made for a running job. */
@@ -14,8 +15,23 @@ export interface StrategyPlan {
   readonly name: string
   /** Database connections that it opens besides the one on which the job claims. Default: 0. */
   readonly connections?: number
+  /** Absent where it needs nothing but the database. */
+  readonly needs?: StrategyNeeds
   /** Called once, when the job is started. */
   create(parts: StrategyParts): Strategy
+}
+
+/** What a strategy needs besides the database, as far as it can be looked at before the job runs: for `oncesink doctor`. */
+export interface StrategyNeeds {
+  /** What it is called: `handoff directory`. */
+  readonly what: string
+  /**
+   * Looks, and changes nothing.
+   * @param job name of the job
+   * @returns what there is, for people
+   * @throws OncesinkError what is in the way, and what to do about it
+   */
+  examine(job: string, runtime: Runtime): Promise<string>
 }
 
 /** Whether `value` has what the option `strategy` takes. */

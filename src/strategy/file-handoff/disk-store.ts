@@ -31,7 +31,7 @@ export function createDiskStore(
   runtime: Pick<Runtime, 'faultPoints' | 'random'>,
 ): HandoffStore {
   const { faultPoints, random } = runtime
-  const root = join(directory, folderName(job))
+  const root = jobFolder(directory, job)
   const folderOf = ({ topic, partition }: TopicPartition) => join(root, topic, String(partition))
   const pathOf = (tp: TopicPartition, name: string) => join(folderOf(tp), name)
   const known = new Set<string>()
@@ -116,6 +116,11 @@ export function createDiskStore(
   }
 }
 
+/** The folder of a job's files. */
+export function jobFolder(directory: string, job: string): string {
+  return join(directory, folderName(job))
+}
+
 function folderName(job: string): string {
   return encodeURIComponent(job).replace(
     /[.*]/g,
@@ -123,7 +128,11 @@ function folderName(job: string): string {
   )
 }
 
-async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
+/**
+ * @param what completes 'cannot ...'
+ * @throws OncesinkError HANDOFF_DIRECTORY_UNUSABLE for what the file system says, with what to do about it
+ */
+export async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (thrown) {
@@ -139,7 +148,8 @@ async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function orNull<T>(work: Promise<T>): Promise<T | null> {
+/** Null where there is no such file. */
+export async function orNull<T>(work: Promise<T>): Promise<T | null> {
   try {
     return await work
   } catch (error) {
@@ -148,9 +158,15 @@ async function orNull<T>(work: Promise<T>): Promise<T | null> {
   }
 }
 
+/** Names of the folders in a folder, links to folders among them. */
 async function foldersIn(folder: string): Promise<string[]> {
-  const entries = await orNull(readdir(folder, { withFileTypes: true }))
-  return (entries ?? []).filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  const entries = (await orNull(readdir(folder, { withFileTypes: true }))) ?? []
+  const found: string[] = []
+  for (const entry of entries) {
+    const isLinked = async () => (await orNull(stat(join(folder, entry.name))))?.isDirectory() ?? false
+    if (entry.isDirectory() || (entry.isSymbolicLink() && (await isLinked()))) found.push(entry.name)
+  }
+  return found
 }
 
 async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {

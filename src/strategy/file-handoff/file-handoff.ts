@@ -3,9 +3,11 @@ import { OncesinkError } from '../../errors.ts'
 import { describeValue } from '../../model/excerpt.ts'
 import { unknownOption } from '../../model/known-options.ts'
 import { isPlainObject } from '../../model/plain-object.ts'
+import type { Runtime } from '../../runtime/runtime.ts'
 import type { Strategy, StrategyParts, StrategyPlan } from '../strategy.ts'
 import { DirectoryLoader } from './directory-loader.ts'
 import { createDiskStore } from './disk-store.ts'
+import { examineDirectory } from './examine-directory.ts'
 import { FileLoader, shapeDigest } from './file-loader.ts'
 import type { Keep } from './file-moves.ts'
 import { gzipMembers } from './gzip-members.ts'
@@ -97,7 +99,14 @@ export function fileHandoff(given: FileHandoffOptions): FileHandoffPlan {
   }
   const path = directory as string
   const whole = { ...plan, directory: isAbsolute(path) ? path : resolve(path) }
-  return Object.freeze({ ...whole, create: (parts: StrategyParts) => create(whole, parts) })
+  return Object.freeze({
+    ...whole,
+    needs: {
+      what: 'handoff directory',
+      examine: (job: string, runtime: Runtime) => examineDirectory(whole.directory, job, runtime),
+    },
+    create: (parts: StrategyParts) => create(whole, parts),
+  })
 }
 
 /** Whether a job's strategy is this one. */
