@@ -57,9 +57,10 @@ export class FileLoader {
     const { session, events } = this.#deps
     let deaths = 0
     while (!signal.aborted) {
+      let isConnected = false
       try {
         await session.connection()
-        deaths += 1
+        isConnected = true
         const fate = await this.tryOnce(file)
         if (this.#isAway) events.emit('recovered', { what: 'database' })
         this.#isAway = false
@@ -68,6 +69,8 @@ export class FileLoader {
       } catch (thrown) {
         const error = asError(thrown)
         if (!isPassing(error)) throw error
+        // Locks that others hold are waited for without end: they say nothing of the rows.
+        if (isConnected && error.code !== 'TRANSACTION_ABORTED') deaths += 1
         if (deaths >= DEATHS_BEFORE_FAILING) return await this.#failed(file, error)
         session.drop()
         this.#isAway = true

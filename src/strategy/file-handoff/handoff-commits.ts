@@ -30,8 +30,8 @@ const SWEEP_EVERY_MS = 3_600_000
  *
  * States of a file of this process: (written) -> `waiting` -> (its fate is known) -> gone. The first one that does not
  * get into the database takes those after it along, of its partition: they are void with the next claim.
- * After a failure its partition's files are waited for one by one, until the range that failed is behind: only so the
- * driver can tell which record it is.
+ * After a failure its partition's files are waited for one by one, until the range that failed is behind, so that the
+ * driver narrows it down without computing what follows. Not without end: nobody may be there to load them.
  */
 export class HandoffCommits implements DeferredCommits {
   readonly #limits: HandoffLimits
@@ -108,8 +108,7 @@ export class HandoffCommits implements DeferredCommits {
     const wroteMs = clock.monotonicMs() - startedAt
     this.#run()
     const isSuspect = files.some((file) => file.from < (this.#suspects.get(topicPartitionKey(file)) ?? 0n))
-    if (isSuspect)
-      await this.#until(() => files.every((file) => !this.#waiting.includes(file)), this.#closed.signal)
+    if (isSuspect) await this.#untilSeen(files)
     return {
       outcomes: isSuspect ? this.#settledOutcomes(outcomes) : outcomes,
       rows,
@@ -120,6 +119,16 @@ export class HandoffCommits implements DeferredCommits {
         commitMs: clock.monotonicMs() - startedAt - wroteMs,
       },
     }
+  }
+
+  /** Until the fate of these is known, or the patience with whoever loads them is over: then it comes late. */
+  async #untilSeen(files: readonly WrittenFile[]): Promise<void> {
+    const over = new AbortController()
+    const patience = AbortSignal.any([over.signal, this.#closed.signal])
+    const deadline = this.#session.runtime.clock.sleep(SUSPECT_PATIENCE_MS, patience).then(() => over.abort())
+    await this.#until(() => files.every((file) => !this.#waiting.includes(file)), patience)
+    over.abort()
+    await deadline
   }
 
   /**
@@ -332,6 +341,8 @@ export class HandoffCommits implements DeferredCommits {
   }
 }
 
+/** How long a commit waits for files that may hold what has failed: a stop cannot end before it. */
+const SUSPECT_PATIENCE_MS = 10_000
 /** How long a stop waits for the transaction at hand. */
 const CLOSE_PATIENCE_MS = 2_000
 
