@@ -13,7 +13,7 @@ import { gzipMembers, type Packing } from './gzip-members.ts'
 import { outOfOrder } from './load-file.ts'
 import { loadedElsewhere } from './loaded-elsewhere.ts'
 import type { HandoffStore } from './store.ts'
-import { setAsideEarlier, type TakeUpDeps, takeUp } from './take-up.ts'
+import { filesOfOthers, setAsideEarlier, type TakeUpDeps, takeUp } from './take-up.ts'
 
 export interface HandoffLimits {
   readonly loader: 'inProcess' | 'external'
@@ -196,9 +196,11 @@ export class HandoffCommits implements DeferredCommits {
   }
 
   async claimed(claims: readonly Claim[]): Promise<void> {
-    await this.#alone(async (deps) => {
-      for (const claim of claims) await setAsideEarlier(deps, claim)
-    })
+    for (const claim of claims) {
+      // Where there is nothing, the file at hand is not waited for.
+      const isAnything = (await filesOfOthers(this.#store, claim)).length > 0
+      if (isAnything) await this.#alone((deps) => setAsideEarlier(deps, claim))
+    }
     await this.#sweepWhenDue()
   }
 

@@ -55,13 +55,20 @@ async function loadChain({ loader }: TakeUpDeps, files: readonly FileId[]): Prom
  * @throws OncesinkError the database's errors
  */
 export async function setAsideEarlier({ store, loader, session }: TakeUpDeps, mine: Claim): Promise<void> {
-  const { topic, partition, claimId } = mine
-  const files = await filesIn(store, { topic, partition }, 'handoff')
-  const others = files.filter((file) => file.claimId !== claimId)
+  const others = await filesOfOthers(store, mine)
   if (others.length === 0) return
   // Read after the files were listed: their claims had committed before they were written.
   const row = await storedPosition(session, mine)
   for (const file of others) {
     if (row && file.claimId !== row.claimId) await loader.setAside(file, 'owned-by-other', row.owner)
   }
+}
+
+/** Files of the claim's partition that wait, and were written under another claim. */
+export async function filesOfOthers(
+  store: HandoffStore,
+  { topic, partition, claimId }: Claim,
+): Promise<FileId[]> {
+  const files = await filesIn(store, { topic, partition }, 'handoff')
+  return files.filter((file) => file.claimId !== claimId)
 }
