@@ -127,6 +127,24 @@ onEveryEngine((engine) => {
       expect(loader.aside.length).toBeGreaterThanOrEqual(10)
     })
 
+    test('of an owner that was replaced are not loaded either where its successor has moved no position yet', async () => {
+      const bench = await openBench('handoff', { engine })
+      await bench.produce(40)
+      const [directory, elsewhere] = [await temporaryFolder(), await temporaryFolder()]
+      const old = handoff(bench, directory, { loader: 'external' })
+      const successor = handoff(bench, elsewhere, { loader: 'external' })
+      await drain(old)
+      await drain(successor)
+      const late = startLoader(old, true)
+      await late.done
+      expect(late.loaded).toEqual([])
+      expect(late.aside.map(({ reason }) => reason)).toEqual(late.aside.map(() => 'owned-by-other'))
+      expect(late.aside.length).toBeGreaterThanOrEqual(4)
+      expect(await bench.positions()).toEqual([0, 0])
+      await startLoader(successor, true).done
+      await exact(bench)
+    })
+
     for (const where of ['inProcess', 'external'] as const) {
       test(`with a row that the database rejects become smaller, until it is a dead letter (${where})`, async () => {
         const bench = await openBench('handoff', {

@@ -10,6 +10,8 @@ import { type MutantResult, type MutantsReport, runMutants } from './run-mutants
  * interrupted.
  */
 
+const PROGRESS_EVERY_MS = 10_000
+
 interface Options {
   readonly only?: readonly string[]
   readonly workers: number
@@ -50,19 +52,29 @@ async function main(options: Options): Promise<void> {
     console.error('\nEnding: what is being run is ended, and copies are removed. Once more ends at once.')
     interrupted.abort()
   })
+  const running = new Set<string>()
+  const heartbeat = setInterval(() => {
+    if (running.size > 0) console.error(`  running: ${[...running].join('; ')}`)
+  }, PROGRESS_EVERY_MS)
   let report: MutantsReport
   try {
     report = await runMutants({
       mutants: chosen,
       workers: options.workers,
       signal: interrupted.signal,
-      onResult: (result, done, total) => console.error(`[${done}/${total}] ${line(result)}`),
+      onStart: ({ name }) => running.add(name),
+      onResult: (result, done, total) => {
+        running.delete(result.mutant.name)
+        console.error(`[${done}/${total}] ${line(result)}`)
+      },
       onProgress: (message) => console.error(message),
     })
   } catch (error) {
     console.error(error instanceof Error ? error.message : String(error))
     process.exitCode = 1
     return
+  } finally {
+    clearInterval(heartbeat)
   }
   if (options.json) console.log(JSON.stringify(asJson(report)))
   else printReport(report)

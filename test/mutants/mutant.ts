@@ -23,8 +23,10 @@ export interface Mutant {
   readonly killedBy: Killer
 }
 
-/** Simulated unless more is said: so few seeds that it takes a few seconds. */
-export const simulation = (seeds = 300): Killer => ({ kind: 'simulation', seeds })
+/** So few seeds that it takes a second or two. */
+const FEW_SEEDS = 100
+
+export const simulation = (seeds = FEW_SEEDS): Killer => ({ kind: 'simulation', seeds })
 export const unit = (file: string, test: string): Killer => ({
   kind: 'unit',
   file: `test/unit/${file}`,
@@ -35,3 +37,8 @@ export const integration = (file: string, test: string): Killer => ({
   file: `test/integration/${file}`,
   test,
 })
+
+/** Whether it is killed within a second or two, without services. */
+export function isFast({ killedBy }: Mutant): boolean {
+  return killedBy.kind === 'simulation' && killedBy.seeds <= FEW_SEEDS
+}

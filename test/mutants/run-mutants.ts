@@ -4,7 +4,7 @@ import { applyMutant } from './apply.ts'
 import { type Copy, copyProject } from './copy.ts'
 import type { Mutant } from './mutant.ts'
 import { mutants as allMutants } from './mutants.ts'
-import { runTests } from './run-tests.ts'
+import { runTests, type TestRun } from './run-tests.ts'
 
 export interface RunMutantsOptions {
   /** @default all of them */
@@ -13,6 +13,7 @@ export interface RunMutantsOptions {
   readonly workers?: number
   /** Aborted to end early; the report is then of what has run. */
   readonly signal?: AbortSignal
+  readonly onStart?: (mutant: Mutant) => void
   /** Called after every mutant. */
   readonly onResult?: (result: MutantResult, done: number, total: number) => void
   /** What is being waited for, for people to read. */
@@ -49,7 +50,7 @@ interface Verdict {
 
 /**
  * Makes each mutant of a copy of the project, and looks whether its killer notices. That the killer is green without the
- * mutant is looked at in the same copy, before or after.
+ * mutant is looked at, too: a seed in the same copy, a test in one that is never changed.
  */
 export async function runMutants(options: RunMutantsOptions = {}): Promise<MutantsReport> {
   const { mutants = allMutants, workers = 2, signal = new AbortController().signal } = options
@@ -58,12 +59,16 @@ export async function runMutants(options: RunMutantsOptions = {}): Promise<Mutan
     : null
   const results: MutantResult[] = []
   const queue = [...mutants]
+  const unchanged = await copyProject()
+  const env = services?.env ?? process.env
+  const around = { env, signal, withoutMutant: testsWithoutMutant(mutants, unchanged, env, signal) }
   const lane = async () => {
     const copy = await copyProject()
     try {
       for (let mutant = queue.shift(); mutant && !signal.aborted; mutant = queue.shift()) {
+        options.onStart?.(mutant)
         const beganAt = performance.now()
-        const verdict = await judge(mutant, copy, { env: services?.env ?? process.env, signal })
+        const verdict = await judge(mutant, copy, around)
         if (signal.aborted) break
         const result = { mutant, ...verdict, elapsedMs: performance.now() - beganAt }
         results.push(result)
@@ -76,6 +81,7 @@ export async function runMutants(options: RunMutantsOptions = {}): Promise<Mutan
   try {
     await Promise.all(Array.from({ length: Math.max(1, Math.min(workers, mutants.length)) }, lane))
   } finally {
+    await unchanged.remove()
     await services?.stop()
   }
   results.sort((a, b) => mutants.indexOf(a.mutant) - mutants.indexOf(b.mutant))
@@ -87,13 +93,35 @@ export async function runMutants(options: RunMutantsOptions = {}): Promise<Mutan
 interface Surroundings {
   readonly env: NodeJS.ProcessEnv
   readonly signal: AbortSignal
+  /** Every killer of a file, run without any mutant. */
+  readonly withoutMutant: (file: string) => Promise<TestRun>
+}
+
+/** Each file is run once, with the killers of all mutants that it has. */
+function testsWithoutMutant(
+  mutants: readonly Mutant[],
+  { root }: Copy,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Surroundings['withoutMutant'] {
+  const runs = new Map<string, Promise<TestRun>>()
+  return (file) => {
+    const killers = mutants.flatMap(({ killedBy }) =>
+      killedBy.kind !== 'simulation' && killedBy.file === file ? [killedBy] : [],
+    )
+    const project = killers[0]?.kind ?? 'unit'
+    const tests = killers.map(({ test }) => test)
+    const run = runs.get(file) ?? runTests({ root, project, files: [file], tests, bail: false, env, signal })
+    runs.set(file, run)
+    return run
+  }
 }
 
 async function judge(mutant: Mutant, copy: Copy, around: Surroundings): Promise<Verdict> {
   try {
     return mutant.killedBy.kind === 'simulation'
       ? await bySimulation(mutant, mutant.killedBy.seeds, copy, around.signal)
-      : await byTests(mutant, copy, around)
+      : await byTests(mutant, mutant.killedBy, copy, around)
   } catch (error) {
     return { outcome: 'invalid', by: error instanceof Error ? error.message : String(error) }
   }
@@ -116,22 +144,22 @@ async function bySimulation(
   return { outcome: 'killed', by: `seed ${seed}: ${violations[0] ?? ''}` }
 }
 
-async function byTests(mutant: Mutant, { root }: Copy, { env, signal }: Surroundings): Promise<Verdict> {
-  const { killedBy } = mutant
-  if (killedBy.kind === 'simulation') throw new Error('simulation is no test')
-  const { file, test } = killedBy
-  const run = (bail: boolean) =>
-    runTests({ root, project: killedBy.kind, files: [file], tests: [test], bail, env, signal })
+async function byTests(
+  mutant: Mutant,
+  { kind, file, test }: Exclude<Mutant['killedBy'], { kind: 'simulation' }>,
+  { root }: Copy,
+  { env, signal, withoutMutant }: Surroundings,
+): Promise<Verdict> {
   const takeBack = await applyMutant(root, mutant)
-  const mutated = await run(true).finally(takeBack)
+  const wanted = { root, project: kind, files: [file], tests: [test], bail: true, env, signal }
+  const mutated = await runTests(wanted).finally(takeBack)
   if (mutated.notLoaded.length > 0)
     return { outcome: 'invalid', by: `${file} cannot be run with it: ${mutated.notLoaded[0] ?? ''}` }
   if (mutated.passed.length + mutated.failed.length === 0)
     return { outcome: 'invalid', by: `${file} has no test '${test}'` }
   const [killer] = mutated.failed
   if (killer === undefined) return { outcome: 'survived', by: `${file}: '${test}' is green with it` }
-  const without = await run(false)
-  if (without.failed.length > 0 || !without.passed.includes(killer))
+  if (!(await withoutMutant(file)).passed.includes(killer))
     return { outcome: 'invalid', by: `${file}: '${killer}' fails without it, too` }
   return { outcome: 'killed', by: `${file}: ${killer}` }
 }

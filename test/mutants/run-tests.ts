@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { readFile, rm } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** A test may hang on what is broken: then it fails after this, in milliseconds. */
@@ -50,8 +51,7 @@ export async function runTests({
   env,
   signal,
 }: TestsWanted): Promise<TestRun> {
-  const report = join(root, 'report.json')
-  await rm(report, { force: true })
+  const report = join(root, `report-${randomUUID()}.json`)
   const pattern = tests.map((test) => test.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|')
   const child = spawn(
     process.execPath,

@@ -28,7 +28,7 @@ export const claimMutants: readonly Mutant[] = [
         replace: '',
       },
     ],
-    killedBy: simulation(1_000),
+    killedBy: simulation(1_500),
   },
   {
     name: 'claim again without confirming membership',
@@ -40,7 +40,7 @@ export const claimMutants: readonly Mutant[] = [
         replace: 'if (ownership.claims().length === 0) return',
       },
     ],
-    killedBy: simulation(1_000),
+    killedBy: simulation(1_500),
   },
   {
     name: 'claim again what somebody else has claimed',

@@ -152,7 +152,10 @@ export const databaseMutants: readonly Mutant[] = [
         replace: '',
       },
     ],
-    killedBy: integration('job-failures.test.ts', 'on PostgreSQL: a statement that fails inside write'),
+    killedBy: integration(
+      'job-failures.test.ts',
+      'no ledger row behind: and is swallowed by the job’s own code',
+    ),
   },
   {
     name: 'missing table taken for poison (PostgreSQL)',
@@ -203,7 +206,7 @@ export const databaseMutants: readonly Mutant[] = [
     ],
     killedBy: integration(
       'file-handoff.test.ts',
-      'on PostgreSQL: files of a job of an owner that was replaced are set aside',
+      'on PostgreSQL: files of a job of an owner that was replaced are not loaded either',
     ),
   },
 ]

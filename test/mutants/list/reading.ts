@@ -112,7 +112,10 @@ export const readingMutants: readonly Mutant[] = [
         replace: '} else',
       },
     ],
-    killedBy: transactions,
+    killedBy: unit(
+      'source/kafka/visible-batches.test.ts',
+      'a response that begins with the abort marker ends the transaction',
+    ),
   },
   {
     name: 'topic id not compared by a seek',

@@ -73,28 +73,39 @@ function writeLog(steps: readonly Step[]): { log: LoggedBatch[]; transactions: T
   return { log, transactions }
 }
 
+/** Few producers, so that a response often has the end of one transaction of a producer and the next one of it. */
+const producer = fc.nat(1)
 const step: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({
-    producer: fc.nat(3),
-    act: fc.constant('send' as const),
-    records: fc.integer({ min: 1, max: 3 }),
-  }),
-  fc.record({ producer: fc.nat(3), act: fc.constantFrom('commit' as const, 'abort' as const) }),
-  fc.record({ producer: fc.constant(null) }),
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      producer,
+      act: fc.constant('send' as const),
+      records: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ producer, act: fc.constantFrom('commit' as const, 'abort' as const) }),
+  },
+  { weight: 1, arbitrary: fc.record({ producer: fc.constant(null) }) },
 )
 
 describe('committedBatches', () => {
   test('shows exactly the records of committed transactions, from every offset and for every response size', () => {
     fc.assert(
       fc.property(
-        fc.array(step, { maxLength: 40 }),
+        fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
         fc.infiniteStream(fc.nat(1000)),
         fc.nat(60),
+        fc.nat(2),
         fc.integer({ min: 1, max: 60 }),
-        (steps, order, from, batchesPerResponse) => {
+        (steps, order, place, within, batchesPerResponse) => {
           const { log, transactions } = writeLog(steps)
-          const begin = log.findIndex((batch) => batch.nextOffset > from)
-          if (begin < 0) return
+          const begin = place % Math.max(1, log.length)
+          const first = log[begin]
+          if (!first) return
+          const from = Math.min(first.baseOffset + within, first.nextOffset - 1)
           const response = log.slice(begin, begin + batchesPerResponse)
           const until = response.at(-1)?.nextOffset ?? from
           const aborted = transactions
@@ -118,6 +129,19 @@ describe('committedBatches', () => {
     const batches = scanRecordBatches(
       Buffer.concat([
         encodeBatch({ records: [{ offset: 0, value: 'a' }], producerId: 5n, transactional: true }),
+        encodeBatch({ baseOffset: 1, records: [], marker: 'abort', producerId: 5n }),
+        encodeBatch({ records: [{ offset: 2, value: 'b' }], producerId: 5n, transactional: true }),
+        encodeBatch({ baseOffset: 3, records: [], marker: 'commit', producerId: 5n }),
+      ]),
+      where,
+    )
+    const visible = committedBatches(batches, [{ producerId: 5n, firstOffset: 0n }])
+    expect(visible.map((batch) => batch.baseOffset)).toEqual([2])
+  })
+
+  test('a response that begins with the abort marker ends the transaction, and shows the next one of its producer', () => {
+    const batches = scanRecordBatches(
+      Buffer.concat([
         encodeBatch({ baseOffset: 1, records: [], marker: 'abort', producerId: 5n }),
         encodeBatch({ records: [{ offset: 2, value: 'b' }], producerId: 5n, transactional: true }),
         encodeBatch({ baseOffset: 3, records: [], marker: 'commit', producerId: 5n }),
