@@ -199,14 +199,14 @@ export const databaseMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/strategy/file-handoff/load-file.ts',
-        find: 'const claim = { ...header, nextOffset: header.from, seq: 0n }',
+        find: "await session.runtime.faultPoints.reach('handoff.loading')",
         replace:
-          'const { row: now } = await positionOf(session, file)\n  const claim = { ...header, epoch: now?.epoch ?? header.epoch, claimId: now?.claimId ?? header.claimId, nextOffset: header.from, seq: 0n }',
+          "await session.runtime.faultPoints.reach('handoff.loading')\n  const { row: now } = await positionOf(session, file)\n  if (now?.claimId) Object.assign(claim, { epoch: now.epoch, claimId: now.claimId })",
       },
     ],
     killedBy: integration(
       'file-handoff.test.ts',
-      'on PostgreSQL: files of a job of an owner that was replaced are not loaded either',
+      'on PostgreSQL: files of a job of an owner that is replaced while one is being loaded',
     ),
   },
 ]
