@@ -3,13 +3,14 @@ import { isField } from '../fields/builders.ts'
 import type { Field, ValueOf } from '../fields/field.ts'
 import { describeValue } from '../model/excerpt.ts'
 import { isPlainObject } from '../model/plain-object.ts'
-import type { Decoder, FieldAccess } from './decoder.ts'
+import type { Decoder } from './decoder.ts'
 import { fieldReader, type ReadField } from './field-reader.ts'
 import { parseJson } from './json-text.ts'
 import { pathText } from './path-text.ts'
 import { hasLongNumber, withRawNumbers } from './raw-numbers.ts'
 import { FieldScanner } from './scan/field-scanner.ts'
 import { scannedReader } from './scan/scanned-reader.ts'
+import { type FieldAccess, withShortCuts } from './short-cuts.ts'
 import { NoBytes } from './utf8.ts'
 
 export type FieldMap = Readonly<Record<string, Field<unknown>>>
@@ -66,15 +67,15 @@ export function fields<const F extends FieldMap>(declared: F): FieldsDecoder<F> 
     return row
   }
 
-  return {
+  const decoder: FieldsDecoder<F> = {
     name: 'fields',
     fields: Object.freeze({ ...declared }),
-    access,
     decode(buffer, start, end) {
       if (end === -1) throw new NoBytes()
       return (scannedRow(buffer, start, end) ?? parsedRow(plans, buffer, start, end)) as FieldsOf<F>
     },
   }
+  return withShortCuts(decoder, { access })
 }
 
 /** What `fields` mean: scanning gives the same row, or none. */

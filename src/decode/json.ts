@@ -1,10 +1,11 @@
 import { OncesinkError } from '../errors.ts'
 import { describeValue, excerpt } from '../model/excerpt.ts'
 import { isPlainObject, unknownFields } from '../model/plain-object.ts'
-import type { DecodedBlock, Decoder } from './decoder.ts'
+import type { Decoder } from './decoder.ts'
 import { JsonBlockParser } from './json-block.ts'
 import { parseJson } from './json-text.ts'
 import { hasLongNumber, inexactNumber, withRawNumbers } from './raw-numbers.ts'
+import { type DecodedBlock, withShortCuts } from './short-cuts.ts'
 import { NoBytes } from './utf8.ts'
 
 export interface JsonOptions {
@@ -27,7 +28,7 @@ export interface JsonOptions {
 export function json<T>(options: JsonOptions = {}): Decoder<T> {
   const exact = readNumbers(options) === 'exact'
   const blocks = new JsonBlockParser()
-  return {
+  const decoder: Decoder<T> = {
     name: 'json',
     decode(buffer, start, end) {
       if (end === -1) throw new NoBytes()
@@ -35,12 +36,14 @@ export function json<T>(options: JsonOptions = {}): Decoder<T> {
       if (exact && hasLongNumber(text)) refuseInexact(value, withRawNumbers(text))
       return value as T
     },
+  }
+  return withShortCuts(decoder, {
     decodeBlock({ buffer, valueStart, valueEnd }, begin, end) {
       const block = blocks.parse(buffer, valueStart, valueEnd, begin, end)
       if (block === null || (exact && hasLongNumber(block.text))) return null
       return block as DecodedBlock<T>
     },
-  }
+  })
 }
 
 /** @throws Error that names the first number that a double does not hold */

@@ -2,6 +2,7 @@ import { OncesinkError } from '../errors.ts'
 import { describeValue } from '../model/excerpt.ts'
 import type { Decoder } from './decoder.ts'
 import { type AnyDecoder, decoderOf } from './decoder-of.ts'
+import { type ShortCuts, shortCutsOf, withShortCuts } from './short-cuts.ts'
 import type { StandardSchema } from './standard-schema.ts'
 
 /**
@@ -19,10 +20,10 @@ export function nullable<T>(decoder: AnyDecoder<T>): Decoder<T | null> {
       `nullable() needs a decoder such as json(), a function or a Standard Schema (version 1), but got ${describeValue(decoder)}.`,
     )
   }
-  return {
+  const orNull: Decoder<T | null> = {
     name: `nullable ${inner.name}`,
-    // A block with null in it is none: its records are decoded one by one.
-    ...(inner.decodeBlock && { decodeBlock: inner.decodeBlock }),
     decode: (buffer, start, end, meta) => (end === -1 ? null : inner.decode(buffer, start, end, meta)),
   }
+  // A block with null in it is none: its records are decoded one by one.
+  return withShortCuts(orNull, { decodeBlock: (shortCutsOf(inner) as ShortCuts<T | null>).decodeBlock })
 }

@@ -55,7 +55,8 @@ export class ColumnCollector {
     this.#state = state
     this.#groupOf = groupOf
     const { terms, numbers } = state.plan
-    this.#sums = terms.map(() => new Float64Array(1 << 10))
+    // Small at first: a record that is tried alone has one group.
+    this.#sums = terms.map(() => new Float64Array(1 << 4))
     this.#mantissas = new Float64Array(numbers.length)
     this.#scales = new Int32Array(numbers.length)
     this.#terms = new Float64Array(terms.length).fill(1)

@@ -1,5 +1,5 @@
 import type { AggregateFunction } from '../aggregation/aggregate-function.ts'
-import type { FieldAccess } from '../decode/decoder.ts'
+import { type FieldAccess, shortCutsOf } from '../decode/short-cuts.ts'
 import type { Field } from '../fields/field.ts'
 import type { PipelinePlan, RootPlan, Terminal } from '../pipeline/plan.ts'
 import { plainRead } from './plain-read.ts'
@@ -34,6 +34,9 @@ export interface NumberPlan {
 /** Integers of up to 15 digits: what one double, and the general way, takes for exact. */
 const EXACT_BOUND = 1e15
 
+/** With more digits after the point the bound of a field cannot be told from a double. */
+const MAX_FIELD_SCALE = 14
+
 const keyKinds: ReadonlySet<string> = new Set(['text', 'integer', 'boolean'])
 
 /**
@@ -42,7 +45,7 @@ const keyKinds: ReadonlySet<string> = new Set(['text', 'integer', 'boolean'])
  */
 export function columnPlanOf(root: RootPlan, pipelines: readonly PipelinePlan[]): ColumnPlan | null {
   const [pipeline] = pipelines
-  const { access } = root.decoder
+  const { access } = shortCutsOf(root.decoder)
   if (!access || root.keyDecoder || pipelines.length !== 1 || !pipeline || pipeline.steps.length > 0)
     return null
   if (pipeline.terminal.kind !== 'aggregate') return null
@@ -82,6 +85,8 @@ function isSum({ kind }: AggregateFunction): boolean {
 
 function numberPlanOf(slot: number, { kind, scale, precision }: Field<unknown>): NumberPlan | null {
   if (kind !== 'integer' && kind !== 'decimal') return null
+  const digits = scale ?? 0
+  if (digits > MAX_FIELD_SCALE) return null
   const bound = precision === null ? EXACT_BOUND : Math.min(10 ** precision, EXACT_BOUND)
-  return { slot, scale: Math.min(scale ?? 0, 14), bound }
+  return { slot, scale: digits, bound }
 }

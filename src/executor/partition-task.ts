@@ -1,4 +1,5 @@
-import type { DecodedBlock, Decoder } from '../decode/decoder.ts'
+import type { Decoder } from '../decode/decoder.ts'
+import { type DecodedBlock, type ShortCuts, shortCutsOf } from '../decode/short-cuts.ts'
 import { invariant, OncesinkError } from '../errors.ts'
 import { formatRange, type OffsetRange } from '../model/offset-range.ts'
 import type { RecordMeta } from '../model/record-meta.ts'
@@ -228,10 +229,12 @@ class Probe {
 /** Decodes records and hands them to every pipeline. */
 class RecordRunner {
   readonly #value: Decoding
+  readonly #shortCuts: ShortCuts<unknown>
   readonly #key: Decoding | null
   readonly #pushes: readonly Push[]
 
   constructor({ decoder, keyDecoder }: RootPlan, pushes: readonly Push[], way: 'fast' | 'plain') {
+    this.#shortCuts = way === 'fast' ? shortCutsOf(decoder) : {}
     this.#value = { decoder: way === 'fast' ? decoder : plain(decoder), where: `decoder '${decoder.name}'` }
     this.#key = keyDecoder && { decoder: keyDecoder, where: `key decoder '${keyDecoder.name}'` }
     this.#pushes = pushes
@@ -239,7 +242,7 @@ class RecordRunner {
 
   /** The values of a block, or null where each has to be decoded by itself. */
   decodeBlock(segment: RecordSegment, begin: number, end: number): DecodedBlock<unknown> | null {
-    return this.#value.decoder.decodeBlock?.(segment, begin, end) ?? null
+    return this.#shortCuts.decodeBlock?.(segment, begin, end) ?? null
   }
 
   /** @throws FunctionFailure, or whatever else a function of the job comes to */
@@ -263,8 +266,8 @@ class RecordRunner {
 
 /** The decoder without its short cuts. */
 function plain(decoder: Decoder<unknown>): Decoder<unknown> {
-  const { name, access } = decoder
-  return { name, decode: access?.parse ?? ((...record) => decoder.decode(...record)) }
+  const { access } = shortCutsOf(decoder)
+  return { name: decoder.name, decode: access?.parse ?? ((...record) => decoder.decode(...record)) }
 }
 
 /** A decoder, and how messages call it. */

@@ -94,6 +94,7 @@ export const rules: ArchitectureRules = {
       may: [
         ...ports,
         'decode/scan/scanned-fields.ts',
+        'decode/short-cuts.ts',
         'sink/headers-document.ts',
         'sink/latest-rows.ts',
         'sink/stored-row.ts',

@@ -188,6 +188,17 @@ describe('comes to the same as the functions', { timeout: 60_000 }, () => {
     await expectSame(byItem, [pieces])
   })
 
+  test('a field of more digits after the point than a short way can tell', async () => {
+    const long = from(source)
+      .decode(fields({ item: text(), amount: decimal(20) }))
+      .groupBy({ item: (o) => o.item })
+      .aggregate({ revenue: sumDecimal((o) => o.amount, { scale: 2 }) })
+      .into(into)
+    expect(fast(long)).toBeNull()
+    for (const amount of ['5', '0.5', '0.00000000000000000001', '0'])
+      await expectSame(long, [[`{"item":"a","amount":${amount}}`]])
+  })
+
   test('precision is held to', async () => {
     const narrow = from(source)
       .decode(fields({ item: text({ maxLength: 3 }), amount: decimal(2, { precision: 4 }) }))

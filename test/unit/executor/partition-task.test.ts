@@ -5,9 +5,12 @@ import { hopping } from '../../../src/aggregation/hopping.ts'
 import { sum } from '../../../src/aggregation/sum.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
 import { tumbling } from '../../../src/aggregation/tumbling.ts'
+import type { Decoder } from '../../../src/decode/decoder.ts'
+import { fields } from '../../../src/decode/fields.ts'
 import { json } from '../../../src/decode/json.ts'
 import { string } from '../../../src/decode/string.ts'
 import { compilePartitionTask } from '../../../src/executor/partition-task.ts'
+import { text } from '../../../src/fields/builders.ts'
 import type { RecordMeta } from '../../../src/model/record-meta.ts'
 import { from } from '../../../src/pipeline/from.ts'
 import type { Pipeline } from '../../../src/pipeline/pipeline.ts'
@@ -629,5 +632,42 @@ describe('long work', () => {
     const reason = new Error('abandoned')
     const clock = steppingClock(9, () => abandon.abort(reason))
     await expect(run(byItem, many, abandon.signal, clock)).rejects.toBe(reason)
+  })
+})
+
+describe('a decoder that is made of one of ours has its own decode', () => {
+  const louder = <T>(inner: Decoder<T>, change: (value: T) => T): Decoder<T> => ({
+    ...inner,
+    name: 'louder',
+    decode: (...record) => change(inner.decode(...record)),
+  })
+  // A key makes room for parsing several values at once.
+  const values = ['a', 'b'].map((item, offset) => ({
+    offset,
+    key: 'x'.repeat(20),
+    value: `{"item":"${item}"}`,
+  }))
+  const partialOf = async ({ plan }: Pipeline) => {
+    const task = compilePartitionTask(plan.root, [plan], systemClock)
+    return (await task.run(rangeOf(values), never)).partials[0]
+  }
+
+  test('of json', async () => {
+    const decoder = louder(json<{ item: string }>(), ({ item }) => ({ item: `${item}!` }))
+    const pipeline = from(source)
+      .decode(decoder)
+      .into(append({ table: 't' }))
+    expect(await partialOf(pipeline)).toMatchObject({ rows: [{ item: 'a!' }, { item: 'b!' }] })
+  })
+
+  test('of fields', async () => {
+    const decoder = louder(fields({ item: text() }), ({ item }) => ({ item: `${item}!` }))
+    const pipeline = from(source)
+      .decode(decoder)
+      .groupBy({ item: (o) => o.item })
+      .aggregate({ n: count() })
+      .into(merge({ table: 't' }))
+    const partial = await partialOf(pipeline)
+    expect(partial?.kind === 'groups' && [...partial.groups.keys()]).toEqual(['a!', 'b!'])
   })
 })

@@ -1,0 +1,23 @@
+import { isDeepStrictEqual } from 'node:util'
+import { expect, test } from 'vitest'
+import { fuzzFastPaths, shortCuts } from '../../support/fast-path-fuzz.ts'
+
+/** A range of seeds: more of them for whoever looks for what these do not find. */
+const from = Number(process.env.FUZZ_FROM ?? 0)
+const seeds = Number(process.env.FUZZ_SEEDS ?? 8)
+
+test('short cuts from bytes to results come to what calling every function comes to', async () => {
+  expect(shortCuts.slice(0, 2)).toEqual([true, true])
+  let [records, failed] = [0, 0]
+  for (let seed = from; seed < from + seeds; seed++) {
+    const outcome = await fuzzFastPaths(seed, (fast, plain, what) => {
+      // A look that costs little; expect says what the difference is.
+      if (!isDeepStrictEqual(fast, plain)) expect(fast, what).toStrictEqual(plain)
+      expect(isDeepStrictEqual(fast, plain), what).toBe(true)
+    })
+    records += outcome.records
+    failed += outcome.failed
+  }
+  expect(records).toBeGreaterThan(seeds * 50)
+  expect(failed).toBeGreaterThan(seeds)
+}, 3_600_000)
