@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads'
 import { type ControlName, controls } from './controls.ts'
+import { useLightAborts } from './light-abort.ts'
 import { minimiseSeed, replaySeed } from './replay.ts'
 import { runSeeds } from './run-seeds.ts'
 import type { Tally } from './tally.ts'
@@ -21,6 +22,7 @@ export type Answer =
 
 // Errors are made by the thousand here, and nobody reads where they come from.
 Error.stackTraceLimit = 0
+useLightAborts()
 
 parentPort?.on('message', (task: Task) => {
   work(task).then(
