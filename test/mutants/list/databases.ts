@@ -143,6 +143,18 @@ export const databaseMutants: readonly Mutant[] = [
     ),
   },
   {
+    name: 'connection reused after an ambiguous COMMIT (MySQL)',
+    breaks: 'the same',
+    edits: [
+      {
+        file: `${mysql}/commit.ts`,
+        find: 'session.destroy()\n    const message',
+        replace: 'const message',
+      },
+    ],
+    killedBy: unit('database/mysql/commit.test.ts', 'leaves it unknown, and the connection is cut'),
+  },
+  {
     name: 'swallowed statement error',
     breaks: 'a statement that has failed inside of write is forgotten when the job catches its error',
     edits: [
