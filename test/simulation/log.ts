@@ -56,6 +56,11 @@ export class SimulatedLog {
     return this.#wanted.partitions
   }
 
+  /** Whether some values cannot be processed. */
+  get hasPoison(): boolean {
+    return this.#wanted.hasPoison
+  }
+
   /** Offsets of each partition once everything has been written. */
   get length(): number {
     return this.#wanted.length

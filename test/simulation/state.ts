@@ -49,11 +49,12 @@ export function letterKey({ letter, incarnation }: DeadLetterWrite): string {
 /** Whether a unique index of the ledger takes the rows for one. */
 export function isSameLink(a: LedgerRow, b: LedgerRow): boolean {
   return (
-    a.fromOffset === b.fromOffset &&
     a.partition === b.partition &&
-    a.epoch === b.epoch &&
     a.kind === b.kind &&
     a.incarnation === b.incarnation &&
+    // Numbers first: bigints are compared out of line.
+    a.fromOffset === b.fromOffset &&
+    a.epoch === b.epoch &&
     a.topic === b.topic
   )
 }

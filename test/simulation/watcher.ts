@@ -57,16 +57,18 @@ export class Watcher implements CommitWatcher {
       const range = { ...from, from: from.nextOffset, until: to.nextOffset }
       this.#advanced(host.name, range, to, before)
       addRange(expected, this.#log, range)
-      poison.push(...poisonOf(this.#log, range).map((offset) => `${topicPartitionKey(range)}@${offset}`))
+      if (this.#log.hasPoison)
+        poison.push(...poisonOf(this.#log, range).map((offset) => `${topicPartitionKey(range)}@${offset}`))
     }
     if (effects.advanced.length > 0) this.batches += 1
     this.#ledger(host.name, effects)
-    const name = `the transaction of ${host.name} over ${effects.advanced.map(({ from, to }) => rangeText(from, to)).join(' ')}`
+    const name = () =>
+      `the transaction of ${host.name} over ${effects.advanced.map(({ from, to }) => rangeText(from, to)).join(' ')}`
     for (const difference of differences(expected, effects.merged))
-      this.report(`${name} adds other rows than its ranges hold: ${difference}`)
+      this.report(`${name()} adds other rows than its ranges hold: ${difference}`)
     const letters = effects.deadLetters.map(({ letter }) => `${topicPartitionKey(letter)}@${letter.offset}`)
-    if (poison.sort().join() !== letters.sort().join())
-      this.report(`${name} sets aside ${letters.join() || 'nothing'}, not ${poison.join() || 'nothing'}`)
+    if (poison.length + letters.length > 0 && poison.sort().join() !== letters.sort().join())
+      this.report(`${name()} sets aside ${letters.join() || 'nothing'}, not ${poison.join() || 'nothing'}`)
     host.note(
       () =>
         `COMMITTED ${[
@@ -145,13 +147,13 @@ export class Watcher implements CommitWatcher {
 
   #advanced(host: string, range: OffsetRange, to: PositionRow, before: State): void {
     const row = before.positions.get(topicPartitionKey(range))
-    const what = `${host} commits ${formatRange(range)}`
+    const what = () => `${host} commits ${formatRange(range)}`
     if (row?.nextOffset !== range.from)
-      this.report(`${what}, and the position was ${row?.nextOffset ?? 'nowhere'}`)
+      this.report(`${what()}, and the position was ${row?.nextOffset ?? 'nowhere'}`)
     if (row?.claimId !== to.claimId || row?.epoch !== to.epoch)
-      this.report(`${what} under a claim that is not the newest: a fenced owner has committed`)
+      this.report(`${what()} under a claim that is not the newest: a fenced owner has committed`)
     const claimant = this.#claimants.get(to.claimId ?? '')
-    if (claimant !== host && !this.takesUp) this.report(`${what} under a claim of ${claimant ?? 'nobody'}`)
+    if (claimant !== host && !this.takesUp) this.report(`${what()} under a claim of ${claimant ?? 'nobody'}`)
   }
 
   #ledger(host: string, effects: Effects): void {
