@@ -25,6 +25,8 @@ export class Watcher implements CommitWatcher {
   readonly #newestClaimant = new Map<string, string>()
   /** Who has committed each partition's latest batch, while nobody else has claimed it since. */
   readonly #latest = new Map<string, { readonly host: string; readonly batch: string; isKnown: boolean }>()
+  /** Partitions that a process has let go of and not claimed since, by process. */
+  readonly #letGo = new Map<string, Set<string>>()
   /** Claims made over a connection. */
   readonly #overConnection = new WeakMap<SimulatedConnection, Set<string>>()
   readonly #newestGrant = new Map<string, { readonly grant: number; readonly host: string }>()
@@ -106,7 +108,12 @@ export class Watcher implements CommitWatcher {
 
   /** A process says that partitions are not its own any more. */
   letsGo(host: string, keys: readonly string[]): void {
-    for (const key of keys) if (this.#latest.get(key)?.host === host) this.#latest.delete(key)
+    const letGo = this.#letGo.get(host) ?? new Set()
+    this.#letGo.set(host, letGo)
+    for (const key of keys) {
+      letGo.add(key)
+      if (this.#latest.get(key)?.host === host) this.#latest.delete(key)
+    }
   }
 
   /** Whether anybody else has claimed one of the partitions after this process, so that it has reason to give up. */
@@ -123,6 +130,7 @@ export class Watcher implements CommitWatcher {
     this.#overConnection.set(connection, made.add(row.claimId ?? ''))
     this.#claimants.set(row.claimId ?? '', host)
     this.#newestClaimant.set(key, host)
+    this.#letGo.get(host)?.delete(key)
     if (this.#latest.get(key)?.host !== host) this.#latest.delete(key)
     const was = before.positions.get(key)
     // A first claim writes its starting position in the same transaction.
@@ -166,7 +174,9 @@ export class Watcher implements CommitWatcher {
       // Who goes on with a partition knows what became of its batches before.
       if (latest?.host === host && !latest.isKnown && !this.takesUp)
         this.report(`${host} commits ${batch}, and never said that ${latest.batch} had committed`)
-      this.#latest.set(key, { host, batch, isKnown: false })
+      // A COMMIT that comes late, after its process has let go of the partition, is nobody's to tell of.
+      const isKnown = this.#letGo.get(host)?.has(key) ?? false
+      this.#latest.set(key, { host, batch, isKnown })
     }
     const written = batches.map((row) => formatRange(rangeOfRow(row))).sort()
     const moved = effects.advanced
