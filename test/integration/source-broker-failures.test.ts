@@ -61,7 +61,7 @@ describe('a broker that fails', () => {
     const source = {
       brokers,
       topics: [await createTopic('coordinated', { partitions: 4, brokers })],
-      sessionTimeoutMs: 30_000,
+      sessionTimeoutMs: 120_000,
     }
     const group = uniqueName('coordinated')
     const [a, b] = [await openMember(group, source), await openMember(group, source)]

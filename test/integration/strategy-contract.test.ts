@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test, vi } from 'vitest'
 import { chosenEngines } from '../support/chosen-engines.ts'
 
 // Scenarios wait more than they work: for sessions that expire, for processes that start.
-vi.setConfig({ maxConcurrency: 10 })
+vi.setConfig({ maxConcurrency: 5 })
 
 const module = (name: string) => new URL(`../support/strategies/${name}.ts`, import.meta.url)
 
@@ -45,7 +45,7 @@ describe.concurrent('a strategy that is wrong', () => {
     return found
   }
 
-  const timeout = 300_000
+  const timeout = 600_000
 
   test('because rows and offsets are two transactions is caught when it is killed between them', {
     timeout,

@@ -16,6 +16,7 @@ import {
   startNativeKafka,
   startNativeKafkaCluster,
 } from '../../src/services/index.ts'
+import { eventually } from './eventually.ts'
 import { uniqueName } from './unique.ts'
 
 /** Where the Kafka of this run is. */
@@ -64,7 +65,7 @@ export async function createTopic(stem: string, options: TopicOptions = {}): Pro
   // Tests write records with timestamps of any year: retention takes only what a test has asked it to take.
   const effective = { 'retention.ms': '-1', ...config }
   const configEntries = Object.entries(effective).map(([name, value]) => ({ name, value }))
-  await admin.createTopics({
+  const made = admin.createTopics({
     waitForLeaders: true,
     topics: [
       replicas === undefined
@@ -75,6 +76,16 @@ export async function createTopic(stem: string, options: TopicOptions = {}): Pro
             replicaAssignment: replicas.map((ids, partition) => ({ partition, replicas: [...ids] })),
           },
     ],
+  })
+  await made.catch(async (error: unknown) => {
+    // The controller has made it, and a busy broker has not heard of it yet.
+    if ((error as { type?: unknown }).type !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error
+    await eventually(() =>
+      admin.fetchTopicOffsets(topic).then(
+        ({ length }) => length > 0,
+        () => false,
+      ),
+    )
   })
   // A broker of a test's own takes its topics along.
   if (brokers.join() === kafkaService().brokers.join()) {
