@@ -237,11 +237,16 @@ export class Assignment {
   async #claimGained(): Promise<void> {
     const { claimer, membership, ownership } = this.#deps
     const gained = ownership.unread()
-    const confirm = membership.isShared ? () => membership.confirm() : null
+    let isMember = true
+    // What the loop lets go of meanwhile is its new owner's, and the membership does not speak for it any more.
+    const confirm = async () => {
+      isMember = await membership.confirm()
+      return isMember && gained.every((tp) => ownership.isGiven(tp))
+    }
     await this.#claimAndSeek(async () => {
       await this.#deps.strategy.deferred?.beforeClaim(gained)
-      const result = await claimer.takeOver(gained, ownership.claims(), confirm)
-      if (!result) this.#releaseAll()
+      const result = await claimer.takeOver(gained, ownership.claims(), membership.isShared ? confirm : null)
+      if (!isMember) this.#releaseAll()
       this.fenced(result?.lost ?? [])
       return result?.claims ?? []
     })

@@ -90,3 +90,60 @@ test('an owner that is fenced again and again by somebody outside of the group s
   ownership.claim([claimed(p(0), 'first')])
   await expect(assignment.recover(never)).rejects.toMatchObject({ code: 'OWNERSHIP_LOST', exitCode: 3 })
 })
+
+test('a partition that is let go of while it is being claimed is not fenced away from its new owner', async () => {
+  const ownership = new Ownership()
+  const claims: string[] = []
+  const sought: string[] = []
+  let changes = { gained: [p(0), p(1)], lost: [] as TopicPartition[] }
+  const deps = {
+    job: { name: 'job', limits: { startupTimeoutMs: 1_000 } },
+    runtime: systemRuntime,
+    events: new EventBus<JobEvents>(),
+    claimer: {
+      async takeOver(
+        partitions: readonly TopicPartition[],
+        _held: readonly TopicPartition[],
+        confirm: () => Promise<boolean>,
+      ): Promise<ClaimResult | null> {
+        // Meanwhile the loop goes on, and hears of the next assignment.
+        if (claims.length === 0) {
+          changes = { gained: [], lost: [p(1)] }
+          await assignment.update()
+        }
+        claims.push(partitions.map(({ partition }) => partition).join())
+        if (!(await confirm())) return null
+        return { claims: partitions.map((tp) => claimed(tp, 'mine')), lost: [] }
+      },
+    },
+    membership: {
+      isShared: true,
+      takeChanges() {
+        const taken = changes
+        changes = { gained: [], lost: [] }
+        return taken
+      },
+      released: () => undefined,
+      confirm: () => Promise.resolve(true),
+    },
+    executor: {
+      drop: () => undefined,
+      seek: (of: readonly Claim[]) => {
+        sought.push(...of.map(({ partition }) => String(partition)))
+        return Promise.resolve()
+      },
+    },
+    ownership,
+    strategy: { unit: 'range' },
+  } as unknown as AssignmentDeps
+  const attention = { taken: () => undefined, want: () => undefined, isWanted: false } as never
+  const assignment = new Assignment(deps, attention)
+  await assignment.update()
+  await assignment.idle()
+  expect(claims).toEqual(['0,1'])
+  expect(sought).toEqual([])
+  await assignment.update()
+  await assignment.idle()
+  expect(claims).toEqual(['0,1', '0'])
+  expect(sought).toEqual(['0'])
+})
