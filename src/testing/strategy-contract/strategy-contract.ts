@@ -64,7 +64,7 @@ const known = {
 const ofOneStrategy: readonly Scenario[] = [kills, stops, commits, members, undisturbed, stopsAtPoison]
 
 /** Several minutes are many times what a scenario takes on a quiet machine. */
-const TIMEOUT_MS = 600_000
+const TIMEOUT_MS = 1_200_000
 
 /**
  * What every strategy has to stand, as scenarios for any test runner: real processes of a job with a sink of every kind, a
