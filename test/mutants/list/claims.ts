@@ -63,8 +63,8 @@ export const claimMutants: readonly Mutant[] = [
     edits: [
       {
         file: assignment,
-        find: 'claimer.takeOver(gained, ownership.claims(), confirm)',
-        replace: 'claimer.takeOver([...gained, ...ownership.claims()], ownership.claims(), confirm)',
+        find: 'claimer.takeOver(gained, ownership.claims(), membership',
+        replace: 'claimer.takeOver([...gained, ...ownership.claims()], ownership.claims(), membership',
       },
     ],
     killedBy: simulation(),
