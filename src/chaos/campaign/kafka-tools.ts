@@ -144,14 +144,18 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
     try {
       return await ask()
     } catch (error) {
-      if (!isUnknownTopic(error) || performance.now() > until) throw error
+      if (!isOfNewTopic(error) || performance.now() > until) throw error
       await sleep(200)
     }
   }
 }
 
-function isUnknownTopic(error: unknown): boolean {
+/** What brokers answer that have not heard of a new topic, or not of its leader. */
+const ofNewTopics = ['UNKNOWN_TOPIC_OR_PARTITION', 'NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE']
+
+function isOfNewTopic(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const { type } = error as { type?: unknown }
-  return type === 'UNKNOWN_TOPIC_OR_PARTITION' || isUnknownTopic(error.cause)
+  if (typeof type === 'string' && ofNewTopics.includes(type)) return true
+  return isOfNewTopic(error.cause)
 }
