@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { checkChain } from '../../check/chain.ts'
 import { formatReport } from '../../check/report.ts'
 import { verifyJob } from '../../check/verify-job.ts'
-import type { Connection, PositionRow, Transaction } from '../../database/dialect.ts'
+import type { PositionRow, Transaction } from '../../database/dialect.ts'
 import { asError } from '../../errors.ts'
 import { systemRuntime } from '../../runtime/runtime.ts'
 import type { Engine } from '../../services/index.ts'
@@ -80,7 +80,6 @@ export class ContractWorld {
   readonly #log: ContractLog
   readonly #processes: ContractProcess[] = []
   /** Looks at the database from outside. */
-  #observer: Connection | null = null
 
   private constructor(
     ground: Ground,
@@ -108,7 +107,6 @@ export class ContractWorld {
   async close(): Promise<void> {
     for (const process of this.#processes) process.kill('SIGKILL')
     await Promise.all(this.#processes.map(({ ended }) => ended))
-    await this.#observer?.close()
     await Promise.all([rm(this.#directory, { recursive: true, force: true }), this.#dropDatabase()])
   }
 
@@ -254,18 +252,21 @@ export class ContractWorld {
     return snapshot ?? empty
   }
 
-  /** Reads everything of one moment; null before the job has made its tables. */
+  /** Reads everything of one moment, in a session of its own; null before the job has made its tables. */
   async #inSnapshot<T>(read: (trx: Transaction) => Promise<T>): Promise<T | null> {
-    if (this.#observer === null) {
-      const job = contractJob(this.#settings({}), collectThenCommit())
-      this.#observer = await createDialect(job, systemRuntime).connect({ job: 'observer', owner: 'contract' })
-    }
-    if ((await this.#observer.schemaVersion()) === 0) return null
-    const trx = await this.#observer.begin('snapshot')
+    const job = contractJob(this.#settings({}), collectThenCommit())
+    const dialect = createDialect(job, systemRuntime)
+    const connection = await dialect.connect({ job: 'observer', owner: 'contract' })
     try {
-      return await read(trx)
+      if ((await connection.schemaVersion()) === 0) return null
+      const trx = await connection.begin('snapshot')
+      try {
+        return await read(trx)
+      } finally {
+        await trx.rollback()
+      }
     } finally {
-      await trx.rollback()
+      await connection.close()
     }
   }
 }
