@@ -52,11 +52,7 @@ const retention: Ending = {
     const cut = await cutLog(world, topic ?? '', before)
     if (cut === null) return 'no partition had records that were not read'
     const lost = `[${cut.from}, ${cut.low})`
-    history.add({
-      kind: 'fault',
-      nemesis: 'retention',
-      detail: `${cut.name} ${lost} was deleted before it was read`,
-    })
+    history.fault('retention', `${cut.name} ${lost} was deleted before it was read`)
     for (const life of asleep) life.signal('SIGCONT')
     return halted(world, asleep, ['OFFSET_OUT_OF_RANGE'], async (words) => {
       const now = (await positionsOf(world)).get(cut.name)
@@ -94,7 +90,7 @@ const recreated: Ending = {
     stream.hold()
     await stream.burst(BURST_RECORDS)
     await stream.stop()
-    history.add({ kind: 'fault', nemesis: 'recreated', detail: `topic ${topic} was deleted and made again` })
+    history.fault('recreated', `topic ${topic} was deleted and made again`)
     lives.wake()
     lives.rest()
     return halted(world, lives.alive, ['TOPIC_RECREATED'], async () => {

@@ -83,6 +83,11 @@ export class History {
     return this.#dropped
   }
 
+  /** A fault of this nemesis has happened, now. */
+  fault(nemesis: string, detail: string): void {
+    this.add({ kind: 'fault', nemesis, detail })
+  }
+
   add(event: HistoryEvent): HistoryEntry {
     const entry = { atMs: this.nowMs, ...event }
     if (event.kind === 'fault') this.#faults.set(event.nemesis, (this.#faults.get(event.nemesis) ?? 0) + 1)

@@ -15,7 +15,7 @@ export interface Nemesis {
   unfit?(world: World): string | null
   /**
    * Harms `world` once and returns when it has been harmed for long enough. Whatever it draws comes from `random`. It
-   * calls `world.history.add({ kind: 'fault', ... })` at the moment at which harm is really done, and not before: a fault
+   * calls `world.history.fault(...)` at the moment at which harm is really done, and not before: a fault
    * that found nothing to harm does not count.
    */
   inject(world: World, random: SeededRandom): Promise<void>

@@ -49,7 +49,7 @@ async function killFor(
   const dead = down.get(world) ?? new Set()
   down.set(world, dead.add(node))
   await node.kill()
-  world.history.add({ kind: 'fault', nemesis, detail: `${detail} for ${(awayMs / 1_000).toFixed(1)} s` })
+  world.history.fault(nemesis, `${detail} for ${(awayMs / 1_000).toFixed(1)} s`)
   await pause(world, awayMs)
 }
 
@@ -101,11 +101,7 @@ export const leaderMove: Nemesis = {
         return now !== undefined && now.leader !== leader && now.leader >= 0
       }
       if (await until(world, moved, 8_000)) {
-        world.history.add({
-          kind: 'fault',
-          nemesis: 'leader-move',
-          detail: `broker ${leader} no longer leads ${topic}/${partition}`,
-        })
+        world.history.fault('leader-move', `broker ${leader} no longer leads ${topic}/${partition}`)
       }
       await assign([...others, leader])
       await pause(world, random.integer(200, 1_000))

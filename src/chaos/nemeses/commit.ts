@@ -34,7 +34,7 @@ function atCommit(
       let counted = 0
       const count = () => {
         for (; counted < proxy.injected[fault] - before; counted++) {
-          world.history.add({ kind: 'fault', nemesis: name, detail })
+          world.history.fault(name, detail)
         }
       }
       const allDone = () => {

@@ -19,11 +19,10 @@ export const databaseKill: Nemesis = {
     if (!control) return
     await control.kill()
     const awayMs = random.integer(0, 2_000)
-    world.history.add({
-      kind: 'fault',
-      nemesis: 'db-kill',
-      detail: `SIGKILL of the database server, which is away for ${awayMs} ms and the time of its recovery`,
-    })
+    world.history.fault(
+      'db-kill',
+      `SIGKILL of the database server, which is away for ${awayMs} ms and the time of its recovery`,
+    )
     await pause(world, awayMs)
     await control.restart()
   },
@@ -51,11 +50,7 @@ export const deadlock: Nemesis = {
       const rival = await rivalry(world, table)
       if (rival === 'deadlock' || failed() > before) {
         const who = rival === 'deadlock' ? 'a rival session' : "the job's transaction"
-        world.history.add({
-          kind: 'fault',
-          nemesis: 'deadlock',
-          detail: `${who} was rolled back as its victim`,
-        })
+        world.history.fault('deadlock', `${who} was rolled back as its victim`)
         return
       }
     }
@@ -146,11 +141,7 @@ export const diskFull: Nemesis = {
     // Sessions inherit the limit when they begin.
     world.database.proxy.reset()
     if (await until(world, () => failed() > before, 5_000)) {
-      world.history.add({
-        kind: 'fault',
-        nemesis: 'disk-full',
-        detail: 'the table of witnesses could not grow, and the transaction failed',
-      })
+      world.history.fault('disk-full', 'the table of witnesses could not grow, and the transaction failed')
       await pause(world, random.integer(200, 1_000))
     }
     await this.heal?.(world)

@@ -33,11 +33,7 @@ export const failover: Nemesis = {
         )
       if (!(await until(world, promoted, 30_000))) throw new Error('the standby cannot be promoted')
       world.database.failOver(standby)
-      world.history.add({
-        kind: 'fault',
-        nemesis: 'failover',
-        detail: `the standby took over without the last ${lost} commits`,
-      })
+      world.history.fault('failover', `the standby took over without the last ${lost} commits`)
     } catch (error) {
       await standby.stop()
       throw error

@@ -23,11 +23,10 @@ export const transactions: Nemesis = {
     try {
       for (const producer of producers) await producer.connect()
       const ended = await interleave(world, producers, random)
-      world.history.add({
-        kind: 'fault',
-        nemesis: 'transactions',
-        detail: `${ended.committed} transactions committed and ${ended.aborted} aborted between each other's records`,
-      })
+      world.history.fault(
+        'transactions',
+        `${ended.committed} transactions committed and ${ended.aborted} aborted between each other's records`,
+      )
     } finally {
       await Promise.all(producers.map((producer) => producer.disconnect().catch(() => {})))
     }
@@ -71,11 +70,7 @@ export const poison: Nemesis = {
   async inject(world, random) {
     const count = random.integer(1, 3)
     await world.stream.poison(count)
-    world.history.add({
-      kind: 'fault',
-      nemesis: 'poison',
-      detail: `${count} records that the job cannot process`,
-    })
+    world.history.fault('poison', `${count} records that the job cannot process`)
     await pause(world, 300)
   },
 }
@@ -98,11 +93,7 @@ export const partitionsAdded: Nemesis = {
       const count = (topics[0]?.partitions.length ?? 0) + 1
       await admin.createPartitions({ topicPartitions: [{ topic, count }] })
       await world.stream.widen(count)
-      world.history.add({
-        kind: 'fault',
-        nemesis: 'partitions',
-        detail: `${topic} has ${count} partitions now`,
-      })
+      world.history.fault('partitions', `${topic} has ${count} partitions now`)
     } finally {
       await admin.disconnect()
     }
@@ -129,13 +120,12 @@ export const rebalanceStorm: Nemesis = {
         const guest = guests[random.integer(0, guests.length - 1)] ?? null
         await lives.leave(guest)
       }
-      history.add({
-        kind: 'fault',
-        nemesis: 'rebalance',
-        detail: joins
+      history.fault(
+        'rebalance',
+        joins
           ? `a member joined, there are ${lives.members.length}`
           : `a member left, there are ${lives.members.length}`,
-      })
+      )
       await pause(world, random.integer(200, 2_000))
     }
   },

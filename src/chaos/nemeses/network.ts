@@ -11,11 +11,7 @@ export const reset: Nemesis = {
     proxy.reset()
     const count = proxy.injected.reset - before
     if (count > 0) {
-      world.history.add({
-        kind: 'fault',
-        nemesis: 'reset',
-        detail: `${count} connections to the database were reset`,
-      })
+      world.history.fault('reset', `${count} connections to the database were reset`)
     }
   },
 }
@@ -29,11 +25,10 @@ export const halfOpen: Nemesis = {
     if (proxy.connections === 0) return
     proxy.blackhole()
     const ms = random.integer(500, 6_000)
-    world.history.add({
-      kind: 'fault',
-      nemesis: 'half-open',
-      detail: `${proxy.connections} connections to the database are silent for ${(ms / 1_000).toFixed(1)} s`,
-    })
+    world.history.fault(
+      'half-open',
+      `${proxy.connections} connections to the database are silent for ${(ms / 1_000).toFixed(1)} s`,
+    )
     await pause(world, ms)
   },
   async heal(world) {
@@ -50,7 +45,7 @@ export const slow: Nemesis = {
     if (proxy.connections === 0) return
     const delayMs = random.integer(20, 250)
     proxy.delay(delayMs)
-    world.history.add({ kind: 'fault', nemesis: 'slow', detail: `each message takes ${delayMs} ms more` })
+    world.history.fault('slow', `each message takes ${delayMs} ms more`)
     await pause(world, random.integer(1_500, 4_000))
   },
   async heal(world) {
@@ -67,11 +62,7 @@ export const throttle: Nemesis = {
     if (proxy.connections === 0) return
     const bytes = random.integer(4, 32) * 1_024
     proxy.throttle(bytes)
-    world.history.add({
-      kind: 'fault',
-      nemesis: 'throttle',
-      detail: `${bytes / 1_024} KiB/s for each connection`,
-    })
+    world.history.fault('throttle', `${bytes / 1_024} KiB/s for each connection`)
     await pause(world, random.integer(1_500, 4_000))
   },
   async heal(world) {

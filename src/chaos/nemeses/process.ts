@@ -15,11 +15,7 @@ export const kill: Nemesis = {
     await pause(world, random.integer(0, 60))
     if (life.end) return
     await world.lives.kill(life)
-    world.history.add({
-      kind: 'fault',
-      nemesis: 'kill',
-      detail: `SIGKILL of ${life.name} after ${life.commits} commits`,
-    })
+    world.history.fault('kill', `SIGKILL of ${life.name} after ${life.commits} commits`)
   },
 }
 
@@ -42,19 +38,11 @@ export const killAtPoint: Nemesis = {
     // A claim is made by a process that begins: there the next life comes by.
     if (!(await until(world, () => life.end !== null, POINT_BOUND_MS))) {
       await world.lives.kill(life)
-      world.history.add({
-        kind: 'fault',
-        nemesis: 'kill',
-        detail: `SIGKILL of ${life.name}, which did not come by ${point} again`,
-      })
+      world.history.fault('kill', `SIGKILL of ${life.name}, which did not come by ${point} again`)
       return
     }
     done(world).add(point)
-    world.history.add({
-      kind: 'fault',
-      nemesis: 'kill-at-point',
-      detail: `SIGKILL of ${life.name} at ${point}`,
-    })
+    world.history.fault('kill-at-point', `SIGKILL of ${life.name} at ${point}`)
   },
 }
 
@@ -89,11 +77,7 @@ export const stop: Nemesis = {
     const where = await fallAsleep(world, life, random)
     if (life.end) return
     const ms = world.sessionTimeoutMs + random.integer(500, 2_500)
-    world.history.add({
-      kind: 'fault',
-      nemesis: 'pause',
-      detail: `SIGSTOP of ${life.name} ${where} for ${(ms / 1_000).toFixed(1)} s`,
-    })
+    world.history.fault('pause', `SIGSTOP of ${life.name} ${where} for ${(ms / 1_000).toFixed(1)} s`)
     await pause(world, ms)
     wake(life)
   },
@@ -136,11 +120,7 @@ export const starve: Nemesis = {
     const life = await world.lives.established(random)
     if (!life) return
     const endMs = world.history.nowMs + random.integer(1_500, 4_000)
-    world.history.add({
-      kind: 'fault',
-      nemesis: 'starve',
-      detail: `${life.name} is starved of processor time`,
-    })
+    world.history.fault('starve', `${life.name} is starved of processor time`)
     while (world.history.nowMs < endMs && life.end === null && !world.signal.aborted) {
       life.signal('SIGSTOP')
       await pause(world, STARVED_STOP_MS)
@@ -163,11 +143,10 @@ export const workerCrash: Nemesis = {
     world.lives.expectEnd(life)
     life.command({ do: 'crashWorker' })
     if (await until(world, () => life.end !== null, 15_000)) {
-      world.history.add({
-        kind: 'fault',
-        nemesis: 'worker-crash',
-        detail: `a worker thread of ${life.name} ended, and with it the process (exit code ${life.end?.code})`,
-      })
+      world.history.fault(
+        'worker-crash',
+        `a worker thread of ${life.name} ended, and with it the process (exit code ${life.end?.code})`,
+      )
     }
   },
 }
@@ -188,7 +167,7 @@ export const clockJump: Nemesis = {
       )
     life.command({ do: 'jump', ms: hours * HOUR_MS })
     if (!(await until(world, jumped, 3_000))) return
-    world.history.add({ kind: 'fault', nemesis: 'clock-jump', detail: `${life.name}: ${hours} hours` })
+    world.history.fault('clock-jump', `${life.name}: ${hours} hours`)
     await pause(world, random.integer(200, 800))
     life.command({ do: 'jump', ms: -2 * hours * HOUR_MS })
   },
