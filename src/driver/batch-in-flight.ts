@@ -88,7 +88,7 @@ export async function commitAndAcknowledge(deps: CommitDeps, batch: BatchToCommi
   const committed = report.outcomes
     .filter((outcome) => outcome.kind === 'committed')
     .map(({ range }) => range)
-  const durable = results.filter(({ range }) => committed.includes(range))
+  const durable = ofPartitions(results, committed)
   deps.ownership.advance(deps.ownership.stillOwned(claims, durable))
   const failures = report.outcomes.filter((outcome) => outcome.kind !== 'committed')
   const announce = (ranges: readonly OffsetRange[]) =>
@@ -134,7 +134,7 @@ function emitBatch(
   report: CommitReport,
   { schedulingDelayMs, processingMs }: BatchTimes,
 ): void {
-  const durable = results.filter((result) => ranges.includes(result.range))
+  const durable = ofPartitions(results, ranges)
   const letters = durable.flatMap((result) => result.deadLetters)
   if (letters.length > 0) deps.events.emit('deadLettered', { batchId, letters })
   deps.events.emit('batch', {
@@ -166,6 +166,18 @@ function timesOf(batch: BatchToCommit, beganAt: number, endedAtMs: number): Batc
     processingMs: Math.min(batch.tasksMs, batch.computeMs) + endedAtMs - beganAt,
     endedAtMs,
   }
+}
+
+/**
+ * Those results whose partitions `ranges` are of. A batch has one range of each, which whoever reports it may have made
+ * anew.
+ */
+export function ofPartitions<R extends Pick<PartitionResult, 'range'>>(
+  results: readonly R[],
+  ranges: readonly OffsetRange[],
+): R[] {
+  const partitions = new Set(ranges.map(topicPartitionKey))
+  return results.filter(({ range }) => partitions.has(topicPartitionKey(range)))
 }
 
 /** Log end minus taken position over all partitions, as last seen. */

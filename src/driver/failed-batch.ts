@@ -2,11 +2,10 @@ import { type ErrorCode, OncesinkError, type RecordCoordinates } from '../errors
 import type { Job } from '../job/job.ts'
 import { type DeadLetterPolicy, MAX_MESSAGE_CHARACTERS, type PoisonCause } from '../model/dead-letter.ts'
 import { formatRange, type OffsetRange } from '../model/offset-range.ts'
-import { topicPartitionKey } from '../model/topic-partition.ts'
 import type { FailedResult } from '../strategy/strategy.ts'
 import type { JobEventBus } from '../telemetry/events.ts'
 import type { Assignment } from './assignment.ts'
-import type { BatchEnd } from './batch-in-flight.ts'
+import { type BatchEnd, ofPartitions } from './batch-in-flight.ts'
 import type { Ownership } from './ownership.ts'
 import type { Planner } from './planner.ts'
 import { isPassing } from './until-done.ts'
@@ -43,11 +42,8 @@ export function decide(
   assignment.fenced(taken)
   const failure = current.find(({ kind }) => kind === 'aborted')
   if (failure?.kind !== 'aborted') return
-  // A batch has one range of a partition; who tells the outcome may have made it anew, and what was read of it may be less.
-  const aborted = new Set(
-    current.flatMap(({ kind, range }) => (kind === 'aborted' ? [topicPartitionKey(range)] : [])),
-  )
-  const results = batch.results.filter(({ range }) => aborted.has(topicPartitionKey(range)))
+  const aborted = current.flatMap(({ kind, range }) => (kind === 'aborted' ? [range] : []))
+  const results = ofPartitions(batch.results, aborted)
   const ended = { ...batch, results }
   if (!(failure.error instanceof OncesinkError)) throw failure.error
   const { code } = failure.error
