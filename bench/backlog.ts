@@ -4,15 +4,9 @@
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { nextOrder, orderJson } from '../src/demo/orders.ts'
-import { SeededRandom } from '../src/runtime/seeded-random.ts'
 import { produceRepeated } from '../test/support/raw-producer.ts'
+import { orderLog, partitions } from './orders.ts'
 import { grouped, JobProcess, openRig, wholeNumber } from './rig.ts'
-
-const PARTITIONS = 4
-const BATCH_RECORDS = 1_000
-/** Record batches that differ; each partition is sent its own, in turns. */
-const BATCHES_PER_PARTITION = 5
 
 const { values } = parseArgs({
   options: {
@@ -27,30 +21,15 @@ const { values } = parseArgs({
 })
 if (values.executor !== 'inline') throw new Error(`--executor must be inline, not '${values.executor}'`)
 const maxRssMib = wholeNumber('--max-rss-mib', values['max-rss-mib'])
-const times = Math.ceil(
-  wholeNumber('--records', values.records) / (PARTITIONS * BATCHES_PER_PARTITION * BATCH_RECORDS),
-)
-const records = times * PARTITIONS * BATCHES_PER_PARTITION * BATCH_RECORDS
+const { batches, records, revenue } = orderLog(wholeNumber('--records', values.records))
+const lengths = batches.flatMap((batch) => batch.values.map((value) => value.length))
+const bytes = lengths.reduce((sum, length) => sum + length, 0) / lengths.length
 
-const rig = await openRig('backlog', PARTITIONS)
+const rig = await openRig('backlog', partitions)
 try {
   await rig.query(
     'CREATE TABLE orders_by_item (item text PRIMARY KEY, orders bigint NOT NULL, revenue numeric(20, 2) NOT NULL)',
   )
-  const random = new SeededRandom(7)
-  let cents = 0
-  let bytes = 0
-  const batches = Array.from({ length: PARTITIONS * BATCHES_PER_PARTITION }, (_, i) => ({
-    partition: i % PARTITIONS,
-    times,
-    values: Array.from({ length: BATCH_RECORDS }, (_, at) => {
-      const order = nextOrder(random, at, BATCH_RECORDS)
-      cents += order.cents
-      const text = orderJson(order)
-      bytes += text.length
-      return text
-    }),
-  }))
   const seededAt = performance.now()
   await produceRepeated(rig.brokers, rig.topic, batches)
   const seedSeconds = (performance.now() - seededAt) / 1_000
@@ -72,10 +51,9 @@ try {
   const [actual] = await rig.query<{ orders: string; revenue: string; items: string }>(
     'SELECT sum(orders)::text AS orders, sum(revenue)::text AS revenue, count(*)::text AS items FROM orders_by_item',
   )
-  const revenue = ((cents * times) / 100).toFixed(2)
   const isExact = Number(actual?.orders) === records && actual?.revenue === revenue
   const limits = job.batches.map(({ limitRecords }) => limitRecords ?? 0)
-  console.log(`records             ${grouped.format(records)} of ${Math.round(bytes / batches.length / BATCH_RECORDS)} bytes, ${PARTITIONS} partitions, seeded in ${seedSeconds.toFixed(1)} s
+  console.log(`records             ${grouped.format(records)} of ${Math.round(bytes)} bytes, ${partitions} partitions, seeded in ${seedSeconds.toFixed(1)} s
 executor            ${values.executor}
 took                ${seconds.toFixed(1)} s from the start of the process, ${workSeconds.toFixed(1)} s from the first commit to the last
 records/s           ${grouped.format((records - first.records) / workSeconds)} between these commits

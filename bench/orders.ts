@@ -1,8 +1,9 @@
 import { nextOrder, orderJson } from '../src/demo/orders.ts'
 import { SeededRandom } from '../src/runtime/seeded-random.ts'
+import type { RepeatedBatch } from '../test/support/raw-producer.ts'
 
 /*
- * The workload of all suites: JSON orders of about 84 bytes (95 in the log) with 1,000 items. A batch of 1,000 orders is what a
+ * The workload of the benchmarks: JSON orders of about 84 bytes (95 in the log) with 1,000 items. A batch of 1,000 orders is what a
  * producer sends at once; up to 200 batches differ, and are sent again in turns until there are records enough.
  */
 
@@ -10,16 +11,15 @@ export const partitions = 4
 export const ordersPerBatch = 1_000
 const maxBatches = 200
 
-export interface OrderBatch {
-  readonly partition: number
-  readonly values: readonly string[]
-}
-
 export interface OrderLog {
-  readonly batches: readonly OrderBatch[]
+  readonly batches: readonly RepeatedBatch[]
   /** How often all batches are in the log. */
   readonly times: number
   readonly records: number
+  /** What all orders amount to. */
+  readonly cents: number
+  /** The same with two decimal places, as a database writes it. */
+  readonly revenue: string
   /** Orders and cents by item, over the whole log. */
   readonly totals: ReadonlyMap<string, { readonly orders: number; readonly cents: number }>
 }
@@ -33,6 +33,7 @@ export function orderLog(records: number): OrderLog {
   const totals = new Map<string, { orders: number; cents: number }>()
   const batches = Array.from({ length: count }, (_, i) => ({
     partition: i % partitions,
+    times,
     values: Array.from({ length: ordersPerBatch }, (_, at) => {
       const order = nextOrder(random, at, ordersPerBatch)
       const total = totals.get(order.item) ?? { orders: 0, cents: 0 }
@@ -42,5 +43,7 @@ export function orderLog(records: number): OrderLog {
       return orderJson(order)
     }),
   }))
-  return { batches, times, records: count * times * ordersPerBatch, totals }
+  const cents = [...totals.values()].reduce((sum, total) => sum + total.cents, 0)
+  const revenue = (cents / 100).toFixed(2)
+  return { batches, times, records: count * times * ordersPerBatch, cents, revenue, totals }
 }

@@ -4,15 +4,9 @@
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { nextOrder, orderJson } from '../src/demo/orders.ts'
-import { SeededRandom } from '../src/runtime/seeded-random.ts'
 import { produceRepeated } from '../test/support/raw-producer.ts'
+import { orderLog, partitions } from './orders.ts'
 import { grouped, JobProcess, openRig, wholeNumber } from './rig.ts'
-
-const PARTITIONS = 4
-const BATCH_RECORDS = 1_000
-/** Record batches that differ; each partition is sent its own, in turns. */
-const BATCHES_PER_PARTITION = 5
 
 const { values } = parseArgs({
   options: {
@@ -25,28 +19,14 @@ const { values } = parseArgs({
   },
 })
 const maxRssMib = wholeNumber('--max-rss-mib', values['max-rss-mib'])
-const times = Math.ceil(
-  wholeNumber('--records', values.records) / (PARTITIONS * BATCHES_PER_PARTITION * BATCH_RECORDS),
-)
-const records = times * PARTITIONS * BATCHES_PER_PARTITION * BATCH_RECORDS
+const { batches, records, revenue } = orderLog(wholeNumber('--records', values.records))
 
-const rig = await openRig('repartition', PARTITIONS)
+const rig = await openRig('repartition', partitions)
 try {
   await rig.query(
     `CREATE TABLE orders (item text NOT NULL, "user" text NOT NULL, amount numeric(14, 2) NOT NULL, at timestamptz NOT NULL,
        part int NOT NULL, log_offset bigint NOT NULL)`,
   )
-  const random = new SeededRandom(7)
-  let cents = 0
-  const batches = Array.from({ length: PARTITIONS * BATCHES_PER_PARTITION }, (_, i) => ({
-    partition: i % PARTITIONS,
-    times,
-    values: Array.from({ length: BATCH_RECORDS }, (_, at) => {
-      const order = nextOrder(random, at, BATCH_RECORDS)
-      cents += order.cents
-      return orderJson(order)
-    }),
-  }))
   await produceRepeated(rig.brokers, rig.topic, batches)
 
   const job = new JobProcess(
@@ -64,15 +44,14 @@ try {
     `SELECT count(*)::text AS rows, sum(amount)::text AS amount, count(DISTINCT (part, log_offset))::text AS distinct,
        (SELECT count(DISTINCT batch_id)::text FROM oncesink.oncesink_batches WHERE kind = 'batch') AS batches FROM orders`,
   )
-  const amount = ((cents * times) / 100).toFixed(2)
   const isExact =
-    Number(actual?.rows) === records && Number(actual?.distinct) === records && actual?.amount === amount
+    Number(actual?.rows) === records && Number(actual?.distinct) === records && actual?.amount === revenue
   console.log(`records             ${grouped.format(records)} in ${actual?.batches} batches, the largest of ${grouped.format(largest.records)}
 took                ${seconds.toFixed(1)} s for the largest
 rows/s              ${grouped.format(largest.records / seconds)}
 processor time      ${job.cpuSeconds.toFixed(1)} s
 peak RSS            ${grouped.format(job.peakRssMib)} MiB (limit ${maxRssMib})
-rows                ${isExact ? `exact: ${grouped.format(records)}, ${amount} in all` : `WRONG: ${JSON.stringify(actual)}, expected ${records} and ${amount}`}`)
+rows                ${isExact ? `exact: ${grouped.format(records)}, ${revenue} in all` : `WRONG: ${JSON.stringify(actual)}, expected ${records} and ${revenue}`}`)
   if (!isExact || job.peakRssMib > maxRssMib) process.exitCode = 1
 } finally {
   await rig.close()

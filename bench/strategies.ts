@@ -8,13 +8,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { nextOrder, orderJson } from '../src/demo/orders.ts'
-import { SeededRandom } from '../src/runtime/seeded-random.ts'
 import { produceRepeated } from '../test/support/raw-producer.ts'
+import { orderLog, partitions } from './orders.ts'
 import { type BatchLine, grouped, JobProcess, openRig, wholeNumber } from './rig.ts'
 
-const PARTITIONS = 4
-const BATCH_RECORDS = 1_000
 const STRATEGIES = ['collectThenCommit', 'repartitionToOne', 'perPartition', 'fileHandoff']
 const SINKS = ['append', 'merge']
 
@@ -24,8 +21,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
   },
 })
-const times = Math.ceil(wholeNumber('--records', values.records) / (PARTITIONS * BATCH_RECORDS))
-const records = times * PARTITIONS * BATCH_RECORDS
+const { batches, records } = orderLog(wholeNumber('--records', values.records))
 const rounds = wholeNumber('--rounds', values.rounds)
 
 interface Run {
@@ -34,15 +30,9 @@ interface Run {
   readonly commitMs: number
 }
 
-const rig = await openRig('strategies', PARTITIONS)
+const rig = await openRig('strategies', partitions)
 const directory = await mkdtemp(join(tmpdir(), 'oncesink-bench-'))
 try {
-  const random = new SeededRandom(7)
-  const batches = Array.from({ length: PARTITIONS }, (_, partition) => ({
-    partition,
-    times,
-    values: Array.from({ length: BATCH_RECORDS }, (_, at) => orderJson(nextOrder(random, at, BATCH_RECORDS))),
-  }))
   await produceRepeated(rig.brokers, rig.topic, batches)
 
   const runs = new Map<string, Run[]>()
@@ -55,7 +45,7 @@ try {
     }
     console.log(`round ${round} of ${rounds} done`)
   }
-  console.log(`\n${grouped.format(records)} records of ${PARTITIONS} partitions, median of ${rounds} rounds`)
+  console.log(`\n${grouped.format(records)} records of ${partitions} partitions, median of ${rounds} rounds`)
   for (const sink of SINKS) {
     console.log(`\n${sink.padEnd(20)}records/s   relative   peak RSS   commit`)
     const base = median(runs.get(`${sink} ${STRATEGIES[0]}`)?.map(({ seconds }) => seconds) ?? [])

@@ -5,13 +5,10 @@
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { nextOrder, orderJson } from '../src/demo/orders.ts'
-import { SeededRandom } from '../src/runtime/seeded-random.ts'
 import { produceRepeated } from '../test/support/raw-producer.ts'
+import { orderLog, partitions } from './orders.ts'
 import { grouped, JobProcess, openRig, wholeNumber } from './rig.ts'
 
-const PARTITIONS = 4
-const BATCH_RECORDS = 1_000
 /** Megabytes of peak RSS that the job may have inline, and more for each worker. */
 const INLINE_MIB = 300
 const WORKER_MIB = 80
@@ -25,8 +22,7 @@ const { values } = parseArgs({
   },
 })
 const workers = wholeNumber('--workers', values.workers)
-const times = Math.ceil(wholeNumber('--records', values.records) / (PARTITIONS * BATCH_RECORDS))
-const records = times * PARTITIONS * BATCH_RECORDS
+const { batches, records, revenue } = orderLog(wholeNumber('--records', values.records))
 const steps = stepsOf(Number(values['function-us']))
 
 /** How many steps of the job's function take `us` microseconds here. */
@@ -42,19 +38,8 @@ function stepsOf(us: number): number {
   return Math.round(us / ((best * 1_000) / probe))
 }
 
-const rig = await openRig('workers', PARTITIONS)
+const rig = await openRig('workers', partitions)
 try {
-  const random = new SeededRandom(7)
-  let cents = 0
-  const batches = Array.from({ length: PARTITIONS }, (_, partition) => ({
-    partition,
-    times,
-    values: Array.from({ length: BATCH_RECORDS }, (_, at) => {
-      const order = nextOrder(random, at, BATCH_RECORDS)
-      cents += order.cents
-      return orderJson(order)
-    }),
-  }))
   await produceRepeated(rig.brokers, rig.topic, batches)
 
   let runs = 0
@@ -78,7 +63,7 @@ try {
     const [total] = await rig.query<{ orders: string; revenue: string }>(
       `SELECT sum(orders)::text AS orders, sum(revenue)::text AS revenue FROM orders_${name}`,
     )
-    const isExact = Number(total?.orders) === records && total?.revenue === ((cents * times) / 100).toFixed(2)
+    const isExact = Number(total?.orders) === records && total?.revenue === revenue
     const perSecond = ((records - first.records) / (last.atMs - first.atMs)) * 1_000
     const maxMib = INLINE_MIB + count * WORKER_MIB
     console.log(
@@ -91,7 +76,7 @@ try {
   }
 
   console.log(
-    `${grouped.format(records)} records in ${PARTITIONS} partitions, a function of ${values['function-us']} µs (${steps} steps)`,
+    `${grouped.format(records)} records in ${partitions} partitions, a function of ${values['function-us']} µs (${steps} steps)`,
   )
   const ratios: number[] = []
   // In turns, so that both are run in the same minutes.
