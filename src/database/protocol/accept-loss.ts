@@ -2,7 +2,7 @@ import { OncesinkError } from '../../errors.ts'
 import { sortedByPartition, topicPartitionKey } from '../../model/topic-partition.ts'
 import type { JobEventBus } from '../../telemetry/events.ts'
 import type { Connection, PositionMove, PositionRow, Transaction } from '../dialect.ts'
-import { endingBlockers } from './end-blockers.ts'
+import { BATCH_PATIENCE_MS, endingBlockers } from './end-blockers.ts'
 import type { ExaminedPosition, FoundLoss } from './find-losses.ts'
 import type { JobSession } from './session.ts'
 
@@ -18,9 +18,6 @@ export interface Acceptance {
    */
   readonly fenceOwner: boolean
 }
-
-/** How long it waits for locks before it ends the job's sessions that hold them, in milliseconds. */
-const PATIENCE_MS = 250
 
 export type LostPosition = ExaminedPosition & { readonly loss: FoundLoss }
 
@@ -43,7 +40,9 @@ export async function acceptLoss(
   if (!acceptance.fenceOwner) await refuseLivingOwner(session.job, connection, lost)
   const trx = await connection.begin('claim')
   try {
-    await endingBlockers(session, connection, events, PATIENCE_MS, () => move(trx, session, lost, acceptance))
+    await endingBlockers(session, connection, events, BATCH_PATIENCE_MS, () =>
+      move(trx, session, lost, acceptance),
+    )
     await session.runtime.faultPoints.reach('claim.before-commit')
     const committed = await trx.commit()
     if (committed.kind === 'committed') return

@@ -4,7 +4,7 @@ import { sortedByPartition, type TopicPartition, topicPartitionKey } from '../..
 import type { Source, SourceDescription, StartFrom } from '../../source/source.ts'
 import type { JobEventBus } from '../../telemetry/events.ts'
 import type { Connection, PositionRow, Transaction } from '../dialect.ts'
-import { endingBlockers } from './end-blockers.ts'
+import { BATCH_PATIENCE_MS, endingBlockers } from './end-blockers.ts'
 import { confirmIdentity, type JobIdentity, qualifiedTables } from './job-identity.ts'
 import type { JobSession } from './session.ts'
 import { renewExpiredStarts, TopicsNotDescribed, writeMissingStarts } from './starts.ts'
@@ -50,8 +50,6 @@ export type Confirm = () => Promise<boolean>
 
 /** How long a claim waits for another claim, which takes some round trips, before it ends that one's session. */
 const OTHER_CLAIM_PATIENCE_MS = 2_000
-/** How long it waits for a batch: that of an owner which has been replaced, so that there is nothing to wait for. */
-const BATCH_PATIENCE_MS = 250
 
 /**
  * Takes ownership of partitions: each claim raises their fencing epochs and writes a fresh random claim id, which

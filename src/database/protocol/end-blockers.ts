@@ -1,7 +1,13 @@
+import type { TopicPartition } from '../../model/topic-partition.ts'
 import type { JobEventBus } from '../../telemetry/events.ts'
 import type { Connection } from '../dialect.ts'
 import type { JobSession } from './session.ts'
 
+/**
+ * How long a claim waits for a batch, in milliseconds: that of an owner which has been replaced, so that there is nothing to
+ * wait for.
+ */
+export const BATCH_PATIENCE_MS = 250
 /** Time between two looks who holds the locks, in milliseconds. */
 const LOOK_EVERY_MS = 250
 /** The same after one has found somebody: an owner with several sessions may be in the way with the next one too. */
@@ -28,6 +34,27 @@ export async function endingBlockers<T>(
   } finally {
     settled.abort()
     await watching
+  }
+}
+
+/**
+ * Ends sessions of this job that hold the positions of these partitions for longer than a batch takes, and leaves the
+ * positions as they are: for whoever writes under the claim that was before, and so has nothing to lock them with for long.
+ * @throws OncesinkError the database's errors
+ */
+export async function freePositions(
+  session: JobSession,
+  events: JobEventBus,
+  partitions: readonly TopicPartition[],
+): Promise<void> {
+  const connection = await session.connection()
+  const trx = await connection.begin('claim')
+  try {
+    await endingBlockers(session, connection, events, BATCH_PATIENCE_MS, () =>
+      trx.lockPositions(session.job, partitions),
+    )
+  } finally {
+    await trx.rollback()
   }
 }
 

@@ -210,7 +210,8 @@ export class HandoffCommits implements DeferredCommits {
     try {
       this.#step?.abort.abort()
       await this.#step?.ended
-      await work({ session: this.#session, store: this.#store, loader: this.#loader })
+      const { events } = this.#parts
+      await work({ session: this.#session, events, store: this.#store, loader: this.#loader })
     } catch (error) {
       this.#session.drop()
       throw error

@@ -1,6 +1,8 @@
+import { freePositions } from '../../database/protocol/end-blockers.ts'
 import type { JobSession } from '../../database/protocol/session.ts'
 import type { Claim } from '../../model/claim.ts'
 import type { TopicPartition } from '../../model/topic-partition.ts'
+import type { JobEventBus } from '../../telemetry/events.ts'
 import { type FileLoader, isPassing } from './file-loader.ts'
 import { filesIn } from './file-moves.ts'
 import type { FileId } from './file-name.ts'
@@ -10,6 +12,7 @@ import { storedPosition } from './stored-position.ts'
 
 export interface TakeUpDeps {
   readonly session: JobSession
+  readonly events: JobEventBus
   readonly store: HandoffStore
   readonly loader: FileLoader
 }
@@ -17,20 +20,20 @@ export interface TakeUpDeps {
 /**
  * Before partitions are claimed: loads the unbroken chain of files that were written under the claim that they have, so
  * that nothing is computed twice. What does not follow, or does not load, is left to {@link setAsideEarlier}: its range
- * is read again from the position that the claim finds.
+ * is read again from the position that the claim finds. An owner that was stopped while it loaded is not waited for.
  *
  * @throws OncesinkError the database's errors; HANDOFF_FILE_DAMAGED and HANDOFF_FILE_FOREIGN, which somebody must see to
  */
 export async function takeUp(deps: TakeUpDeps, partitions: readonly TopicPartition[]): Promise<void> {
-  const { store, session } = deps
+  const { store, session, events } = deps
   for (const tp of partitions) {
     const files = await filesIn(store, tp, 'handoff')
     if (files.length === 0) continue
     const claimId = (await storedPosition(session, tp))?.claimId
-    await loadChain(
-      deps,
-      files.filter((file) => file.claimId === claimId),
-    )
+    const chain = files.filter((file) => file.claimId === claimId)
+    if (chain.length === 0) continue
+    await freePositions(session, events, [tp])
+    await loadChain(deps, chain)
   }
 }
 

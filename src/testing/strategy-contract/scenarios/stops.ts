@@ -1,9 +1,12 @@
+import { systemClock } from '../../../runtime/clock.ts'
 import type { ContractProcess } from '../contract-process.ts'
 import type { ContractWorld } from '../contract-world.ts'
 import type { Scenario } from './scenario.ts'
 
 /** More than one batch for each of two members. */
 const RECORDS = 160
+/** So long it may take to come by a point that records bring it to, in milliseconds, before there are more of them. */
+const REFILL_MS = 1_000
 
 /**
  * One member is stopped at every fault point, for longer than its session; the other one takes everything over; then the
@@ -27,7 +30,7 @@ export const stops: Scenario = {
     const working = points.filter((point) => !point.startsWith('claim.'))
     for (const [i, point] of working.entries()) {
       sleeper.arm({ point, visit: 1 + (i % 2), signal: 'SIGSTOP' })
-      await world.produce(RECORDS)
+      await keptBusy(world, sleeper, point)
       await replaced(world, { sleeper, other }, point)
       const claim = claiming.shift()
       if (claim !== undefined) {
@@ -48,6 +51,21 @@ export const stops: Scenario = {
     }
     await world.checkComplete('after the last stop')
   },
+}
+
+/**
+ * Produces until `sleeper` has come by `point`: while the two of them divide the partitions anew, the other one may do
+ * everything that there was.
+ */
+async function keptBusy(world: ContractWorld, sleeper: ContractProcess, point: string): Promise<void> {
+  let isThere = false
+  const met = sleeper.meets(point).then(() => {
+    isThere = true
+  })
+  while (!isThere) {
+    await world.produce(RECORDS)
+    await Promise.race([met, systemClock.sleep(REFILL_MS)])
+  }
 }
 
 /** Resolves when `sleeper` is stopped and the other member has done everything, its share of it too. */

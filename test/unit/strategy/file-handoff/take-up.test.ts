@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import { systemRuntime } from '../../../../src/runtime/runtime.ts'
+import { fileName } from '../../../../src/strategy/file-handoff/file-name.ts'
+import { type TakeUpDeps, takeUp } from '../../../../src/strategy/file-handoff/take-up.ts'
+import { EventBus, type JobEvents } from '../../../../src/telemetry/events.ts'
+
+const tp = { topic: 't', partition: 0 }
+const file = { ...tp, epoch: 3n, from: 0n, until: 5n, claimId: '11111111-1111-4111-8111-111111111111' }
+
+/** A file that waits, and an owner that was stopped in the middle of loading it: it holds the position. */
+function stoppedOwner() {
+  const happened: string[] = []
+  let release = () => {}
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const watcher = {
+    endBlockers: () => {
+      happened.push('ended')
+      release()
+      return Promise.resolve([
+        { backend: { id: 1, startedAt: '' }, application: 'oncesink:stopped', ended: true },
+      ])
+    },
+  }
+  const trx = {
+    readPositions: () => Promise.resolve([{ ...tp, claimId: file.claimId }]),
+    lockPositions: () => held.then(() => []),
+    rollback: () => Promise.resolve(),
+  }
+  const deps = {
+    session: {
+      job: 'job',
+      runtime: systemRuntime,
+      connection: () => Promise.resolve({ begin: () => Promise.resolve(trx), backend: {} }),
+      beside: (work: (connection: unknown) => Promise<unknown>) => work(watcher),
+    },
+    events: new EventBus<JobEvents>(),
+    store: { list: () => Promise.resolve([fileName(file, 'handoff')]) },
+    loader: {
+      tryOnce: async () => {
+        await held
+        happened.push('loaded')
+        return { kind: 'done' }
+      },
+    },
+  } as unknown as TakeUpDeps
+  return { deps, happened }
+}
+
+test('whoever was stopped while it loaded a file is ended before the file is loaded by its successor', async () => {
+  const { deps, happened } = stoppedOwner()
+  await takeUp(deps, [tp])
+  expect(happened).toEqual(['ended', 'loaded'])
+})
