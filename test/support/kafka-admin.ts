@@ -37,7 +37,11 @@ export async function addPartitions(topic: string, count: number, brokers?: stri
 
 /** Appends by a producer that knows of partitions added a moment ago; a longer connected one drops such records. */
 export async function produceAfresh(topic: string, messages: Message[], brokers?: string[]): Promise<void> {
-  const producer = kafkaClient(brokers).producer({ createPartitioner: Partitioners.DefaultPartitioner })
+  const producer = kafkaClient(brokers).producer({
+    createPartitioner: Partitioners.DefaultPartitioner,
+    idempotent: true,
+    maxInFlightRequests: 1,
+  })
   await producer.connect()
   await producer.send({ topic, messages, acks: -1 })
   await producer.disconnect()

@@ -129,7 +129,12 @@ function clients(brokers: string[]): Promise<Clients> {
 async function connect(brokers: string[]): Promise<Clients> {
   const kafka = kafkaClient(brokers)
   const admin = kafka.admin()
-  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner })
+  // Idempotent: what the client repeats because one of the partitions was not ready is stored once in the others too.
+  const producer = kafka.producer({
+    createPartitioner: Partitioners.DefaultPartitioner,
+    idempotent: true,
+    maxInFlightRequests: 1,
+  })
   await Promise.all([admin.connect(), producer.connect()])
   return { admin, producer }
 }

@@ -9,7 +9,7 @@ export class KafkaTools {
   readonly brokers: readonly string[]
   readonly client: KafkaClient
   readonly #admin: Admin
-  readonly #producer: Producer
+  #producer: Producer
   readonly #topics: string[] = []
 
   private constructor(brokers: readonly string[]) {
@@ -23,8 +23,12 @@ export class KafkaTools {
       retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 60 },
     })
     this.#admin = this.client.admin()
-    // Idempotent: a send that the client repeats is stored once, or nobody knew what is in the topic.
-    this.#producer = this.client.producer({ idempotent: true, maxInFlightRequests: 1 })
+    this.#producer = this.#newProducer()
+  }
+
+  /** Idempotent: a send that the client repeats is stored once, or nobody would know what is in the topic. */
+  #newProducer(): Producer {
+    return this.client.producer({ idempotent: true, maxInFlightRequests: 1 })
   }
 
   static async connect(brokers: readonly string[]): Promise<KafkaTools> {
@@ -55,9 +59,21 @@ export class KafkaTools {
     return topic
   }
 
-  /** Appends records, acknowledged by all replicas before it resolves. */
+  /**
+   * Appends records, acknowledged by all replicas before it resolves. Where a broker was killed, the log may hold some of
+   * them twice: then the client may have lost count of what it has sent, and a new one sends everything once more.
+   */
   async produce(topic: string, messages: Message[]): Promise<void> {
-    await this.#producer.send({ topic, messages, acks: -1, compression: CompressionTypes.None })
+    const send = () => this.#producer.send({ topic, messages, acks: -1, compression: CompressionTypes.None })
+    try {
+      await send()
+    } catch (error) {
+      if (!hasLostCount(error)) throw error
+      const lost = this.#producer
+      this.#producer = this.#newProducer()
+      await Promise.all([lost.disconnect(), this.#producer.connect()])
+      await send()
+    }
   }
 
   /** Number of records of each partition, by the log's own bounds. */
@@ -153,9 +169,16 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
 /** What brokers answer that have not heard of a new topic, or not of its leader. */
 const ofNewTopics = ['UNKNOWN_TOPIC_OR_PARTITION', 'NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE']
 
-function isOfNewTopic(error: unknown): boolean {
+const isOfNewTopic = (error: unknown): boolean => isOneOf(ofNewTopics, error)
+
+/** What brokers answer to an idempotent producer that counts differently from them, or that they do not know any more. */
+const ofCounts = ['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID', 'INVALID_PRODUCER_EPOCH']
+
+const hasLostCount = (error: unknown): boolean => isOneOf(ofCounts, error)
+
+function isOneOf(types: readonly string[], error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const { type } = error as { type?: unknown }
-  if (typeof type === 'string' && ofNewTopics.includes(type)) return true
-  return isOfNewTopic(error.cause)
+  if (typeof type === 'string' && types.includes(type)) return true
+  return isOneOf(types, error.cause)
 }

@@ -23,7 +23,12 @@ export class ContractTopics {
       logLevel: logLevel.NOTHING,
     })
     const admin = kafka.admin()
-    const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner })
+    // Idempotent: what the client repeats because one of the partitions was not ready is stored once in the others too.
+    const producer = kafka.producer({
+      createPartitioner: Partitioners.DefaultPartitioner,
+      idempotent: true,
+      maxInFlightRequests: 1,
+    })
     await Promise.all([admin.connect(), producer.connect()])
     return new ContractTopics(admin, producer)
   }
