@@ -32,6 +32,39 @@ test('measures W1 against everything that it is measured against, with exact tot
   for (const { value } of rows) expect(value.median).toBeGreaterThan(0)
 })
 
+test.each(['postgres', 'mysql', 'mariadb'])(
+  'measures W2 into %s, with exactly the rows of the log',
+  { timeout: 300_000 },
+  async (engine) => {
+    const { out, problems } = await bench(
+      'w2',
+      '--engine',
+      engine,
+      '--records',
+      '4000',
+      '--runs',
+      '1',
+      '--json',
+    )
+    const last = out.trim().split('\n').at(-1) ?? ''
+    expect(last, problems).toMatch(/^\{/)
+    const { suites } = JSON.parse(last) as { suites: { rows: { id: string; value: { median: number } }[] }[] }
+    const rows = suites[0]?.rows ?? []
+    expect(rows.map(({ id }) => id)).toEqual(
+      engine === 'postgres'
+        ? [
+            'w2.default/recipe',
+            'w2.repartitionToOne/file',
+            'w2.perPartition/file',
+            'w2.default/file',
+            'w2.json/recipe',
+          ]
+        : ['w2.default/file', 'w2.repartitionToOne/file', 'w2.perPartition/file', 'w2.json/file'],
+    )
+    for (const { value } of rows) expect(value.median).toBeGreaterThan(0)
+  },
+)
+
 test('says what there is, and what is wrong with how it is called', async () => {
   expect((await bench('--help')).out).toContain('--engine <name>')
   expect((await bench('w9')).problems).toContain("there is no suite 'w9'")

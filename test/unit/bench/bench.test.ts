@@ -4,6 +4,7 @@ import { orderLog } from '../../../bench/orders.ts'
 import { table } from '../../../bench/report.ts'
 import type { Suite } from '../../../bench/suite.ts'
 import { wrongTotal } from '../../../bench/w1/totals.ts'
+import { expectedContent, placedOrders, wrongContent } from '../../../bench/w2/content.ts'
 
 const quiet = () => {}
 
@@ -104,5 +105,28 @@ describe('orders', () => {
     )
     expect(wrongTotal(totals, [{ ...first, revenue: '0.01' }, ...others])).toMatch(/0\.01 for/)
     expect(wrongTotal(totals, [{ ...first, item: 'other' }, ...others])).toMatch(/other/)
+  })
+})
+
+describe('the content of W2', () => {
+  const log = orderLog(12_000)
+
+  test('has every record of the log at its place', () => {
+    const places = new Set<string>()
+    for (const { partition, offset } of placedOrders(log)) places.add(`${partition}/${offset}`)
+    expect(places.size).toBe(log.records)
+    for (let partition = 0; partition < 4; partition++)
+      expect(places).toContain(`${partition}/${log.records / 4 - 1}`)
+  })
+
+  test('is the log: rows, cents, offsets, and a digest of everything', () => {
+    const content = expectedContent(log)
+    expect(content).toMatchObject({ rows: log.records, cents: log.cents })
+    expect(content.offsets).toBe((4 * ((log.records / 4) * (log.records / 4 - 1))) / 2)
+    expect(wrongContent(content, { ...content })).toBe(null)
+    for (const name of ['rows', 'cents', 'offsets', 'digest'] as const) {
+      const wrong = wrongContent(content, { ...content, [name]: content[name] + 1 })
+      expect(wrong).toBe(`${name} ${content[name] + 1}, not ${content[name]}`)
+    }
   })
 })
