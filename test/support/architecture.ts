@@ -69,6 +69,21 @@ function cycles(paths: readonly string[], imports: readonly Import[]): string[] 
   return found
 }
 
+/**
+ * What is loaded with `path`: files below src and packages by name, itself included. What is imported by `import()` or
+ * through `createRequire` comes when it is reached, and is not among them.
+ */
+export function loadedWith(path: string, files: SourceFiles): ReadonlySet<string> {
+  const loaded = new Set<string>()
+  const load = (name: string) => {
+    if (loaded.has(name)) return
+    loaded.add(name)
+    for (const { to, typeOnly, lazy } of importsOf(name, files[name] ?? '')) if (!typeOnly && !lazy) load(to)
+  }
+  load(path)
+  return loaded
+}
+
 /** The longest area that the path lies in. */
 function areaOf(path: string, areas: readonly string[]): string | undefined {
   return areas

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { type SourceFiles, violations } from '../support/architecture.ts'
+import { loadedWith, type SourceFiles, violations } from '../support/architecture.ts'
 import { type ArchitectureRules, rules } from '../support/architecture-rules.ts'
 
 const src = join(import.meta.dirname, '..', '..', 'src')
@@ -22,6 +22,36 @@ test('every file that the rules name is there', () => {
   const named = Object.values(rules.areas).flatMap(({ may, types = [] }) => [...may, ...types])
   const files = [...Object.keys(rules.areas), ...named].filter((name) => name.endsWith('.ts'))
   expect(files.filter((file) => !existsSync(join(src, file)))).toEqual([])
+})
+
+describe('a start loads only what its job takes', () => {
+  const slow = [
+    'fzstd',
+    'jiti',
+    'knex',
+    'lz4js',
+    'mysql2',
+    'pg',
+    'pg-copy-streams',
+    'pino',
+    'pino-pretty',
+    'snappyjs',
+  ]
+  const slowOnes = (path: string) => {
+    const loaded = loadedWith(path, readSource())
+    return slow.filter((name) => loaded.has(name))
+  }
+
+  test.each(['index.ts', 'job/start.ts', 'wire.ts'])('%s: no driver, no query builder, no codec', (path) => {
+    expect(slowOnes(path)).toEqual([])
+  })
+
+  test.each([
+    ['postgres', ['pg', 'pg-copy-streams']],
+    ['mysql', ['mysql2']],
+  ])('a connection of %s: its own driver', (engine, drivers) => {
+    expect(slowOnes(`database/${engine}/open-connection.ts`)).toEqual(drivers)
+  })
 })
 
 describe('the rules of the house refuse', () => {

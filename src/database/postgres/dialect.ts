@@ -1,7 +1,5 @@
 import type { Runtime } from '../../runtime/runtime.ts'
 import type { Dialect } from '../dialect.ts'
-import { openSession } from './connect.ts'
-import { PostgresConnection } from './connection.ts'
 import { createTableText } from './create-table.ts'
 import { migrationScript } from './migrations.ts'
 import type { PostgresPlan } from './options.ts'
@@ -11,8 +9,9 @@ export function createPostgresDialect(plan: PostgresPlan, runtime: Runtime): Dia
   return {
     engine: 'postgres',
     connect: async (name) => {
-      const { session, facts } = await openSession(plan, name, runtime)
-      return new PostgresConnection({ plan, runtime, session, facts })
+      // A process loads the driver of the engine that it connects to, and no other: each takes a tenth of a start.
+      const { openConnection } = await import('./open-connection.ts')
+      return openConnection(plan, name, runtime)
     },
     createTableText,
     migrationScript: () => migrationScript(plan.schema),

@@ -1,4 +1,4 @@
-import pg from 'pg'
+import pg from './driver.ts'
 
 const DATE = 1082
 const TIMESTAMP = 1114

@@ -1,8 +1,10 @@
 import * as zlib from 'node:zlib'
-import { decompress as fzstdDecompress } from 'fzstd'
-import lz4js from 'lz4js'
-import snappyjs from 'snappyjs'
+import { codecPackage } from './load-codec.ts'
 import { type NativeCodecs, nativeCodecs } from './native-codecs.ts'
+
+const fzstd = codecPackage<typeof import('fzstd')>('fzstd')
+const lz4js = codecPackage<typeof import('lz4js')['default']>('lz4js')
+const snappyjs = codecPackage<typeof import('snappyjs')['default']>('snappyjs')
 
 /** Records of one batch may not grow beyond this when decompressed. Brokers accept 1 MiB compressed by default. */
 export const maxDecompressedBytes = 1024 * 1024 * 1024
@@ -54,7 +56,7 @@ function decompressSnappy(bytes: Buffer, native: NativeCodecs): Uint8Array {
 }
 
 function decompressSnappyBlock(block: Buffer, maxBytes: number, { snappy }: NativeCodecs): Uint8Array {
-  if (snappy === null) return snappyjs.uncompress(block, maxBytes)
+  if (snappy === null) return snappyjs().uncompress(block, maxBytes)
   const claimed = snappyLength(block)
   if (claimed > maxBytes) throw new Error(`a snappy block would take ${claimed} bytes decompressed`)
   return snappy(block)
@@ -77,11 +79,11 @@ function decompressLz4(bytes: Buffer, { lz4 }: NativeCodecs): Uint8Array {
   // lz4js reads a block's checksum in the wrong place; no Kafka client writes them.
   if (((bytes[4] ?? 0) & lz4BlockChecksum) !== 0)
     throw new Error('lz4 frames with block checksums are not supported')
-  const bound = lz4js.decompressBound(bytes)
+  const bound = lz4js().decompressBound(bytes)
   if (bound > maxDecompressedBytes) throw new Error(`the records would take ${bound} bytes decompressed`)
-  return lz4 === null ? lz4js.decompress(bytes, bound) : lz4(bytes)
+  return lz4 === null ? lz4js().decompress(bytes, bound) : lz4(bytes)
 }
 
 function decompressZstd(bytes: Buffer, { zstd }: NativeCodecs): Uint8Array {
-  return zstd === null ? fzstdDecompress(bytes) : zstd(bytes, maxDecompressedBytes)
+  return zstd === null ? fzstd().decompress(bytes) : zstd(bytes, maxDecompressedBytes)
 }

@@ -1,5 +1,8 @@
-import { createRequire } from 'node:module'
 import * as zlib from 'node:zlib'
+import { optionalPackage } from './load-codec.ts'
+
+const lz4 = optionalPackage<{ decompressFrameSync(bytes: Buffer): Buffer }>('lz4-napi')
+const snappy = optionalPackage<{ uncompressSync(bytes: Buffer): Buffer }>('snappy')
 
 /** Decompressors that are not JavaScript, each null where this machine has none. */
 export interface NativeCodecs {
@@ -16,16 +19,18 @@ export const noNativeCodecs: NativeCodecs = { lz4: null, snappy: null, zstd: nul
 
 /**
  * What this process has: lz4 and snappy from optional packages, of which npm installs the build for this platform where
- * there is one (about five times as fast as JavaScript); zstd from Node itself, since 22.15.
+ * there is one (about five times as fast as JavaScript); zstd from Node itself, since 22.15. Each is loaded with the first
+ * batch that takes it.
  */
 export const nativeCodecs: NativeCodecs = {
-  lz4: optional<{ decompressFrameSync(bytes: Buffer): Buffer }>('lz4-napi')?.decompressFrameSync ?? null,
-  snappy: snappyOf(optional<{ uncompressSync(bytes: Buffer): Buffer }>('snappy')),
+  get lz4() {
+    return lz4()?.decompressFrameSync ?? null
+  },
+  get snappy() {
+    const module = snappy()
+    return module && ((bytes: Buffer) => module.uncompressSync(bytes))
+  },
   zstd: zstdOf(zlib),
-}
-
-function snappyOf(module: { uncompressSync(bytes: Buffer): Buffer } | null): NativeCodecs['snappy'] {
-  return module && ((bytes) => module.uncompressSync(bytes))
 }
 
 function zstdOf(module: object): NativeCodecs['zstd'] {
@@ -34,13 +39,4 @@ function zstdOf(module: object): NativeCodecs['zstd'] {
   }
   if (!zstdDecompressSync) return null
   return (bytes, maxOutputLength) => zstdDecompressSync(bytes, { maxOutputLength })
-}
-
-/** Null where the package is not installed, or has no build for this platform. */
-function optional<Module>(name: string): Module | null {
-  try {
-    return createRequire(import.meta.url)(name) as Module
-  } catch {
-    return null
-  }
 }

@@ -1,0 +1,18 @@
+import type { Runtime } from '../../runtime/runtime.ts'
+import type { SessionName } from '../dialect.ts'
+import { openSession } from './connect.ts'
+import { MysqlConnection } from './connection.ts'
+import type { MysqlPlan } from './options.ts'
+
+/**
+ * Everything of this engine that a connection takes, the driver among it: loaded by the dialect with the first one.
+ * @throws OncesinkError DATABASE_UNAVAILABLE, DATABASE_REFUSED
+ */
+export async function openConnection(
+  plan: MysqlPlan,
+  name: SessionName,
+  runtime: Runtime,
+): Promise<MysqlConnection> {
+  const { session, facts } = await openSession(plan, name, runtime)
+  return new MysqlConnection({ plan, runtime, session, facts })
+}
