@@ -185,6 +185,6 @@ function createExecutor(job: Job, source: Source, runtime: Runtime, events: JobE
       events,
     })
   }
-  const task = compilePartitionTask(job.root, job.pipelines, runtime.clock)
+  const task = compilePartitionTask(job.root, job.pipelines, runtime.clock, job.ledger)
   return createInlineExecutor(source, task, runtime, poison)
 }

@@ -109,7 +109,7 @@ async function examineSnapshot(
   if (plan.obstacles.length > 0) return findings
 
   const recordCounts = new RecordCounts(ledger, plan.ranges)
-  const task = compilePartitionTask(job.root, job.pipelines, runtime.clock, null, 'plain')
+  const task = compilePartitionTask(job.root, job.pipelines, runtime.clock, { way: 'plain' })
   const topicIds = new Map(positions.map((position) => [position.topic, position.topicId]))
   const signal = deps.signal ?? new AbortController().signal
   const tolerant = letters.length > 0 || job.poison.kind === 'deadLetter'

@@ -338,6 +338,8 @@ export interface LedgerWrite {
   readonly records: number
   /** How many of them were left out. */
   readonly deadLetters: number
+  /** Of all of these records, see `RangeDigest`: from 0 to 2^64 - 1. Null where none was made. */
+  readonly digest: bigint | null
 }
 
 /** Where in a partition's chain a batch begins. */
@@ -358,6 +360,8 @@ export interface LedgerRow extends TopicPartition {
   readonly batchId: string | null
   readonly records: number
   readonly deadLetters: number
+  /** Of the batch's records, see `RangeDigest`: from 0 to 2^64 - 1. Null where none was made. */
+  readonly digest: bigint | null
   /** What a start was resolved from, or why an operator has acted. */
   readonly reason: string | null
   /** Who has acted; null for starts and batches. */

@@ -5,6 +5,7 @@ import { formatRange, type OffsetRange } from '../model/offset-range.ts'
 import { type TopicPartition, topicPartitionKey } from '../model/topic-partition.ts'
 import type { Clock } from '../runtime/clock.ts'
 import { type LinkedAbort, linkedAbort } from '../runtime/linked-abort.ts'
+import { addDigests } from '../source/range-digest.ts'
 import type { ChunkLimits } from '../strategy/strategy.ts'
 
 /** How long the executor is asked to wait for records at a time, in milliseconds. */
@@ -34,6 +35,7 @@ interface Progress {
   reached: bigint
   records: number
   readonly deadLetters: DeadLetter[]
+  digest: bigint | null
   lastOffset: bigint | null
   bytes: number
   leaderEpoch: number
@@ -140,7 +142,7 @@ export class ChunkStream implements AsyncIterable<Chunk> {
 
   /** Stretches of one range follow each other without a gap. */
   #account(chunk: Chunk): void {
-    for (const { range, records, deadLetters, lastOffset, bytes, leaderEpoch } of chunk) {
+    for (const { range, records, deadLetters, digest, lastOffset, bytes, leaderEpoch } of chunk) {
       const progress = this.#ranges.get(topicPartitionKey(range))
       invariant(
         progress && range.from === progress.reached && range.until <= progress.range.until,
@@ -149,6 +151,7 @@ export class ChunkStream implements AsyncIterable<Chunk> {
       progress.reached = range.until
       progress.records += records
       progress.deadLetters.push(...deadLetters)
+      progress.digest = digest === null ? null : addDigests(progress.digest ?? 0n, digest)
       progress.lastOffset = lastOffset ?? progress.lastOffset
       progress.bytes += bytes
       progress.leaderEpoch = leaderEpoch
@@ -230,6 +233,7 @@ function progressOf(range: OffsetRange): Progress {
     reached: range.from,
     records: 0,
     deadLetters: [],
+    digest: null,
     lastOffset: null,
     bytes: 0,
     leaderEpoch: -1,

@@ -57,6 +57,8 @@ export interface PartitionResult {
   readonly records: number
   /** Records that are no part of the partial results, because the job cannot process them; in offset order. */
   readonly deadLetters: readonly DeadLetter[]
+  /** Of all these records, see `RangeDigest`; null unless the job wants digests in its ledger. */
+  readonly digest: bigint | null
   /** Offset of the last of them, or null; the range may reach further, over markers and aborted records. */
   readonly lastOffset: bigint | null
   readonly bytes: number

@@ -5,6 +5,7 @@ import { formatRange, type OffsetRange } from '../model/offset-range.ts'
 import type { RecordMeta } from '../model/record-meta.ts'
 import type { PipelinePlan, RootPlan } from '../pipeline/plan.ts'
 import type { Clock } from '../runtime/clock.ts'
+import { RangeDigest } from '../source/range-digest.ts'
 import { recordOffset } from '../source/record-fields.ts'
 import type { RecordSegment } from '../source/record-segment.ts'
 import type { FetchedRange } from '../source/source.ts'
@@ -54,17 +55,23 @@ const MAX_BUSY_MS = 8
 /** Records between two looks at the clock. */
 const BLOCK_RECORDS = 256
 
-/**
- * Makes the task of a job: `pipelines` are all of `root`, whose decoder runs once per record.
- * @param way `fast` takes short cuts from bytes to results, which must come to the same; `plain` calls the job's functions
- *   for every record and decodes each by itself, for whoever checks that
- */
+export interface TaskOptions {
+  readonly watch?: TaskWatch
+  /**
+   * `fast` takes short cuts from bytes to results, which must come to the same; `plain` calls the job's functions for every
+   * record and decodes each by itself, for whoever checks that. @default 'fast'
+   */
+  readonly way?: 'fast' | 'plain'
+  /** Whether results come with the digest of their records. @default false */
+  readonly digest?: boolean
+}
+
+/** Makes the task of a job: `pipelines` are all of `root`, whose decoder runs once per record. */
 export function compilePartitionTask(
   root: RootPlan,
   pipelines: readonly PipelinePlan[],
   clock: Clock,
-  watch: TaskWatch | null = null,
-  way: 'fast' | 'plain' = 'fast',
+  { watch, way = 'fast', digest = false }: TaskOptions = {},
 ): PartitionTask {
   const columnPlan = way === 'fast' ? columnPlanOf(root, pipelines) : null
   const columnState = columnPlan && new ColumnState(columnPlan)
@@ -89,7 +96,8 @@ export function compilePartitionTask(
       columns,
       fetched.range,
       leaveOut,
-      watch,
+      watch ?? null,
+      digest ? new RangeDigest() : null,
     )
     watch?.atRange(fetched.range)
     let busySince = clock.monotonicMs()
@@ -159,6 +167,7 @@ export function compilePartitionTask(
         range,
         records,
         deadLetters: [],
+        digest: block.digest?.sum ?? null,
         lastOffset: records === 0 ? null : BigInt(block.lastOffset),
         bytes,
         leaderEpoch,
@@ -313,6 +322,8 @@ class BlockRunner {
   records = 0
   /** Before the first record: the offset before the range. */
   lastOffset: number
+  /** Of the records seen; null where nobody wants it. */
+  readonly digest: RangeDigest | null
   readonly #runner: RecordRunner
   readonly #columns: ColumnCollector | null
   readonly #range: OffsetRange
@@ -326,7 +337,9 @@ class BlockRunner {
     range: OffsetRange,
     leaveOut: LeaveOut,
     watch: TaskWatch | null,
+    digest: RangeDigest | null,
   ) {
+    this.digest = digest
     this.#runner = runner
     this.#columns = columns
     this.#range = range
@@ -361,6 +374,7 @@ class BlockRunner {
       throw new RecordFailure(segment, i, functionFailure(error))
     }
     this.records += end - begin
+    this.digest?.add(segment, begin, end)
   }
 
   #advanceTo(offset: number): void {

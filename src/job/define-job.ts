@@ -98,6 +98,12 @@ export interface JobOptions {
   readonly ledger?: {
     /** Milliseconds that ledger rows are kept; the newest of each partition always is. @default 7 days, from 0 */
     readonly retentionMs?: number | undefined
+    /**
+     * Whether each batch is written with a digest of its records, which `oncesink verify` computes again from the log: a
+     * batch that has read other records than its range has is found so, whatever the sink. See docs/operations.md for what
+     * it costs. @default false
+     */
+    readonly digest?: boolean | undefined
   }
 }
 
@@ -148,6 +154,7 @@ export function defineJob(options: JobOptions): Job {
   const migrate = read.oneOf('migrate', ['auto', 'check'])
   const ledger = {
     retentionMs: read.integer('ledger', 'retentionMs', 7 * DAY_MS, 0, Number.MAX_SAFE_INTEGER),
+    digest: read.boolean('ledger', 'digest', false),
   }
   const database = readDatabase(read)
   const pipelines = readPipelines(read)

@@ -14,6 +14,7 @@ export function jobParts(job: Job): Readonly<Record<string, string>> {
     steps: textOf(job.pipelines.map(({ steps, terminal }) => [steps.map(({ kind }) => kind), terminal.kind])),
     poison: textOf(job.poison),
     limits: textOf(job.limits),
+    digest: textOf(job.ledger.digest),
   }
 }
 

@@ -29,7 +29,14 @@ export interface Job {
   readonly codeVersion: string
   /** Whether a start creates tables that are missing, or only says so. */
   readonly migrate: 'auto' | 'check'
-  readonly ledger: { readonly retentionMs: number }
+  readonly ledger: LedgerPlan
+}
+
+/** What the ledger says of each batch, and for how long. */
+export interface LedgerPlan {
+  readonly retentionMs: number
+  /** Whether batches come with the digest of their records. */
+  readonly digest: boolean
 }
 
 /** What decides how many records a batch has, up to `limits.maxRecordsPerBatch`. */

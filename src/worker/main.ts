@@ -34,7 +34,10 @@ async function prepare(watch: TaskWatch): Promise<Workplace> {
   const events = new EventBus<JobEvents>()
   forwardEvents(events, post)
   const source = createSource(job, runtime, events, Math.floor(job.limits.maxBufferedBytes / count))
-  const task = compilePartitionTask(job.root, job.pipelines, runtime.clock, watch)
+  const task = compilePartitionTask(job.root, job.pipelines, runtime.clock, {
+    watch,
+    digest: job.ledger.digest,
+  })
   return { source, executor: createInlineExecutor(source, task, runtime, job.poison), parts: jobParts(job) }
 }
 

@@ -179,6 +179,7 @@ describe.each(mysqlFlavours)('%s', (flavour) => {
       batchId: randomUUID(),
       records: 1,
       deadLetters: 0,
+      digest: null,
     })
 
     const [committed, rolledBack] = [

@@ -55,7 +55,7 @@ onEveryEngine((engine) => {
     const printed = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
     onTestFinished(() => printed.mockRestore())
     expect(await doctor(file, 'table'), printed.mock.calls.join('')).toBe(0)
-    expect(printed.mock.calls.join('')).toMatch(/0003_\w+ not applied yet: the start of the job does/)
+    expect(printed.mock.calls.join('')).toMatch(/0004_\w+ not applied yet: the start of the job does/)
     printed.mockClear()
 
     const versions = await bench.database.rows(`SELECT version FROM ${engine.own('oncesink_migrations')}`)

@@ -229,6 +229,7 @@ describe('COMMIT', () => {
       batchId: randomUUID(),
       records: 1,
       deadLetters: 0,
+      digest: null,
     }
     await expect(trx.writeLedger('hidden', [row])).rejects.toMatchObject({
       code: 'INVARIANT_VIOLATED',

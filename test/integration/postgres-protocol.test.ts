@@ -28,6 +28,7 @@ function ledgerRow(topic: string, claimId: string, from: bigint, until: bigint):
     batchId: randomUUID(),
     records: 7,
     deadLetters: 0,
+    digest: null,
   }
 }
 

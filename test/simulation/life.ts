@@ -71,7 +71,7 @@ export async function live(life: Life): Promise<void> {
     events,
     clusterId: async () => (await source.describe()).clusterId,
   })
-  const task = compilePartitionTask(job.root, job.pipelines, runtime.clock)
+  const task = compilePartitionTask(job.root, job.pipelines, runtime.clock, job.ledger)
   const deps = {
     job,
     runtime,

@@ -32,6 +32,7 @@ export function startLedgerRow({ topic, partition, nextOffset, reason }: StartRo
     batchId: null,
     records: 0,
     deadLetters: 0,
+    digest: null,
     reason,
     actor: null,
     cause: null,

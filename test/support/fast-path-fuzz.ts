@@ -255,7 +255,7 @@ export async function fuzzFastPaths(
   const tasks = pipelines.map(({ plan }, i) => ({
     what: `seed ${seed}, pipeline ${i}`,
     ways: (['fast', 'plain'] as const).map((way) =>
-      compilePartitionTask(plan.root, [plan], systemClock, null, way),
+      compilePartitionTask(plan.root, [plan], systemClock, { way }),
     ),
   }))
   let [records, failed, offset] = [0, 0, 0]

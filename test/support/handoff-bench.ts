@@ -64,7 +64,7 @@ export function computed(
   const results = of.map(({ claim, from, until }): PartitionResult => {
     const range = { topic: claim.topic, partition: claim.partition, from, until }
     const records = Number(until - from)
-    const nothing = { deadLetters: [], partials: [], bytes: 0, leaderEpoch: 0, computeMs: 0 }
+    const nothing = { deadLetters: [], digest: null, partials: [], bytes: 0, leaderEpoch: 0, computeMs: 0 }
     return { ...nothing, range, records, lastOffset: until - 1n }
   })
   return {

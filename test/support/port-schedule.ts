@@ -229,7 +229,7 @@ class ScheduleMaker {
     // Few places, so that some are taken already: the unique index then refuses the row.
     const from = BigInt(dice.below(3))
     const range = { topic: TOPIC, partition: dice.below(PARTITIONS), from, until: from + 2n }
-    const counts = { records: 2, deadLetters: 0, incarnation: 0, epoch: 1n }
+    const counts = { records: 2, deadLetters: 0, digest: null, incarnation: 0, epoch: 1n }
     const [claimId, batchId] = [dice.uuid(), dice.uuid()]
     const row = { range, kind: 'batch' as const, claimId, batchId, ...counts }
     return this.#of(on, `writeLedger ${range.partition}@${from}`, (trx) => trx.writeLedger(job, [row]))

@@ -66,7 +66,10 @@ export function threadsHere(job: Job, options: ThreadsHereOptions) {
       prepare: async (watch) => {
         const task =
           options.task?.(index, watch) ??
-          compilePartitionTask(loaded.root, loaded.pipelines, systemRuntime.clock, watch)
+          compilePartitionTask(loaded.root, loaded.pipelines, systemRuntime.clock, {
+            watch,
+            digest: loaded.ledger.digest,
+          })
         return {
           source,
           executor: createInlineExecutor(source, task, systemRuntime, job.poison),

@@ -1,6 +1,7 @@
 import { invariant } from '../../errors.ts'
 import type { LossCause } from '../../model/loss-cause.ts'
 import type { BatchPlace, LedgerKind, LedgerRow, LedgerWrite } from '../dialect.ts'
+import { digestFromColumn, digestToColumn } from '../digest-column.ts'
 import { ownTable } from './own-tables.ts'
 import type { Session, TextRow } from './session.ts'
 import { dateOf } from './stored-values.ts'
@@ -20,6 +21,7 @@ interface StoredRow extends TextRow {
   readonly batch_id: string | null
   readonly records: string
   readonly dead_letters: string
+  readonly digest: string | null
   readonly reason: string | null
   readonly actor: string | null
   readonly cause: LossCause | null
@@ -35,9 +37,9 @@ export async function writeLedger(
   const { affectedRows } = await session.query(
     `INSERT INTO ${ownTable(session, 'batches')}
        (job, topic, \`partition\`, kind, incarnation, epoch, from_offset, until_offset, claim_id, batch_id, records,
-        dead_letters)
-     VALUES ${writes.map(() => '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').join(', ')}`,
-    writes.flatMap(({ range, kind, incarnation, epoch, claimId, batchId, records, deadLetters }) => [
+        dead_letters, digest)
+     VALUES ${writes.map(() => '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').join(', ')}`,
+    writes.flatMap(({ range, kind, incarnation, epoch, claimId, batchId, records, deadLetters, digest }) => [
       job,
       range.topic,
       range.partition,
@@ -50,6 +52,7 @@ export async function writeLedger(
       batchId,
       records,
       deadLetters,
+      digestToColumn(digest),
     ]),
     { scope: 'own', doing: `write the ledger of job '${job}'` },
   )
@@ -63,7 +66,7 @@ export async function writeLedger(
 export async function readLedger(session: Session, job: string): Promise<LedgerRow[]> {
   const { rows } = await session.query<StoredRow>(
     `SELECT topic, \`partition\`, kind, incarnation, epoch, claim_id, from_offset, until_offset, batch_id, records,
-       dead_letters, reason, actor, cause, topic_id, committed_at
+       dead_letters, digest, reason, actor, cause, topic_id, committed_at
      FROM ${ownTable(session, 'batches')} WHERE job = ?
      ORDER BY topic, \`partition\`, incarnation, kind = 'batch', from_offset, kind`,
     [job],
@@ -81,6 +84,7 @@ export async function readLedger(session: Session, job: string): Promise<LedgerR
     batchId: row.batch_id,
     records: Number(row.records),
     deadLetters: Number(row.dead_letters),
+    digest: digestFromColumn(row.digest),
     reason: row.reason,
     actor: row.actor,
     cause: row.cause,

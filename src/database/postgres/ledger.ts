@@ -1,6 +1,7 @@
 import { invariant } from '../../errors.ts'
 import type { LossCause } from '../../model/loss-cause.ts'
 import type { BatchPlace, LedgerKind, LedgerRow, LedgerWrite } from '../dialect.ts'
+import { digestFromColumn, digestToColumn } from '../digest-column.ts'
 import type { InTransaction } from './begin.ts'
 import { ownTable } from './own-tables.ts'
 import type { Session } from './session.ts'
@@ -20,6 +21,7 @@ interface StoredRow {
   readonly batch_id: string | null
   readonly records: string
   readonly dead_letters: string
+  readonly digest: string | null
   readonly reason: string | null
   readonly actor: string | null
   readonly cause: LossCause | null
@@ -37,9 +39,9 @@ export async function writeLedger(
     `WITH written AS (
        INSERT INTO ${ownTable(session, 'batches')}
          (job, topic, partition, incarnation, epoch, kind, from_offset, until_offset, claim_id, batch_id, records,
-          dead_letters)
+          dead_letters, digest)
        SELECT $1, * FROM unnest($2::text[], $3::int[], $4::int[], $5::bigint[], $6::text[], $7::bigint[],
-         $8::bigint[], $9::uuid[], $10::uuid[], $11::bigint[], $12::bigint[])
+         $8::bigint[], $9::uuid[], $10::uuid[], $11::bigint[], $12::bigint[], $13::bigint[])
        RETURNING 1
      )
      SELECT count(*) AS written, txid_current() AS transaction_id FROM written`,
@@ -56,6 +58,7 @@ export async function writeLedger(
       writes.map(({ batchId }) => batchId),
       writes.map(({ records }) => records),
       writes.map(({ deadLetters }) => deadLetters),
+      writes.map(({ digest }) => digestToColumn(digest)),
     ],
     { scope: 'own', doing: `write the ledger of job '${job}'` },
   )
@@ -71,7 +74,7 @@ export async function writeLedger(
 export async function readLedger(session: Session, job: string): Promise<LedgerRow[]> {
   const { rows } = await session.query<StoredRow>(
     `SELECT topic, partition, kind, incarnation, epoch, claim_id, from_offset, until_offset, batch_id, records,
-       dead_letters, reason, actor, cause, topic_id, committed_at
+       dead_letters, digest, reason, actor, cause, topic_id, committed_at
      FROM ${ownTable(session, 'batches')} WHERE job = $1
      ORDER BY topic, partition, incarnation, kind = 'batch', from_offset, kind`,
     [job],
@@ -89,6 +92,7 @@ export async function readLedger(session: Session, job: string): Promise<LedgerR
     batchId: row.batch_id,
     records: Number(row.records),
     deadLetters: Number(row.dead_letters),
+    digest: digestFromColumn(row.digest),
     reason: row.reason,
     actor: row.actor,
     cause: row.cause,

@@ -23,6 +23,8 @@ export interface RangeContents {
   readonly records: number
   /** Those of them that the range skips. */
   readonly deadLetters: readonly DeadLetter[]
+  /** Of all these records, see `RangeDigest`; null unless the job wants digests in its ledger. */
+  readonly digest: bigint | null
   /** Leader epoch of the last record batch of the range. */
   readonly leaderEpoch: number
 }
@@ -163,10 +165,10 @@ async function noteLeaderEpochs(
   if (changed.length > 0) await trx.noteLeaderEpochs(session.job, changed)
 }
 
-function toLedger({ range, claim, records, deadLetters }: ReadRange, batchId: string) {
+function toLedger({ range, claim, records, deadLetters, digest }: ReadRange, batchId: string) {
   const { epoch, claimId, incarnation } = claim
-  const counts = { records, deadLetters: deadLetters.length }
-  return { range, kind: 'batch' as const, incarnation, epoch, claimId, batchId, ...counts }
+  const contents = { records, deadLetters: deadLetters.length, digest: digest ?? null }
+  return { range, kind: 'batch' as const, incarnation, epoch, claimId, batchId, ...contents }
 }
 
 /** After a compare-and-set that did not match: reads the rows under lock and tells why, range by range. */

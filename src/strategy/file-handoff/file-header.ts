@@ -1,4 +1,5 @@
 import { isPlainObject } from '../../model/plain-object.ts'
+import { digestText } from '../../source/range-digest.ts'
 import type { FileId } from './file-name.ts'
 
 /** Changes with whatever an older loader could not read. */
@@ -20,6 +21,8 @@ export interface FileHeader extends FileId {
   /** Offset of the last of them, or null. */
   readonly lastOffset: bigint | null
   readonly deadLetters: number
+  /** Of the records, see `RangeDigest`; null where none was made. */
+  readonly digest: bigint | null
   /** One for each pipeline of the job, in its order. */
   readonly pipelines: readonly PipelineHeader[]
 }
@@ -39,7 +42,7 @@ export interface PipelineHeader {
 }
 
 /** Offsets and epochs are text: as numbers of JSON not every reader takes them exactly. */
-export function headerLine({ epoch, from, until, lastOffset, ...rest }: FileHeader): string {
+export function headerLine({ epoch, from, until, lastOffset, digest, ...rest }: FileHeader): string {
   return JSON.stringify({
     format: FORMAT,
     version: FORMAT_VERSION,
@@ -48,6 +51,7 @@ export function headerLine({ epoch, from, until, lastOffset, ...rest }: FileHead
     from: from.toString(),
     until: until.toString(),
     lastOffset: lastOffset?.toString() ?? null,
+    digest: digest === null ? null : digestText(digest),
   })
 }
 
@@ -61,13 +65,15 @@ export function parseHeader(line: string): FileHeader {
       `its format is version ${String(version)}, and this is an oncesink that knows version ${FORMAT_VERSION}`,
     )
   }
-  const { epoch, from, until, lastOffset } = fields as Record<string, string | null>
+  const { epoch, from, until, lastOffset, digest } = fields as Record<string, string | null | undefined>
   return {
     ...(fields as unknown as FileHeader),
     epoch: BigInt(epoch as string),
     from: BigInt(from as string),
     until: BigInt(until as string),
     lastOffset: lastOffset === null || lastOffset === undefined ? null : BigInt(lastOffset),
+    // Files of an older oncesink do not have it.
+    digest: digest === null || digest === undefined ? null : BigInt(`0x${digest}`),
   }
 }
 

@@ -107,7 +107,7 @@ export class FileWriter {
   async #headerOf(batchId: string, result: PartitionResult, claim: Claim): Promise<FileHeader> {
     const { job, shape, pipelines, clusterId } = this.#deps
     this.#clusterId ??= await clusterId()
-    const { range, records, lastOffset, deadLetters, leaderEpoch, partials } = result
+    const { range, records, lastOffset, deadLetters, digest, leaderEpoch, partials } = result
     return {
       job,
       clusterId: this.#clusterId,
@@ -125,6 +125,7 @@ export class FileWriter {
       records,
       lastOffset,
       deadLetters: deadLetters.length,
+      digest,
       pipelines: pipelines.map(({ sink }, i) => {
         const partial = partials[i]
         invariant(partial, 'a partition task gives one partial result per pipeline')

@@ -74,7 +74,7 @@ export async function loadFile(deps: LoadDeps, file: FileId): Promise<LoadOutcom
   refuseForeign(deps, file, content, (await deps.clusterId()) ?? header.clusterId, path)
   const range = { topic: file.topic, partition: file.partition, from: header.from, until: header.until }
   const claim = { ...header, nextOffset: header.from, seq: 0n }
-  const { batchId, records, leaderEpoch } = header
+  const { batchId, records, digest, leaderEpoch } = header
   const info = { batchId, job: header.job, ranges: [range], records, deadLetters: deadLetters.length }
   await session.runtime.faultPoints.reach('handoff.loading')
   const { outcomes, rows, ...phases } = await commitBatch(
@@ -87,7 +87,7 @@ export async function loadFile(deps: LoadDeps, file: FileId): Promise<LoadOutcom
         invariant(partial, 'a file has one partial result per pipeline')
         written += await deliver(trx, pipeline, collectPartials(pipeline.terminal, [partial]), info)
       }
-      return { rows: written, contents: [{ records, deadLetters, leaderEpoch }] }
+      return { rows: written, contents: [{ records, deadLetters, digest, leaderEpoch }] }
     },
   )
   const [outcome] = outcomes

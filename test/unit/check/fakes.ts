@@ -187,7 +187,7 @@ export function fakeJob(...pipelines: readonly Pipeline[]): Job {
     },
     poison: { kind: 'fail' },
     codeVersion: '1',
-    ledger: { retentionMs: 1 },
+    ledger: { retentionMs: 1, digest: false },
   }
   return job as unknown as Job
 }

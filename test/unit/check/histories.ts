@@ -14,6 +14,7 @@ export function ledgerRow(row: Partial<LedgerRow>): LedgerRow {
     batchId: 'batch-1',
     records: 10,
     deadLetters: 0,
+    digest: null,
     reason: null,
     actor: null,
     cause: null,

@@ -20,7 +20,7 @@ async function committed() {
   ownership.read(claims)
   const results = [0, 1].map(
     (partition): PartitionResult => ({
-      ...{ range: { topic: 't', partition, from: 0n, until: 5n }, records: 5, deadLetters: [] },
+      ...{ range: { topic: 't', partition, from: 0n, until: 5n }, records: 5, deadLetters: [], digest: null },
       ...{ lastOffset: 4n, bytes: 10, leaderEpoch: 0, computeMs: 1, partials: [] },
     }),
   )

@@ -16,6 +16,7 @@ function result(
     range: range(partition, from, until),
     records: until - from,
     deadLetters: [],
+    digest: null,
     lastOffset: BigInt(until - 1),
     bytes: 10 * (until - from),
     leaderEpoch: 3,
@@ -89,6 +90,15 @@ describe('the chunks of a batch', () => {
     ])
   })
 
+  test('have digests that are added up, range by range', async () => {
+    const { stream } = streamOf(
+      [[result(0, 10, 20, { digest: 2n ** 64n - 1n })], [result(0, 20, 30, { digest: 5n })]],
+      { first: [result(0, 0, 10, { digest: 1n }), result(1, 5, 10, { digest: 7n })] },
+    )
+    await read(stream)
+    expect(stream.contents().map(({ digest }) => digest)).toEqual([5n, 7n])
+  })
+
   test('are added up', async () => {
     const letter = { offset: 12n } as PartitionResult['deadLetters'][number]
     const { stream, plans } = streamOf([
@@ -108,6 +118,7 @@ describe('the chunks of a batch', () => {
     ])
     expect(stream.results()[0]?.range).toBe(stream.ranges[0])
     expect(plans.map(({ deadLettersBefore }) => deadLettersBefore)).toEqual([0, 1])
+    expect(stream.contents().map(({ digest }) => digest)).toEqual([null, null])
   })
 
   test('are computed one ahead of what is written', async () => {

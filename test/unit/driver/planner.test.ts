@@ -20,6 +20,7 @@ const result = (partition: number, from: bigint, until: bigint, records: number)
   records,
   lastOffset: until - 1n,
   deadLetters: [],
+  digest: null,
   bytes: 0,
   leaderEpoch: 0,
   computeMs: 0,

@@ -58,7 +58,7 @@ function startDriver(fate: Fate) {
             records: Number(until - from),
             lastOffset: until - 1n,
           },
-          ...{ deadLetters: [], bytes: 0, leaderEpoch: 0, computeMs: 0, partials: [] },
+          ...{ deadLetters: [], digest: null, bytes: 0, leaderEpoch: 0, computeMs: 0, partials: [] },
         },
       ]
     })

@@ -48,7 +48,7 @@ const byThree = orders
 
 const fast = ({ plan }: Pipeline) => columnPlanOf(plan.root, [plan])
 const taskOf = ({ plan }: Pipeline, way: 'fast' | 'plain') =>
-  compilePartitionTask(plan.root, [plan], systemClock, null, way)
+  compilePartitionTask(plan.root, [plan], systemClock, { way })
 
 async function outcome(task: ReturnType<typeof taskOf>, records: readonly PlainRecord[]): Promise<unknown> {
   try {

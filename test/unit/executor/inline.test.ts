@@ -15,6 +15,7 @@ function resultOf({ range, records, bytes, leaderEpoch }: FetchedRange): Partiti
     range,
     records,
     deadLetters: [],
+    digest: null,
     lastOffset: range.until - 1n,
     bytes,
     leaderEpoch,

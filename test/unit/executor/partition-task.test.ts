@@ -77,6 +77,7 @@ describe('a partition task', () => {
       range: fetched.range,
       records: 3,
       deadLetters: [],
+      digest: null,
       lastOffset: fetched.range.until - 1n,
       bytes: fetched.bytes,
       leaderEpoch: 3,

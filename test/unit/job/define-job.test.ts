@@ -40,7 +40,7 @@ describe('a job', () => {
       poison: { kind: 'fail' },
       executor: { kind: 'inline' },
       strategy: { name: 'collectThenCommit', create: expect.any(Function) },
-      ledger: { retentionMs: 604_800_000 },
+      ledger: { retentionMs: 604_800_000, digest: false },
     })
   })
 

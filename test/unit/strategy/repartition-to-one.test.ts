@@ -24,6 +24,7 @@ function result(partition: number, from: number, partial: PartialResult): Partit
     range: { topic: 't', partition, from: BigInt(from), until: BigInt(from + 1) },
     records: 1,
     deadLetters: [],
+    digest: null,
     lastOffset: BigInt(from),
     bytes: 1,
     leaderEpoch: 0,

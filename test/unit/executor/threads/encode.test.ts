@@ -56,6 +56,7 @@ test('rows and accumulators of any plain values arrive as they were, Buffers as 
         range: { topic: 't', partition: 1, from: 2n, until: 3n },
         records: 1,
         deadLetters: [],
+        digest: 2n ** 64n - 1n,
         lastOffset: 2n,
         bytes: 9,
         leaderEpoch: 0,

@@ -30,6 +30,7 @@ function content(partials: readonly PartialResult[]): FileContent {
       records: 5,
       lastOffset: 2n ** 55n,
       deadLetters: 1,
+      digest: 2n ** 64n - 1n,
       pipelines: partials.map((partial) => ({ sink: 'merge', table: 't', ...describePartial(partial) })),
     },
     deadLetters: [
@@ -126,6 +127,14 @@ test('a file whose lines are not as many as its header says is refused', async (
   const header = headerLine({ ...content([{ kind: 'rows', rows: [1], metas: null }]).header, deadLetters: 0 })
   await expect(decodeFile(await packLines([header]))).rejects.toThrow('fewer lines')
   await expect(decodeFile(await packLines([header, '[1]', '[2]']))).rejects.toThrow('more lines')
+})
+
+test('a file of a version without digests has none', async () => {
+  const header = headerLine({ ...content([]).header, deadLetters: 0 })
+  expect((await decodeFile(await packLines([header]))).header.digest).toBe(2n ** 64n - 1n)
+  const older = header.replace(/,"digest":"f+"/, '')
+  expect(older).not.toContain('digest')
+  expect((await decodeFile(await packLines([older]))).header.digest).toBeNull()
 })
 
 test('a file of another version, or of something else, is refused', async () => {
