@@ -74,7 +74,8 @@ async function runSuite(suite: Suite) {
   log(`${suite.name}: ${suite.title}, on ${engine}`)
   const open = await suite.open({ engine, records, profileDir, log })
   try {
-    const result = await measure(open, wholeNumber('--runs', values.runs), log)
+    const runs = wholeNumber('--runs', values.runs)
+    const result = await measure(open, suite.turns?.(runs) ?? runs, log)
     console.log(table(suite, engine, result))
     return { suite: suite.name, engine, ...result }
   } finally {
@@ -100,7 +101,14 @@ async function main(): Promise<void> {
     os: `${process.platform} ${release()}`,
   }
   const { runs, records } = values
-  console.log(JSON.stringify({ machine, runs: Number(runs), records: Number(records), suites: results }))
+  const targets = results.flatMap(({ engine, rows }) =>
+    rows.flatMap(({ id, target, value, met }) =>
+      target === null ? [] : [{ id, engine, ratio: value.median, target, met }],
+    ),
+  )
+  console.log(
+    JSON.stringify({ machine, runs: Number(runs), records: Number(records), targets, suites: results }),
+  )
 }
 
 main().catch((error: unknown) => {

@@ -11,6 +11,8 @@ export interface RowResult {
   readonly title: string
   readonly target: Target | null
   readonly value: Spread
+  /** The 95 % interval of the mean; null where it was not asked for, or there was one turn only. */
+  readonly interval: readonly [number, number] | null
   /** Whether the median meets the target; null without one. */
   readonly met: boolean | null
 }
@@ -59,14 +61,36 @@ export async function measure(
 function resultOf(row: Row, samples: ReadonlyMap<string, readonly Sample[]>, runs: number): RowResult {
   const { id, title, target } = row
   const values = Array.from({ length: runs }, (_, run) =>
-    row.of((name) => {
+    row.of((name, which) => {
       const sample = samples.get(name)?.[run]
       if (!sample) throw new Error(`row ${id} asks for '${name}', which is no contestant`)
-      return sample.value
+      const found = which === undefined ? sample.value : sample.figures?.[which]
+      if (found === undefined)
+        throw new Error(`row ${id} asks for '${which}' of '${name}', which is no figure`)
+      return found
     }),
   )
   const value = spreadOf(values)
-  return { id, title, target, value, met: target && isMet(target, value.median) }
+  const interval = row.interval ? interval95(values) : null
+  return { id, title, target, value, interval, met: target && isMet(target, value.median) }
+}
+
+/**
+ * The 95 % interval of the mean, by Student's t with the quantile as Cornish and Fisher expand it (within 0.01 from five
+ * values on; wider with fewer).
+ * @returns null for fewer than two values
+ */
+export function interval95(values: readonly number[]): readonly [number, number] | null {
+  const freedom = values.length - 1
+  if (freedom < 1) return null
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / freedom
+  const exact = { 1: 12.706, 2: 4.303, 3: 3.182 }[freedom]
+  const z = 1.96
+  const t =
+    exact ?? z + (z ** 3 + z) / (4 * freedom) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * freedom ** 2)
+  const half = t * Math.sqrt(variance / values.length)
+  return [mean - half, mean + half]
 }
 
 export function isMet(target: Target, value: number): boolean {
@@ -82,9 +106,10 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, least, most }
 }
 
-/** A ratio with two digits after the point, anything larger as a whole number. */
+/** A ratio with two digits after the point (more where it is small), anything larger as a whole number. */
 export function figure(value: number): string {
-  return value >= 1_000 ? new Intl.NumberFormat('en-US').format(Math.round(value)) : value.toFixed(2)
+  if (value >= 1_000) return new Intl.NumberFormat('en-US').format(Math.round(value))
+  return value !== 0 && Math.abs(value) < 0.1 ? value.toPrecision(2) : value.toFixed(2)
 }
 
 function largest(values: readonly (number | undefined)[]): number | null {

@@ -1,4 +1,4 @@
-import { nextOrder, orderJson } from '../src/demo/orders.ts'
+import { nextOrder, type Order, orderJson } from '../src/demo/orders.ts'
 import { SeededRandom } from '../src/runtime/seeded-random.ts'
 import type { RepeatedBatch } from '../test/support/raw-producer.ts'
 
@@ -10,6 +10,9 @@ import type { RepeatedBatch } from '../test/support/raw-producer.ts'
 export const partitions = 4
 export const ordersPerBatch = 1_000
 const maxBatches = 200
+const defaultKeys = 1_000
+/** Has no factor in common with the numbers of keys, so that its multiples meet every one of them. */
+const keyStride = 7_919
 
 export interface OrderLog {
   readonly batches: readonly RepeatedBatch[]
@@ -24,18 +27,27 @@ export interface OrderLog {
   readonly totals: ReadonlyMap<string, { readonly orders: number; readonly cents: number }>
 }
 
-/** The log of at least `records` orders; the same ones for the same number. */
-export function orderLog(records: number): OrderLog {
+export interface OrderLogOptions {
+  /** Default: 4. */
+  readonly partitions?: number
+  /** Distinct items; all of them are in the log where it has records enough. Default: 1,000. */
+  readonly keys?: number
+}
+
+/** The log of at least `records` orders; the same ones for the same number and options. */
+export function orderLog(records: number, options: OrderLogOptions = {}): OrderLog {
+  const { partitions: partitionCount = partitions, keys = defaultKeys } = options
   const wanted = Math.ceil(records / ordersPerBatch)
-  const count = Math.ceil(Math.min(maxBatches, wanted) / partitions) * partitions
+  const distinct = Math.max(maxBatches, keys / ordersPerBatch)
+  const count = Math.ceil(Math.min(distinct, wanted) / partitionCount) * partitionCount
   const times = Math.ceil(wanted / count)
   const random = new SeededRandom(7)
   const totals = new Map<string, { orders: number; cents: number }>()
   const batches = Array.from({ length: count }, (_, i) => ({
-    partition: i % partitions,
+    partition: i % partitionCount,
     times,
     values: Array.from({ length: ordersPerBatch }, (_, at) => {
-      const order = nextOrder(random, at, ordersPerBatch)
+      const order = withKey(nextOrder(random, at, ordersPerBatch), keys, i * ordersPerBatch + at)
       const total = totals.get(order.item) ?? { orders: 0, cents: 0 }
       total.orders += times
       total.cents += order.cents * times
@@ -46,4 +58,10 @@ export function orderLog(records: number): OrderLog {
   const cents = [...totals.values()].reduce((sum, total) => sum + total.cents, 0)
   const revenue = (cents / 100).toFixed(2)
   return { batches, times, records: count * times * ordersPerBatch, cents, revenue, totals }
+}
+
+/** The `index`-th order under one of `keys` items, every one of which has its turn; with the default, as it is. */
+function withKey(order: Order, keys: number, index: number): Order {
+  if (keys === defaultKeys) return order
+  return { ...order, item: `item-${String((index * keyStride) % keys).padStart(4, '0')}` }
 }

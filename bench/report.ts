@@ -10,8 +10,8 @@ export function table(suite: Suite, engine: string, { rows, contestants }: Suite
     '| measure | median | least to most | target | met |',
     '|---|---|---|---|---|',
     ...rows.map(
-      ({ title, value, target, met }) =>
-        `| ${title} | ${figure(value.median)} | ${range(value)} | ${targetText(target)} | ${met === null ? '' : met ? 'yes' : 'NO'} |`,
+      ({ title, value, target, met, interval }) =>
+        `| ${title} | ${figure(value.median)} | ${range(value)}${intervalText(interval)} | ${targetText(target)} | ${met === null ? '' : met ? 'yes' : 'NO'} |`,
     ),
     '',
     '| run | median | least to most | peak RSS (MiB) | processor (s) |',
@@ -26,6 +26,10 @@ export function table(suite: Suite, engine: string, { rows, contestants }: Suite
 
 function range({ least, most }: Spread): string {
   return `${figure(least)} to ${figure(most)}`
+}
+
+function intervalText(interval: readonly [number, number] | null): string {
+  return interval === null ? '' : `; mean, 95 %: ${figure(interval[0])} to ${figure(interval[1])}`
 }
 
 function targetText(target: Target | null): string {

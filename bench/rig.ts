@@ -60,6 +60,7 @@ export async function openRig(stem: string, partitions: number): Promise<Rig> {
 export interface BatchLine {
   readonly atMs: number
   readonly records: number
+  readonly rows: number
   readonly limitRecords?: number
   readonly lagRecords: number
   readonly processingMs?: number
@@ -75,6 +76,12 @@ export class JobProcess {
   cpuSeconds = 0
   /** Resident set as last seen, in MiB. */
   rssMib = 0
+  /** All of what was seen, every 50 ms, in MiB. */
+  readonly rssSamples: number[] = []
+  /** When its process was made, in milliseconds since 1970. */
+  readonly startedAtMs = Date.now()
+  /** When its first line of log was written: Node and the job's modules are loaded then. */
+  loadedAtMs = 0
   /** When it had claimed its partitions and began to read, in milliseconds since 1970. */
   runningAtMs = 0
   /** Exit code; rejects with the end of the log when it is not 0. */
@@ -113,8 +120,25 @@ export class JobProcess {
     return this.ended
   }
 
+  /** Resolves when it is gone. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.ended.catch(() => {})
+  }
+
+  /** Waits until `condition` is met. @throws Error when the job ends before, or that takes longer than `timeoutMs` */
+  async until(condition: (job: JobProcess) => boolean, timeoutMs = 60_000): Promise<void> {
+    const deadline = Date.now() + timeoutMs
+    while (!condition(this)) {
+      if (this.#child.exitCode !== null) await this.ended
+      if (Date.now() > deadline) throw new Error(`the job has not come so far:\n${this.#log}`)
+      await sleep(5)
+    }
+  }
+
   #read(line: string): void {
     this.#log = `${this.#log}${line}\n`.slice(-4_000)
+    if (this.loadedAtMs === 0) this.loadedAtMs = Date.now()
     if (line.includes('"event":"state"') && this.runningAtMs === 0) {
       const { time, msg } = JSON.parse(line) as { time: string; msg: string }
       if (msg === 'running') this.runningAtMs = Date.parse(time)
@@ -124,15 +148,21 @@ export class JobProcess {
     this.batches.push({ ...batch, atMs: Date.parse(time) })
   }
 
+  /** Processor time by now, in seconds, in steps of 10 ms. @throws Error where there is no /proc */
+  cpuNow(): number {
+    // User and system time, in ticks, after the name in brackets.
+    const fields = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  }
+
   async #watchMemory(): Promise<void> {
     while (this.#child.exitCode === null && this.#child.signalCode === null) {
       try {
         const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8')
         this.peakRssMib = kibibytes(status, 'VmHWM', this.peakRssMib * 1_024) / 1_024
-        // User and system time, in ticks of 10 ms, after the name in brackets.
-        const fields = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-        this.cpuSeconds = (Number(fields[11]) + Number(fields[12])) / 100
+        this.cpuSeconds = this.cpuNow()
         this.rssMib = kibibytes(status, 'VmRSS', 0) / 1_024
+        if (this.rssMib > 0) this.rssSamples.push(this.rssMib)
       } catch {
         // It has just ended, or this machine has no /proc: then there is no figure.
       }

@@ -11,6 +11,8 @@ export interface Suite {
   readonly title: string
   /** Databases that it can be run on; the first is the default. */
   readonly engines: readonly Engine[]
+  /** How many turns it takes where `--runs` are asked for. Default: as many. */
+  readonly turns?: (runs: number) => number
   open(settings: SuiteSettings): Promise<OpenSuite>
 }
 
@@ -42,6 +44,8 @@ export interface Contestant {
 /** What one run has shown: `value` is the figure, the rest is printed beside it. */
 export interface Sample {
   readonly value: number
+  /** Other figures of the same run, by name. */
+  readonly figures?: Readonly<Record<string, number>>
   readonly peakRssMib?: number
   readonly cpuSeconds?: number
 }
@@ -52,8 +56,10 @@ export interface Row {
   readonly title: string
   /** Null for what is only worth knowing. */
   readonly target: Target | null
-  /** The figure of one turn, from the figures of its contestants. */
-  of(figure: (contestant: string) => number): number
+  /** Whether the 95 % interval of the mean is printed too. */
+  readonly interval?: true
+  /** The figure of one turn, from the figures of its contestants: their values, or other figures by name. */
+  of(figure: (contestant: string, name?: string) => number): number
 }
 
 export type Target = { readonly atLeast: number } | { readonly atMost: number }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs from 'kafkajs'
 import { startKafka } from '../src/services/index.ts'
 
@@ -29,9 +30,10 @@ export async function openTopics(): Promise<BenchTopics> {
       const configEntries = [{ name: 'retention.ms', value: '-1' }]
       await admin.createTopics({
         topics: [{ topic, numPartitions: partitions, configEntries }],
-        waitForLeaders: true,
+        waitForLeaders: false,
       })
       topics.push(topic)
+      await hasLeaders(admin, topic, partitions)
       return topic
     },
     async close() {
@@ -39,5 +41,17 @@ export async function openTopics(): Promise<BenchTopics> {
       await admin.disconnect()
       await server.stop()
     },
+  }
+}
+
+/** Waits for all leaders; a broker may not have heard of the topic yet. @throws Error when that takes longer than 30 s */
+async function hasLeaders(admin: kafkajs.Admin, topic: string, partitions: number): Promise<void> {
+  const deadline = Date.now() + 30_000
+  for (;;) {
+    const known = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => null)
+    const led = known?.topics[0]?.partitions.filter(({ leader }) => leader >= 0).length ?? 0
+    if (led === partitions) return
+    if (Date.now() > deadline) throw new Error(`${led} of ${partitions} partitions of ${topic} have a leader`)
+    await sleep(50)
   }
 }

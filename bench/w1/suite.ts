@@ -1,13 +1,10 @@
 import { join } from 'node:path'
 import { compressFrameSync } from 'lz4-napi'
 import { produceRepeated } from '../../test/support/raw-producer.ts'
-import { type BenchDatabase, openDatabase } from '../database.ts'
+import { type Ground, OrderRuns, onGround } from '../order-runs.ts'
 import { type OrderLog, orderLog, partitions } from '../orders.ts'
 import { profiling, runProgram } from '../program.ts'
-import { JobProcess } from '../rig.ts'
 import type { Contestant, OpenSuite, Row, Sample, Suite, SuiteSettings } from '../suite.ts'
-import { type BenchTopics, openTopics } from '../topics.ts'
-import { type WrittenTotal, wrongTotal } from './totals.ts'
 
 const here = import.meta.dirname
 const codecs = ['none', 'lz4'] as const
@@ -21,62 +18,32 @@ export const w1: Suite = {
   open: openW1,
 }
 
-async function openW1(settings: SuiteSettings): Promise<OpenSuite> {
-  const log = orderLog(settings.records)
-  const topics = await openTopics()
-  const database = await openDatabase(settings.engine).catch(async (error: unknown) => {
-    await topics.close()
-    throw error
+function openW1(settings: SuiteSettings): Promise<OpenSuite> {
+  return onGround(settings, async (ground) => {
+    const log = orderLog(settings.records)
+    settings.log(`producing ${log.records} records twice, uncompressed and lz4`)
+    const topicOf: Record<Codec, string> = {
+      none: await ground.topics.create('w1_none', partitions),
+      lz4: await ground.topics.create('w1_lz4', partitions),
+    }
+    for (const codec of codecs) {
+      const batches = log.batches.map((batch) => ({
+        ...batch,
+        ...(codec === 'lz4' && {
+          compression: { codec: 3, compress: (bytes: Buffer) => compressFrameSync(bytes) },
+        }),
+      }))
+      await produceRepeated(ground.topics.brokers, topicOf[codec], batches)
+    }
+    const rig: W1Rig = { ...ground, log, topicOf, runs: new OrderRuns(ground) }
+    return { contestants: contestants(rig), rows: rows(settings.engine === 'postgres') }
   })
-  const close = async () => {
-    await topics.close()
-    await database.close()
-  }
-  try {
-    return await fill(settings, log, topics, database, close)
-  } catch (error) {
-    await close()
-    throw error
-  }
 }
 
-async function fill(
-  settings: SuiteSettings,
-  log: OrderLog,
-  topics: BenchTopics,
-  database: BenchDatabase,
-  close: () => Promise<void>,
-): Promise<OpenSuite> {
-  settings.log(`producing ${log.records} records twice, uncompressed and lz4`)
-  const topicOf: Record<Codec, string> = {
-    none: await topics.create('w1_none', partitions),
-    lz4: await topics.create('w1_lz4', partitions),
-  }
-  for (const codec of codecs) {
-    const batches = log.batches.map((batch) => ({
-      ...batch,
-      ...(codec === 'lz4' && {
-        compression: { codec: 3, compress: (bytes: Buffer) => compressFrameSync(bytes) },
-      }),
-    }))
-    await produceRepeated(topics.brokers, topicOf[codec], batches)
-  }
-  const rig: W1Rig = { settings, log, database, brokers: topics.brokers.join(','), topicOf, runs: 0 }
-  return {
-    contestants: contestants(rig),
-    rows: rows(settings.engine === 'postgres'),
-    close,
-  }
-}
-
-interface W1Rig {
-  readonly settings: SuiteSettings
+interface W1Rig extends Ground {
   readonly log: OrderLog
-  readonly database: BenchDatabase
-  readonly brokers: string
   readonly topicOf: Readonly<Record<Codec, string>>
-  /** Runs so far, for names that were never used. */
-  runs: number
+  readonly runs: OrderRuns
 }
 
 function contestants(rig: W1Rig): Contestant[] {
@@ -106,32 +73,13 @@ function rows(hasRecipe: boolean): Row[] {
   })
 }
 
-async function runJob(rig: W1Rig, codec: Codec, decoder: 'json' | 'fields'): Promise<Sample> {
-  const { settings, database } = rig
-  const run = await freshTables(rig)
-  const job = new JobProcess(
-    join(here, '../../dist/cli/bin.js'),
-    join(here, 'job.ts'),
-    ['--once'],
-    {
-      ...environment(rig, codec, run),
-      BENCH_DECODER: decoder,
-      BENCH_ENGINE: settings.engine,
-      BENCH_DATABASE_URL: database.url,
-    },
-    profiling(settings.profileDir, `w1-${decoder}-${codec}-${run}`),
-  )
-  await job.ended
-  await checkTotals(rig, `${decoder} ${codec}`)
-  const last = job.batches.at(-1)
-  if (!last) throw new Error('the job has committed nothing')
-  // From when it began to read: connecting and claiming are not part of the workload.
-  const seconds = (last.atMs - job.runningAtMs) / 1_000
-  return { value: rig.log.records / seconds, peakRssMib: job.peakRssMib, cpuSeconds: job.cpuSeconds }
+function runJob(rig: W1Rig, codec: Codec, decoder: 'json' | 'fields'): Promise<Sample> {
+  const name = `w1 ${decoder} ${codec}`
+  return rig.runs.totals({ topic: rig.topicOf[codec], name, env: { BENCH_DECODER: decoder } }, rig.log)
 }
 
 async function runRecipe(rig: W1Rig, codec: Codec): Promise<Sample> {
-  const run = await freshTables(rig)
+  const run = await rig.runs.next()
   const partitionRows = Array.from({ length: partitions }, (_, partition) => `(${partition}, 0)`)
   await rig.database.run(
     `DROP TABLE IF EXISTS recipe_offsets;
@@ -143,15 +91,15 @@ async function runRecipe(rig: W1Rig, codec: Codec): Promise<Sample> {
     peakRssMib: number
     cpuSeconds: number
   }>(join(here, 'recipe.ts'), { ...environment(rig, codec, run), BENCH_DATABASE_URL: rig.database.url })
-  await checkTotals(rig, `recipe ${codec}`)
+  await rig.runs.check(`orders_${run}`, rig.log, `recipe ${codec}`)
   return { value: perSecond, ...rest }
 }
 
 async function runReader(rig: W1Rig, codec: Codec): Promise<Sample> {
   const { perSecond, read } = await runProgram<{ perSecond: number; read: number }>(
     join(here, 'read-ceiling.ts'),
-    environment(rig, codec, rig.runs),
-    profiling(rig.settings.profileDir, `w1-read-ceiling-${codec}-${rig.runs}`),
+    environment(rig, codec, 0),
+    profiling(rig.settings.profileDir, `w1-read-ceiling-${codec}-${process.hrtime.bigint()}`),
   )
   if (read !== rig.log.records) throw new Error(`the reader has read ${read} of ${rig.log.records} records`)
   return { value: perSecond }
@@ -169,28 +117,9 @@ async function runJsonParse(rig: W1Rig): Promise<Sample> {
 
 function environment(rig: W1Rig, codec: Codec, run: number): Record<string, string> {
   return {
-    BENCH_BROKERS: rig.brokers,
+    BENCH_BROKERS: rig.topics.brokers.join(','),
     BENCH_TOPIC: rig.topicOf[codec],
     BENCH_RECORDS: String(rig.log.records),
     BENCH_RUN: String(run),
   }
-}
-
-/** @returns the number of the run, which no job and no group has had */
-async function freshTables(rig: W1Rig): Promise<number> {
-  const { database } = rig
-  const text = database.engine === 'postgres' ? 'text' : 'varchar(191)'
-  rig.runs += 1
-  await database.run(
-    `CREATE TABLE orders_${rig.runs}
-       (item ${text} PRIMARY KEY, orders bigint NOT NULL, revenue decimal(20, 2) NOT NULL)`,
-  )
-  return rig.runs
-}
-
-/** @throws Error when the table is not exactly what the log says, item by item */
-async function checkTotals({ database, log, runs }: W1Rig, name: string): Promise<void> {
-  const written = await database.rows<WrittenTotal>(`SELECT item, orders, revenue FROM orders_${runs}`)
-  const wrong = wrongTotal(log.totals, written)
-  if (wrong !== null) throw new Error(`${name} has written ${wrong}`)
 }

@@ -64,6 +64,25 @@ test.each(['postgres', 'mysql', 'mariadb'])(
     for (const { value } of rows) expect(value.median).toBeGreaterThan(0)
   },
 )
+test('measures everything else, with exact totals after every run', { timeout: 300_000 }, async () => {
+  const names = ['w3', 'latency', 'restart', 'idle', 'exactly-once', 'parallel', 'growth', 'memory']
+  const { out, problems } = await bench(...names, '--records', '4000', '--runs', '1', '--json')
+  const last = out.trim().split('\n').at(-1) ?? ''
+  expect(last, problems).toMatch(/^\{/)
+  const { suites, targets } = JSON.parse(last) as {
+    suites: { suite: string }[]
+    targets: { id: string; ratio: number; target: object; met: boolean }[]
+  }
+  expect(suites.map(({ suite }) => suite)).toEqual(names)
+  expect(targets.map(({ id }) => id)).toEqual([
+    ...['latency.p50', 'latency.p99', 'restart.all', 'restart.group', 'idle.all', 'idle.group'],
+    ...['exactly-once.share', 'parallel.workers/inline'],
+    ...['growth.64-partitions', 'growth.512-partitions', 'growth.10-million-records'],
+    ...['growth.100,000-keys', 'growth.1,000,000-keys'],
+    ...['w1-json', 'w1-fields', 'w2'].flatMap((name) => [`memory.${name}.rss`, `memory.${name}.growth`]),
+  ])
+  for (const { ratio, met } of targets) expect([typeof ratio, typeof met]).toEqual(['number', 'boolean'])
+})
 
 test('says what there is, and what is wrong with how it is called', async () => {
   expect((await bench('--help')).out).toContain('--engine <name>')

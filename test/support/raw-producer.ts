@@ -27,14 +27,10 @@ export async function produceRepeated(
   topic: string,
   batches: readonly RepeatedBatch[],
 ): Promise<void> {
-  const brokers = new Brokers(kafka({ brokers: [...brokerList], topics: [topic] }), systemClock)
+  const { brokers, leaderOf } = await connect(brokerList, topic)
   try {
-    const metadata = await brokers.sendToAny(metadataRequest([topic]))
-    brokers.update(metadata.brokers)
-    const partitions = metadata.topics.find((known) => known.topic === topic)?.partitions ?? []
     const encoded = batches.map(({ partition, values, times, compression }) => {
-      const leader = partitions.find((known) => known.partition === partition)?.leader
-      if (leader === undefined) throw new Error(`${topic} has no partition ${partition}`)
+      const leader = leaderOf(partition)
       const records = values.map((value, offset) => ({ offset, value, timestampMs: 1_767_268_800_000 }))
       const bytes = encodeBatch({ records, leaderEpoch: -1, ...compression })
       return { leader, times, request: produceRequest(topic, partition, bytes) }
@@ -47,6 +43,43 @@ export async function produceRepeated(
     }
   } finally {
     brokers.close()
+  }
+}
+
+/** Sends record batches one by one. */
+export interface RawProducer {
+  /** One batch, whose records have this timestamp (milliseconds since 1970); batches of a partition keep their order. */
+  send(partition: number, values: readonly string[], timestampMs: number): Promise<void>
+  close(): void
+}
+
+export async function openRawProducer(brokerList: readonly string[], topic: string): Promise<RawProducer> {
+  const { brokers, leaderOf } = await connect(brokerList, topic)
+  return {
+    send: async (partition, values, timestampMs) => {
+      const records = values.map((value, offset) => ({ offset, value, timestampMs }))
+      const bytes = encodeBatch({ records, leaderEpoch: -1 })
+      await brokers.sendTo(leaderOf(partition), produceRequest(topic, partition, bytes))
+    },
+    close: () => brokers.close(),
+  }
+}
+
+async function connect(brokerList: readonly string[], topic: string) {
+  const brokers = new Brokers(kafka({ brokers: [...brokerList], topics: [topic] }), systemClock)
+  try {
+    const metadata = await brokers.sendToAny(metadataRequest([topic]))
+    brokers.update(metadata.brokers)
+    const partitions = metadata.topics.find((known) => known.topic === topic)?.partitions ?? []
+    const leaderOf = (partition: number) => {
+      const leader = partitions.find((known) => known.partition === partition)?.leader
+      if (leader === undefined) throw new Error(`${topic} has no partition ${partition}`)
+      return leader
+    }
+    return { brokers, leaderOf }
+  } catch (error) {
+    brokers.close()
+    throw error
   }
 }
 

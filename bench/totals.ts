@@ -1,4 +1,4 @@
-import type { OrderLog } from '../orders.ts'
+import type { OrderLog } from './orders.ts'
 
 export interface WrittenTotal {
   readonly item: string
