@@ -1,5 +1,6 @@
 import { asError, invariant, OncesinkError } from '../errors.ts'
 import { describeValue } from '../model/excerpt.ts'
+import { joinRowTexts } from '../model/row-text.ts'
 import type { Terminal } from '../pipeline/plan.ts'
 import { keyTypeOf } from './group-key.ts'
 import type { Group, PartialResult, RowOrigin } from './partial-result.ts'
@@ -24,7 +25,8 @@ export function collectPartials(terminal: Terminal, partials: readonly PartialRe
     case 'reduce':
       return collectReduced(terminal, partials)
     case 'rows':
-      return partials[0]?.kind === 'latest' ? collectLatest(partials) : collectRows(partials)
+      if (partials[0]?.kind === 'latest') return collectLatest(partials)
+      return partials[0]?.kind === 'row text' ? collectRowTexts(partials) : collectRows(partials)
   }
 }
 
@@ -110,6 +112,12 @@ function collectRows(partials: readonly PartialResult[]): PartialResult {
     rows: ([] as unknown[]).concat(...inputs.map((input) => input.rows)),
     metas: origins ? ([] as RowOrigin[]).concat(...inputs.map((input) => input.metas ?? [])) : null,
   }
+}
+
+/** A job's tasks all write text, or none does. */
+function collectRowTexts(partials: readonly PartialResult[]): PartialResult {
+  const inputs = partials.map((partial) => expectKind(partial, 'row text'))
+  return { ...(inputs[0] as Kind<'row text'>), text: joinRowTexts(inputs.map(({ text }) => text)) }
 }
 
 function expectKind<K extends PartialResult['kind']>(partial: PartialResult, kind: K): Kind<K> {

@@ -1,4 +1,5 @@
 import type { RecordMeta } from '../model/record-meta.ts'
+import type { RowText } from '../model/row-text.ts'
 import type { ColumnValue, JsonText, KeyValue } from '../model/values.ts'
 
 /** One group: its key values in the order of the plan's keys, and one state per aggregate. */
@@ -16,6 +17,15 @@ export type PartialResult =
   | { readonly kind: 'reduced'; readonly value: unknown }
   | { readonly kind: 'rows'; readonly rows: unknown[]; readonly metas: RowOrigin[] | null }
   | {
+      /** Rows that are text already. */
+      readonly kind: 'row text'
+      /** The rows' own fields: the first columns of the text. */
+      readonly fields: readonly string[]
+      /** What the columns after them say of the rows' records. */
+      readonly metas: readonly PlainMeta[]
+      readonly text: RowText
+    }
+  | {
       readonly kind: 'latest'
       /** Names of the key columns. */
       readonly names: readonly string[]
@@ -31,8 +41,12 @@ export interface LatestRow {
   readonly partition: number
 }
 
-/** Coordinates of the record that a row was made of, kept only where the sink writes them. */
-export interface RowOrigin extends Pick<RecordMeta, 'topic' | 'partition' | 'offset' | 'timestampMs'> {
+/** Coordinates of a record that are just text or a number. */
+export type PlainMeta = 'topic' | 'partition' | 'offset' | 'timestamp'
+
+/** Coordinates of the record that a row was made of: those that the sink writes, at least. */
+export interface RowOrigin
+  extends Partial<Pick<RecordMeta, 'topic' | 'partition' | 'offset' | 'timestampMs'>> {
   readonly key?: ColumnValue
   readonly headers?: JsonText
 }

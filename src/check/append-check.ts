@@ -144,6 +144,6 @@ function expectedRow(sink: AppendPlan, value: unknown, origin: RowOrigin | undef
 }
 
 function metaValue(field: MetaField, origin: RowOrigin): ColumnValue {
-  if (field === 'timestamp') return new Date(origin.timestampMs)
+  if (field === 'timestamp') return new Date(origin.timestampMs ?? Number.NaN)
   return origin[field] ?? null
 }

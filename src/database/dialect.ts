@@ -4,6 +4,7 @@ import type { RecordCoordinates } from '../errors.ts'
 import type { DeadLetter } from '../model/dead-letter.ts'
 import type { LossCause } from '../model/loss-cause.ts'
 import type { OffsetRange } from '../model/offset-range.ts'
+import type { RowText } from '../model/row-text.ts'
 import type { TopicPartition } from '../model/topic-partition.ts'
 import type { ColumnValue } from '../model/values.ts'
 import type { ColumnHolds, CureWords } from './column-class.ts'
@@ -210,6 +211,8 @@ export interface Transaction {
   upsertRows(write: UpsertWrite): Promise<number>
   /** Inserts rows. Returns the rows sent. */
   appendRows(write: AppendWrite): Promise<number>
+  /** {@link appendRows} for rows that are text already: it makes the same rows of the same values, and fails alike. */
+  appendText(write: AppendTextWrite): Promise<number>
   /**
    * Runs user code with a knex handle bound to this transaction. The handle is poisoned by the first statement that
    * fails (also when the user's code swallows the error), refuses statements that begin with transaction control
@@ -446,6 +449,13 @@ export interface AppendWrite {
   readonly table: string
   readonly columns: readonly string[]
   readonly rows: readonly (readonly ColumnValue[])[]
+}
+
+export interface AppendTextWrite {
+  readonly table: string
+  /** One per column of the text. */
+  readonly columns: readonly string[]
+  readonly text: RowText
 }
 
 export interface TableDescription {

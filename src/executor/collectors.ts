@@ -7,42 +7,61 @@ import { headersDocument } from '../sink/headers-document.ts'
 import { LatestRows } from '../sink/latest-rows.ts'
 import type { AppendPlan, UpsertPlan } from '../sink/sink-plan.ts'
 import { storedRow, storedValue } from '../sink/stored-row.ts'
+import type { RecordSegment } from '../source/record-segment.ts'
 import { ColumnCollector, type ColumnState } from './column-collector.ts'
 import { FunctionFailure, refusePromise } from './function-failure.ts'
 import { GroupTable } from './group-table.ts'
+import { RowTextCollector } from './row-text-collector.ts'
+import type { RowTextPlan } from './row-text-plan.ts'
 import type { Push } from './steps.ts'
 
 type RecordMeta = MetaOf<unknown>
 type TerminalOf<K extends Terminal['kind']> = Extract<Terminal, { kind: K }>
 
+/** Takes records from their bytes, where it can. */
+export interface FromBytes {
+  /** @returns whether the record was taken; if not, it has to go the general way */
+  add(segment: RecordSegment, i: number): boolean
+}
+
+/** What is known of a pipeline that makes it faster; null for none. */
+export interface FastWays {
+  /** Where its groups can be added up from bytes. */
+  readonly columns: ColumnState | null
+  /** Where its rows can be written from bytes. */
+  readonly rowText: RowTextPlan | null
+}
+
+export const noFastWays: FastWays = { columns: null, rowText: null }
+
 /** Gathers one pipeline's values of one range. */
 export interface Collector {
   readonly push: Push
-  /** Adds a record from its bytes, where it can; what it does not take has to be pushed. */
-  readonly columns?: ColumnCollector
+  readonly fromBytes?: FromBytes
   finish(): PartialResult
 }
 
 /**
  * Makes the collectors of one pipeline, one per range. `suffix` tells the pipelines of a job apart in messages.
- * @param state where the pipeline's groups can be added up from bytes
  */
 export function collectorsOf(
   pipeline: PipelinePlan,
   suffix: string,
-  state: ColumnState | null = null,
+  fast: FastWays = noFastWays,
 ): () => Collector {
   const { terminal } = pipeline
   switch (terminal.kind) {
     case 'aggregate': {
       const columns = new KeyColumns()
       // A range that comes to no end must not leave behind which types its keys had.
-      return () => groupCollector(terminal, columns, suffix, state)
+      return () => groupCollector(terminal, columns, suffix, fast.columns)
     }
     case 'reduce':
       return () => reduceCollector(terminal, suffix)
     case 'rows': {
       const { sink } = pipeline
+      const { rowText } = fast
+      if (rowText) return () => rowTextCollector(rowText)
       if (sink.kind === 'append') return () => appendCollector(sink, suffix)
       if (sink.kind !== 'upsert') return rowCollector
       const columns = new KeyColumns()
@@ -90,7 +109,7 @@ function groupCollector(
   const hopping = keys.findIndex(({ everyMs }) => everyMs !== undefined)
   const fromBytes = state && new ColumnCollector(state, (found) => table.groupOf(found))
   return {
-    ...(fromBytes && { columns: fromBytes }),
+    ...(fromBytes && { fromBytes }),
     push(value, meta) {
       select(value, meta)
       if (hopping === -1) {
@@ -157,6 +176,16 @@ function appendCollector({ meta: wanted }: AppendPlan, suffix: string): Collecto
       }
     },
     finish: () => ({ kind: 'rows', rows, metas }),
+  }
+}
+
+/** Whatever the fields of `fields()` give has its place in a row. */
+function rowTextCollector(plan: RowTextPlan): Collector {
+  const fromBytes = new RowTextCollector(plan)
+  return {
+    fromBytes,
+    push: (value, meta) => fromBytes.push(value as Readonly<Record<string, unknown>>, meta),
+    finish: () => fromBytes.finish(),
   }
 }
 

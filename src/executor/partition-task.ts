@@ -9,11 +9,12 @@ import { RangeDigest } from '../source/range-digest.ts'
 import { recordOffset } from '../source/record-fields.ts'
 import type { RecordSegment } from '../source/record-segment.ts'
 import type { FetchedRange } from '../source/source.ts'
-import { type Collector, collectorsOf } from './collectors.ts'
-import { type ColumnCollector, ColumnState } from './column-collector.ts'
+import { type Collector, collectorsOf, type FastWays, type FromBytes, noFastWays } from './collectors.ts'
+import { ColumnState } from './column-collector.ts'
 import { columnPlanOf } from './column-plan.ts'
 import type { PartitionResult } from './executor.ts'
 import { FunctionFailure, recordFailed, refusePromise } from './function-failure.ts'
+import { rowTextPlanOf } from './row-text-plan.ts'
 import { SegmentMeta } from './segment-meta.ts'
 import { type Push, throughSteps } from './steps.ts'
 
@@ -73,12 +74,11 @@ export function compilePartitionTask(
   clock: Clock,
   { watch, way = 'fast', digest = false }: TaskOptions = {},
 ): PartitionTask {
-  const columnPlan = way === 'fast' ? columnPlanOf(root, pipelines) : null
-  const columnState = columnPlan && new ColumnState(columnPlan)
+  const fast = way === 'fast' ? fastWaysOf(root, pipelines) : noFastWays
   const compiled = pipelines.map((pipeline, i) => {
     invariant(pipeline.root === root, 'the pipelines of a job share one root')
     const suffix = pipelines.length === 1 ? '' : `, pipeline ${i + 1}`
-    const newCollector = collectorsOf(pipeline, suffix, columnState)
+    const newCollector = collectorsOf(pipeline, suffix, fast)
     return { steps: pipeline.steps, suffix, newCollector }
   })
   const newCollectors = () => compiled.map(({ newCollector }) => newCollector())
@@ -90,10 +90,10 @@ export function compilePartitionTask(
     const pushes = compiled.map(({ steps, suffix }, i) =>
       throughSteps(steps, (collectors[i] as Collector).push, suffix),
     )
-    const columns = collectors[0]?.columns ?? null
+    const fromBytes = collectors[0]?.fromBytes ?? null
     const block = new BlockRunner(
       new RecordRunner(root, pushes, way),
-      columns,
+      fromBytes,
       fetched.range,
       leaveOut,
       watch ?? null,
@@ -177,6 +177,12 @@ export function compilePartitionTask(
     },
     probe: (segment, i) => probe.run(segment, i),
   }
+}
+
+/** At most one of them: there is one pipeline, into one kind of sink. */
+function fastWaysOf(root: RootPlan, pipelines: readonly PipelinePlan[]): FastWays {
+  const columnPlan = columnPlanOf(root, pipelines)
+  return { columns: columnPlan && new ColumnState(columnPlan), rowText: rowTextPlanOf(root, pipelines) }
 }
 
 interface CompiledPipeline {
@@ -325,7 +331,7 @@ class BlockRunner {
   /** Of the records seen; null where nobody wants it. */
   readonly digest: RangeDigest | null
   readonly #runner: RecordRunner
-  readonly #columns: ColumnCollector | null
+  readonly #fromBytes: FromBytes | null
   readonly #range: OffsetRange
   readonly #until: number
   readonly #leaveOut: LeaveOut
@@ -333,7 +339,7 @@ class BlockRunner {
 
   constructor(
     runner: RecordRunner,
-    columns: ColumnCollector | null,
+    fromBytes: FromBytes | null,
     range: OffsetRange,
     leaveOut: LeaveOut,
     watch: TaskWatch | null,
@@ -341,7 +347,7 @@ class BlockRunner {
   ) {
     this.digest = digest
     this.#runner = runner
-    this.#columns = columns
+    this.#fromBytes = fromBytes
     this.#range = range
     this.lastOffset = Number(range.from) - 1
     this.#until = Number(range.until)
@@ -360,13 +366,13 @@ class BlockRunner {
   run(segment: RecordSegment, begin: number, end: number): void {
     let i = begin
     try {
-      const block = this.#columns === null ? this.#runner.decodeBlock(segment, begin, end) : null
+      const block = this.#fromBytes === null ? this.#runner.decodeBlock(segment, begin, end) : null
       for (; i < end; i++) {
         const offset = recordOffset(segment, i)
         this.#advanceTo(offset)
         this.#watch?.atRecord(offset)
         if (this.#leaveOut?.(offset, segment, i)) continue
-        if (this.#columns?.add(segment, i)) continue
+        if (this.#fromBytes?.add(segment, i)) continue
         if (block === null) this.#runner.run(segment, i)
         else this.#runner.runDecoded(segment, i, block.values[(i - begin) * block.step])
       }

@@ -1,5 +1,5 @@
 import type { PartialResult, RowOrigin } from '../aggregation/partial-result.ts'
-import type { AppendWrite } from '../database/dialect.ts'
+import type { AppendTextWrite, AppendWrite } from '../database/dialect.ts'
 import { invariant, OncesinkError } from '../errors.ts'
 import type { ColumnValue } from '../model/values.ts'
 import type { AppendPlan, MetaField } from './sink-plan.ts'
@@ -14,12 +14,26 @@ interface Layout {
 }
 
 const metaValues: Readonly<Record<MetaField, (origin: RowOrigin) => ColumnValue>> = {
-  topic: (origin) => origin.topic,
-  partition: (origin) => origin.partition,
-  offset: (origin) => origin.offset,
-  timestamp: (origin) => new Date(origin.timestampMs),
+  topic: ({ topic }) => known(topic),
+  partition: ({ partition }) => known(partition),
+  offset: ({ offset }) => known(offset),
+  timestamp: ({ timestampMs }) => new Date(known(timestampMs)),
   key: (origin) => origin.key ?? null,
   headers: (origin) => origin.headers ?? null,
+}
+
+function known<T>(coordinate: T | undefined): T {
+  invariant(coordinate !== undefined, 'a coordinate that is written is kept')
+  return coordinate
+}
+
+/** Rows that are text already as the one write that they are: all have the same fields. */
+export function appendTextWrite(
+  sink: AppendPlan,
+  { fields, metas, text }: Extract<PartialResult, { kind: 'row text' }>,
+): AppendTextWrite {
+  const metaColumns = metas.map((field) => sink.meta[field] ?? field)
+  return { table: sink.table, columns: newLayout(sink, fields, metaColumns).columns, text }
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Transaction } from '../database/dialect.ts'
 import { invariant } from '../errors.ts'
 import type { BatchInfo } from '../model/micro-batch.ts'
 import type { PipelinePlan } from '../pipeline/plan.ts'
-import { appendWrites } from './append-writes.ts'
+import { appendTextWrite, appendWrites } from './append-writes.ts'
 import { mergeColumns } from './merge-columns.ts'
 import { rowValues, sortedRows } from './rows.ts'
 import { upsertWrites } from './upsert-writes.ts'
@@ -37,6 +37,9 @@ export async function deliver(
       return sent
     }
     case 'append': {
+      if (collected.kind === 'row text') {
+        return collected.text.rows === 0 ? 0 : await trx.appendText(appendTextWrite(sink, collected))
+      }
       invariant(collected.kind === 'rows', 'append takes rows')
       let sent = 0
       for (const appendWrite of appendWrites(sink, collected)) sent += await trx.appendRows(appendWrite)

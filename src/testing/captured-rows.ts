@@ -1,6 +1,13 @@
-import type { AppendWrite, MergeWrite, Transaction, UpsertWrite } from '../database/dialect.ts'
+import type {
+  AppendTextWrite,
+  AppendWrite,
+  MergeWrite,
+  Transaction,
+  UpsertWrite,
+} from '../database/dialect.ts'
 import { OncesinkError } from '../errors.ts'
 import type { JsonArray, JsonObject } from '../model/json-value.ts'
+import { rowTextValues } from '../model/row-text.ts'
 import type { ColumnValue, JsonText } from '../model/values.ts'
 
 /** What is in a column. A document is its value. */
@@ -15,12 +22,13 @@ export class CapturedRows {
 
   /** A transaction that takes the rows of declared tables, and nothing else. */
   transaction(): Transaction {
-    const operations: Pick<Transaction, 'mergeRows' | 'upsertRows' | 'appendRows'> = {
+    const operations: Pick<Transaction, 'mergeRows' | 'upsertRows' | 'appendRows' | 'appendText'> = {
       mergeRows: async ({ keys, aggregates, rows }: MergeWrite) =>
         this.#add([...keys, ...aggregates.map(({ column }) => column)], rows),
       // The table is empty, so what is to be deleted is not there.
       upsertRows: async ({ keys, columns, rows }: UpsertWrite) => this.#add([...keys, ...columns], rows),
       appendRows: async ({ columns, rows }: AppendWrite) => this.#add(columns, rows),
+      appendText: async ({ columns, text }: AppendTextWrite) => this.#add(columns, rowTextValues(text)),
     }
     return new Proxy(operations as Transaction, {
       get(target, name, receiver) {

@@ -1,4 +1,5 @@
 import type {
+  AppendTextWrite,
   AppendWrite,
   BatchPlace,
   ClaimWrite,
@@ -305,6 +306,10 @@ export class SimulatedTransaction implements Transaction {
   }
 
   async appendRows(_write: AppendWrite): Promise<number> {
+    throw new Error('not simulated')
+  }
+
+  async appendText(_write: AppendTextWrite): Promise<number> {
     throw new Error('not simulated')
   }
 

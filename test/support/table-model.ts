@@ -1,4 +1,5 @@
 import type { AppendWrite, MergeWrite, Transaction, UpsertWrite } from '../../src/database/dialect.ts'
+import { rowTextValues } from '../../src/model/row-text.ts'
 import type { ColumnValue } from '../../src/model/values.ts'
 
 type Row = Record<string, ColumnValue>
@@ -15,10 +16,11 @@ export class TableModel {
   async transaction(work: (trx: Transaction) => Promise<unknown>, end: 'commit' | 'rollback'): Promise<void> {
     const before = this.#tables
     this.#tables = structuredClone(before)
-    const trx: Pick<Transaction, 'mergeRows' | 'upsertRows' | 'appendRows'> = {
+    const trx: Pick<Transaction, 'mergeRows' | 'upsertRows' | 'appendRows' | 'appendText'> = {
       mergeRows: async (write) => this.#merge(write),
       upsertRows: async (write) => this.#upsert(write),
       appendRows: async (write) => this.#append(write),
+      appendText: async ({ text, ...write }) => this.#append({ ...write, rows: rowTextValues(text) }),
     }
     await work(trx as Transaction)
     if (end === 'rollback') this.#tables = before

@@ -24,13 +24,36 @@ export async function appendRows(
   }
   const table = await tables.resolve(write.table)
   const holds = write.columns.map((column) => columnType(table, write.table, column).holds)
-  const sql = `COPY ${table.qualifiedName} (${write.columns.map(quoteIdentifier).join(', ')}) FROM STDIN`
   const pieces = copyText(write, holds, PIECE_CHARACTERS)
+  return copyInto(session, tables, faultPoints, { ...write, rows: write.rows.length, pieces })
+}
+
+export interface CopyWrite {
+  readonly table: string
+  readonly columns: readonly string[]
+  readonly rows: number
+  /** In COPY's text format. */
+  readonly pieces: Iterable<string | Uint8Array>
+}
+
+/**
+ * One COPY into a table.
+ * @returns the rows that the server has counted
+ * @throws OncesinkError DATABASE_REFUSED when they are not as many as were sent
+ */
+export async function copyInto(
+  session: Session,
+  tables: TableCatalog,
+  faultPoints: FaultPoints,
+  write: CopyWrite,
+): Promise<number> {
+  const table = await tables.resolve(write.table)
+  const sql = `COPY ${table.qualifiedName} (${write.columns.map(quoteIdentifier).join(', ')}) FROM STDIN`
   try {
     const taken = await session.guard({ scope: 'sink', doing: `append rows to ${write.table}` }, () =>
-      session.withinAnswerTime(copy(session, sql, pieces, faultPoints)),
+      session.withinAnswerTime(copy(session, sql, write.pieces, faultPoints)),
     )
-    if (taken !== write.rows.length) throw rowsVanished(write.table, write.rows.length, taken)
+    if (taken !== write.rows) throw rowsVanished(write.table, write.rows, taken)
     return taken
   } catch (error) {
     tables.forget(write.table)
@@ -45,7 +68,7 @@ export async function appendRows(
 async function copy(
   session: Session,
   sql: string,
-  pieces: Iterable<string>,
+  pieces: Iterable<string | Uint8Array>,
   faultPoints: FaultPoints,
 ): Promise<number> {
   const stream = copyFrom(sql)
@@ -81,7 +104,7 @@ function cancel(stream: CopyFromStream, reason: Error): Promise<void> {
 }
 
 /** Resolves when the socket has taken the piece, which is after the server has agreed to the COPY. */
-function write(stream: NodeJS.WritableStream, piece: string): Promise<void> {
+function write(stream: NodeJS.WritableStream, piece: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(piece, (error) => (error ? reject(error) : resolve()))
   })

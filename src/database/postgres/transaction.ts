@@ -3,6 +3,7 @@ import { invariant, type RecordCoordinates } from '../../errors.ts'
 import type { TopicPartition } from '../../model/topic-partition.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type {
+  AppendTextWrite,
   AppendWrite,
   BatchPlace,
   ClaimWrite,
@@ -27,6 +28,7 @@ import type {
 import { OperationGate } from '../operation-gate.ts'
 import { advanceRanges, noteLeaderEpochs } from './advance-ranges.ts'
 import { appendRows } from './append-rows.ts'
+import { appendText } from './append-text.ts'
 import { claimPositions, lockPositions, readPositions } from './claim-statements.ts'
 import { commit, rollback } from './commit.ts'
 import { countDeadLetters, listDeadLetters, readDeadLetters, writeDeadLetters } from './dead-letters.ts'
@@ -143,6 +145,12 @@ export class PostgresTransaction implements Transaction {
   appendRows(write: AppendWrite): Promise<number> {
     return this.#gate.run(() =>
       appendRows(this.#session, this.#deps.tables, this.#deps.runtime.faultPoints, write),
+    )
+  }
+
+  appendText(write: AppendTextWrite): Promise<number> {
+    return this.#gate.run(() =>
+      appendText(this.#session, this.#deps.tables, this.#deps.runtime.faultPoints, write),
     )
   }
 

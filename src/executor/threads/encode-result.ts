@@ -36,6 +36,8 @@ type EncodedPartial =
     }
   | { readonly kind: 'reduced'; readonly value: EncodedValue }
   | { readonly kind: 'rows'; readonly rows: EncodedRows; readonly metas: EncodedOrigins | null }
+  /** As it is: its pieces are moved. */
+  | Extract<PartialResult, { kind: 'row text' }>
   | {
       readonly kind: 'latest'
       readonly names: readonly string[]
@@ -110,6 +112,10 @@ function encodePartial(partial: PartialResult, suffix: string, transfers: Transf
       const rows = encodeRows(partial.rows, `a row${suffix}`, transfers)
       return { kind: 'rows', rows, metas: partial.metas && encodeOrigins(partial.metas, transfers) }
     }
+    case 'row text':
+      // Each piece has memory of its own.
+      for (const { buffer } of partial.text.pieces) transfers.push(buffer as ArrayBuffer)
+      return partial
     case 'latest':
       return encodeLatest(partial, `a row${suffix}`, transfers)
   }
@@ -125,6 +131,8 @@ function decodePartial(encoded: EncodedPartial, topic: string, partition: number
       const metas = encoded.metas && decodeOrigins(encoded.metas, topic, partition)
       return { kind: 'rows', rows: decodeRows(encoded.rows), metas }
     }
+    case 'row text':
+      return encoded
     case 'latest':
       return { kind: 'latest', names: encoded.names, latest: decodeLatest(encoded) }
   }

@@ -1,5 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import type { Group, LatestRow, PartialResult, RowOrigin } from '../../aggregation/partial-result.ts'
+import { plainRows } from '../../aggregation/plain-rows.ts'
 import { invariant } from '../../errors.ts'
 import type { DeadLetter } from '../../model/dead-letter.ts'
 import type { TopicPartition } from '../../model/topic-partition.ts'
@@ -51,6 +52,8 @@ export function describePartial(
       return { kind: 'reduced', rows: 1 }
     case 'rows':
       return { kind: 'rows', rows: partial.rows.length, origins: partial.metas !== null }
+    case 'row text':
+      return { kind: 'rows', rows: partial.text.rows, origins: partial.metas.length > 0 }
     case 'latest':
       return { kind: 'latest', rows: partial.latest.size, names: partial.names }
   }
@@ -73,6 +76,9 @@ function* rowsOf(partial: PartialResult): Generator<readonly unknown[], void> {
           yield [row, origin]
         }
       }
+      return
+    case 'row text':
+      yield* rowsOf(plainRows(partial))
       return
     case 'latest':
       for (const [text, { keys, row }] of partial.latest) yield [text, keys, row]
