@@ -18,6 +18,7 @@ import {
   startNativeKafkaCluster,
 } from '../services/index.ts'
 import { kafkaPlan } from '../wire-source.ts'
+import { linkBrokers } from './broker-links.ts'
 import { History } from './history.ts'
 import { Lives } from './life/lives.ts'
 import { chaosJob } from './life/overlay.ts'
@@ -88,6 +89,9 @@ async function build(
   )
   if (!isOurs) cleanUp.push(() => deleteTopics(kafka.brokers, Object.values(topics)))
 
+  const links = await linkBrokers(kafka.brokers)
+  cleanUp.push(() => links.close())
+
   const name = isOurs ? 'oncesink_chaos' : `oncesink_chaos_${own}`
   const { host } = new URL(service.url)
   const url = await createDatabase(engine, service.url, name).catch(
@@ -110,6 +114,7 @@ async function build(
   const isShared = kafkaPlan(plain).assignment === 'group'
   const settings = (databaseUrl: string, member: string | null): LifeSettings => ({
     brokers: kafka.brokers,
+    brokerRoutes: links.routes,
     databaseUrl,
     topics,
     member: isShared ? member : null,
@@ -180,6 +185,7 @@ async function build(
       service: kafka,
       topics,
       cluster: isOurs && 'nodes' in kafka ? kafka : null,
+      proxies: links.proxies,
     },
   }
 }
@@ -294,8 +300,9 @@ const quickFailures = {
 
 const databaseSettings: Readonly<Record<Engine, Readonly<Record<string, string>>>> = {
   postgres: {},
-  mysql: { 'innodb-buffer-pool-size': '64M' },
-  mariadb: { 'innodb-buffer-pool-size': '64M' },
+  // No file that is written all the time may be larger than a disk that is full: see `disk-full`.
+  mysql: { 'innodb-buffer-pool-size': '64M', 'max-binlog-size': '8M' },
+  mariadb: { 'innodb-buffer-pool-size': '64M', 'innodb-log-file-size': '24M' },
 }
 
 function topicsOf(job: Job, spec: ChaosSpec): readonly string[] {

@@ -51,4 +51,6 @@ export interface WorldKafka {
   readonly topics: Readonly<Record<string, string>>
   /** Null where there is one broker only, or they are not the run's own. */
   readonly cluster: NativeKafkaCluster | null
+  /** Between the job's processes and the brokers: one for each address of a broker. */
+  readonly proxies: readonly TcpProxy[]
 }

@@ -37,7 +37,14 @@ export type {
   NativePostgres,
   Provider,
 } from './service.ts'
-export { createDatabase, dropDatabase, type Row, runStatements } from './statements.ts'
+export {
+  createDatabase,
+  dropDatabase,
+  inSession,
+  type Row,
+  type RunSql,
+  runStatements,
+} from './statements.ts'
 
 /**
  * A Kafka that answers: the one ONCESINK_KAFKA_BROKERS names, else a container, else a broker on this machine.

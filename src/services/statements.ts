@@ -6,8 +6,11 @@ import type { Engine } from './engine.ts'
 interface Family {
   readonly create: (name: string) => string
   readonly drop: (name: string) => string
-  readonly query: (url: string, sql: string) => Promise<Row[]>
+  readonly session: <T>(url: string, work: (run: RunSql) => Promise<T>) => Promise<T>
 }
+
+/** Runs one or more statements; rows of the last one. Large integers come as text. */
+export type RunSql = (sql: string) => Promise<Row[]>
 
 export type Row = Readonly<Record<string, unknown>>
 
@@ -15,12 +18,12 @@ const families: Readonly<Record<'postgres' | 'mysql', Family>> = {
   postgres: {
     create: (name) => `CREATE DATABASE "${name}"`,
     drop: (name) => `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`,
-    query: queryPostgres,
+    session: withPostgres,
   },
   mysql: {
     create: (name) => `CREATE DATABASE \`${name}\``,
     drop: (name) => `DROP DATABASE IF EXISTS \`${name}\``,
-    query: queryMysql,
+    session: withMysql,
   },
 }
 
@@ -34,38 +37,48 @@ function of(engine: Engine): Family {
  * @returns the new one's URL
  */
 export async function createDatabase(engine: Engine, serverUrl: string, name: string): Promise<string> {
-  const { create, query } = of(engine)
+  const { create } = of(engine)
   const url = new URL(serverUrl)
   url.pathname = `/${name}`
-  await query(serverUrl, create(name))
+  await runStatements(engine, serverUrl, create(name))
   return url.href
 }
 
 export async function dropDatabase(engine: Engine, serverUrl: string, name: string): Promise<void> {
-  const { drop, query } = of(engine)
-  await query(serverUrl, drop(name))
+  await runStatements(engine, serverUrl, of(engine).drop(name))
 }
 
 /** Runs one or more statements on a connection of its own; rows of the last one. Large integers come as text. */
 export async function runStatements(engine: Engine, url: string, sql: string): Promise<Row[]> {
-  return of(engine).query(url, sql)
+  return inSession(engine, url, (run) => run(sql))
 }
 
-async function queryPostgres(url: string, sql: string): Promise<Row[]> {
+/** Gives `work` a connection of its own, which is closed when that has ended. */
+export async function inSession<T>(
+  engine: Engine,
+  url: string,
+  work: (run: RunSql) => Promise<T>,
+): Promise<T> {
+  return of(engine).session(url, work)
+}
+
+async function withPostgres<T>(url: string, work: (run: RunSql) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
   // A connection that is lost between two statements is told by the next one.
   client.on('error', () => {})
   await client.connect()
   try {
-    const results: unknown = await client.query<pg.QueryResultRow>(sql)
-    const last = Array.isArray(results) ? (results.at(-1) as pg.QueryResult) : (results as pg.QueryResult)
-    return last.rows as Row[]
+    return await work(async (sql) => {
+      const results: unknown = await client.query<pg.QueryResultRow>(sql)
+      const last = Array.isArray(results) ? (results.at(-1) as pg.QueryResult) : (results as pg.QueryResult)
+      return last.rows as Row[]
+    })
   } finally {
     await client.end().catch(() => {})
   }
 }
 
-async function queryMysql(url: string, sql: string): Promise<Row[]> {
+async function withMysql<T>(url: string, work: (run: RunSql) => Promise<T>): Promise<T> {
   const client = await mysql.createConnection({
     uri: url,
     multipleStatements: true,
@@ -75,9 +88,11 @@ async function queryMysql(url: string, sql: string): Promise<Row[]> {
   })
   client.on('error', () => {})
   try {
-    const [rows] = await client.query(sql)
-    const results = rows as unknown[]
-    return (Array.isArray(results[0]) || isHeader(results[0]) ? lastRows(results) : results) as Row[]
+    return await work(async (sql) => {
+      const [rows] = await client.query(sql)
+      const results = rows as unknown[]
+      return (Array.isArray(results[0]) || isHeader(results[0]) ? lastRows(results) : results) as Row[]
+    })
   } finally {
     await client.end().catch(() => client.destroy())
   }

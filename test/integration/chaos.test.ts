@@ -11,20 +11,22 @@ const job = (name: string) => join(root, 'test', 'support', name)
 const servers = () => ({ brokers: kafkaService().brokers, databaseUrl: postgresEngine.url })
 
 describe('a chaos run', () => {
-  test('proves a job that keeps to its transaction, through faults of process and network, worker threads and dead letters', {
+  test('proves a job that keeps to its transaction, through faults of process, database and brokers, worker threads and dead letters', {
     timeout: 120_000,
   }, async () => {
     const result = await runChaos({
       job: job('crash-point-job.ts'),
       servers: servers(),
-      faults: ['kill-at-point', 'answer-lost', 'poison'],
-      durationMs: 6_000,
+      faults: ['kill-at-point', 'answer-lost', 'poison', 'broker-reset'],
+      durationMs: 7_000,
       ratePerSecond: 300,
       seed: 1,
     })
     expect(result.violations).toEqual([])
     expect(result).toMatchObject({ outcome: 'ok', exitCode: 0, lost: 0, duplicated: 0 })
     expect(result.injected).toBeGreaterThan(1)
+    // It counts only where connections to brokers really lead through the run's proxies.
+    expect(result.faults.find(({ name }) => name === 'broker-reset')?.count).toBeGreaterThan(0)
     expect(result.looks).toBeGreaterThan(1)
     // What was proven is not nothing: the records are there, and so are their witnesses and the rows of its write.
     expect(result.recordsReplayed).toBeGreaterThan(500)

@@ -16,6 +16,7 @@ import { overlayJobs } from '../../job/job-overlay.ts'
 import { onCrashPoint } from '../../runtime/crash-point.ts'
 import { systemRuntime } from '../../runtime/runtime.ts'
 import { chaosJob } from './overlay.ts'
+import { routeConnections } from './route-connections.ts'
 import { readSettings } from './settings.ts'
 
 /** What the run tells a life to do. */
@@ -33,7 +34,10 @@ type WorkerThreads = { -readonly [K in keyof typeof workerThreads]: (typeof work
 
 const threads = createRequire(import.meta.url)('node:worker_threads') as WorkerThreads
 const settings = readSettings(process.env)
-if (settings) overlayJobs((job) => chaosJob(job, settings))
+if (settings) {
+  overlayJobs((job) => chaosJob(job, settings))
+  routeConnections(settings.brokerRoutes)
+}
 if (threads.isMainThread) obey()
 
 function obey(): void {

@@ -4,6 +4,8 @@ export const SETTINGS_VARIABLE = 'ONCESINK_CHAOS'
 /** What differs between the job as its file defines it and as it runs under chaos. */
 export interface LifeSettings {
   readonly brokers: readonly string[]
+  /** By address of a broker, the address at which the process is to connect to it. */
+  readonly brokerRoutes: Readonly<Record<string, string>>
   readonly databaseUrl: string
   /** The topics that it reads, by the names that the job's file gives them. */
   readonly topics: Readonly<Record<string, string>>

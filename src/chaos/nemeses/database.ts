@@ -1,10 +1,7 @@
-import { execFile } from 'node:child_process'
-import { stat } from 'node:fs/promises'
-import { promisify } from 'node:util'
 import { runStatements } from '../../services/index.ts'
 import type { Nemesis } from '../nemesis.ts'
 import type { World } from '../world.ts'
-import { pause, until } from './wait.ts'
+import { pause } from './wait.ts'
 
 const notOurs = ({ database }: World) =>
   database.control === null ? 'the database server is not one that the run has started' : null
@@ -84,80 +81,4 @@ function quotedPath(name: string, quote: string): string {
     .split('.')
     .map((part) => quote + part + quote)
     .join('.')
-}
-
-/** PostgreSQL's log has files of 16 MiB: a limit below that would keep the server from running at all. */
-const FILLED_BYTES = 18 * 1024 * 1024
-
-/** How long the filler stays, in milliseconds. */
-const HELD_MS = 7_000
-
-const table = 'oncesink_chaos_witness'
-
-/** Small rows, until the file has grown by some pages, whatever free room there was in it: none is left. */
-const fill = `DO $$ DECLARE goal bigint := greatest(${FILLED_BYTES}, pg_relation_size('${table}') + 65536); BEGIN
-  WHILE pg_relation_size('${table}') < goal LOOP
-    INSERT INTO ${table} SELECT 'x', 0, i FROM generate_series(1, 20000) i;
-  END LOOP; END $$`
-
-const sleepingFiller = `SELECT pg_relation_size('${table}') AS bytes,
-  (SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%generate_series%') AS sleeping`
-
-/** A file size limit, under which the table of witnesses cannot grow: what a full disk looks like to a statement. */
-export const diskFull: Nemesis = {
-  name: 'disk-full',
-  title: 'the database has no room for another page',
-  realm: 'database',
-  unfit(world) {
-    if (world.database.engine !== 'postgres') return 'it is made for PostgreSQL only'
-    if (process.platform !== 'linux') return 'it needs prlimit, which only Linux has'
-    return notOurs(world)
-  },
-  async inject(world, random) {
-    const { control, engine, url } = world.database
-    if (!control) return
-    // Rows of a transaction that stays open: nobody sees them, and nobody may use their room.
-    const filler = runStatements(
-      engine,
-      url,
-      `BEGIN; ${fill}; SELECT pg_sleep(${HELD_MS / 1_000}); ROLLBACK`,
-    ).catch(() => {})
-    let bytes = 0
-    const full = async () => {
-      const [row] = await runStatements(engine, url, sleepingFiller)
-      bytes = Number(row?.bytes)
-      return Number(row?.sleeping) > 0
-    }
-    if (!(await until(world, full, 20_000))) {
-      await filler
-      return
-    }
-    const failed = () =>
-      world.history.entries.filter(
-        (entry) => entry.kind === 'said' && /file too large|could not extend/i.test(entry.detail),
-      ).length
-    const before = failed()
-    await limitFileSize(control.pid, String(bytes + 1_000))
-    // Sessions inherit the limit when they begin.
-    world.database.proxy.reset()
-    if (await until(world, () => failed() > before, 5_000)) {
-      world.history.fault('disk-full', 'the table of witnesses could not grow, and the transaction failed')
-      await pause(world, random.integer(200, 1_000))
-    }
-    await this.heal?.(world)
-    await filler
-  },
-  async heal(world) {
-    const { control, proxy } = world.database
-    if (!control) return
-    await limitFileSize(control.pid, 'unlimited')
-    proxy.reset()
-  },
-}
-
-/** As the account that the server runs as: even root may not do it to others everywhere. The hard limit stays. */
-async function limitFileSize(pid: number, bytes: string): Promise<void> {
-  const { uid, gid } = await stat(`/proc/${pid}`)
-  const account = process.getuid?.() === 0 ? { uid, gid } : {}
-  await promisify(execFile)('prlimit', [`--pid=${pid}`, `--fsize=${bytes}:`], account)
 }

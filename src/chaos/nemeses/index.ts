@@ -1,10 +1,11 @@
 import type { Nemesis } from '../nemesis.ts'
 import { brokerKill, controllerLoss, leaderMove } from './broker.ts'
 import { answerLost, commitLost } from './commit.ts'
-import { databaseKill, deadlock, diskFull } from './database.ts'
+import { databaseKill, deadlock } from './database.ts'
+import { diskFull } from './disk-full.ts'
 import { failover } from './failover.ts'
 import { partitionsAdded, poison, rebalanceStorm, transactions } from './log.ts'
-import { halfOpen, reset, slow, throttle } from './network.ts'
+import { network } from './network.ts'
 import { clockJump, kill, killAtPoint, starve, stop, workerCrash } from './process.ts'
 
 /** What needs three brokers. */
@@ -18,10 +19,7 @@ export const nemeses: readonly Nemesis[] = [
   workerCrash,
   commitLost,
   answerLost,
-  reset,
-  halfOpen,
-  slow,
-  throttle,
+  ...network,
   databaseKill,
   diskFull,
   failover,

@@ -39,7 +39,7 @@ export function chaosText(result: ChaosResult): string {
   for (const { name, title, count, unfit } of result.faults) {
     add(
       '',
-      `${grouped(count).padStart(6)}  ${name.padEnd(16)}${unfit === null ? title : `left out: ${unfit}`}`,
+      `${grouped(count).padStart(6)}  ${name.padEnd(18)}${unfit === null ? title : `left out: ${unfit}`}`,
     )
   }
   for (const reason of result.inconclusive) add('inconclusive', reason)

@@ -39,7 +39,7 @@ each "$1" force
 n=0
 until rm -rf "$1" || [ $n -ge 60 ]; do sleep 0.05; n=$((n + 1)); done
 `
-const registerAndBecome = ': > "$0/$$" && exec "$@"'
+const registerAndBecome = 'trap "" XFSZ; : > "$0/$$" && exec "$@"'
 
 export interface SandboxOptions {
   /** Part of the directory's name. */

@@ -26,15 +26,18 @@ export interface TakeUpDeps {
  */
 export async function takeUp(deps: TakeUpDeps, partitions: readonly TopicPartition[]): Promise<void> {
   const { store, session, events } = deps
+  const chains: (readonly FileId[])[] = []
   for (const tp of partitions) {
     const files = await filesIn(store, tp, 'handoff')
     if (files.length === 0) continue
     const claimId = (await storedPosition(session, tp))?.claimId
     const chain = files.filter((file) => file.claimId === claimId)
-    if (chain.length === 0) continue
-    await freePositions(session, events, [tp])
-    await loadChain(deps, chain)
+    if (chain.length > 0) chains.push(chain)
   }
+  if (chains.length === 0) return
+  // Of all of them, before any is loaded: who holds one partition's position also holds rows that the others' files change.
+  await freePositions(session, events, partitions)
+  for (const chain of chains) await loadChain(deps, chain)
 }
 
 async function loadChain({ loader }: TakeUpDeps, files: readonly FileId[]): Promise<void> {

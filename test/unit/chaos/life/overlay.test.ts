@@ -20,6 +20,7 @@ const job = defineJob({
 })
 const settings: LifeSettings = {
   brokers: ['127.0.0.1:1'],
+  brokerRoutes: {},
   databaseUrl: 'postgres://chaos:chaos@127.0.0.1:2/chaos',
   topics: { orders: 'chaos-1-orders' },
   member: 'a',

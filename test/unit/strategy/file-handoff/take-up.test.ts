@@ -1,13 +1,16 @@
 import { expect, test } from 'vitest'
+import type { TopicPartition } from '../../../../src/model/topic-partition.ts'
 import { systemRuntime } from '../../../../src/runtime/runtime.ts'
 import { fileName } from '../../../../src/strategy/file-handoff/file-name.ts'
 import { type TakeUpDeps, takeUp } from '../../../../src/strategy/file-handoff/take-up.ts'
 import { EventBus, type JobEvents } from '../../../../src/telemetry/events.ts'
 
 const tp = { topic: 't', partition: 0 }
+/** What the stopped owner loads, after the other one in partition order. */
+const heldTp = { topic: 't', partition: 1 }
 const file = { ...tp, epoch: 3n, from: 0n, until: 5n, claimId: '11111111-1111-4111-8111-111111111111' }
 
-/** A file that waits, and an owner that was stopped in the middle of loading it: it holds the position. */
+/** Files that wait, and an owner that was stopped in the middle of loading one: it holds its position, and rows of both. */
 function stoppedOwner() {
   const happened: string[] = []
   let release = () => {}
@@ -24,8 +27,11 @@ function stoppedOwner() {
     },
   }
   const trx = {
-    readPositions: () => Promise.resolve([{ ...tp, claimId: file.claimId }]),
-    lockPositions: () => held.then(() => []),
+    readPositions: () => Promise.resolve([tp, heldTp].map((each) => ({ ...each, claimId: file.claimId }))),
+    lockPositions: (_: string, partitions: readonly TopicPartition[]) =>
+      partitions.some(({ partition }) => partition === heldTp.partition)
+        ? held.then(() => [])
+        : Promise.resolve([]),
     rollback: () => Promise.resolve(),
   }
   const deps = {
@@ -48,8 +54,8 @@ function stoppedOwner() {
   return { deps, happened }
 }
 
-test('whoever was stopped while it loaded a file is ended before the file is loaded by its successor', async () => {
+test('whoever was stopped while it loaded a file is ended before its successor loads any', async () => {
   const { deps, happened } = stoppedOwner()
-  await takeUp(deps, [tp])
-  expect(happened).toEqual(['ended', 'loaded'])
+  await takeUp(deps, [tp, heldTp])
+  expect(happened).toEqual(['ended', 'loaded', 'loaded'])
 })
