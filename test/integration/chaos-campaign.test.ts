@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { Arena } from '../../src/chaos/campaign/arena.ts'
 import type { CampaignOutcome, Counts } from '../../src/chaos/campaign/campaign.ts'
 import { type FigureName, figures } from '../../src/chaos/campaign/figures.ts'
+import { Programs } from '../../src/chaos/campaign/lives/programs.ts'
 import { Servers } from '../../src/chaos/campaign/servers.ts'
 import { query } from '../../src/chaos/campaign/sql.ts'
 import { start } from '../../src/job/start.ts'
@@ -15,7 +16,14 @@ import { onEveryEngine, postgresEngine, type TestEngine } from '../support/engin
 const LIMIT_MS = 200_000
 vi.setConfig({ testTimeout: LIMIT_MS + 60_000 })
 const servers = new Servers(() => {})
-afterAll(() => servers.close())
+let programs: Programs
+beforeAll(async () => {
+  programs = await Programs.build()
+})
+afterAll(async () => {
+  await servers.close()
+  await programs.remove()
+})
 
 /** Runs one campaign, and requires what is required of every one: all that was asked for, and no record lost or repeated. */
 async function campaign(name: FigureName, engine: TestEngine, target: number): Promise<CampaignOutcome> {
@@ -26,6 +34,7 @@ async function campaign(name: FigureName, engine: TestEngine, target: number): P
   const outcome = await figure.run({
     engine: engine.name,
     servers,
+    programs,
     target,
     seed,
     signal: AbortSignal.timeout(LIMIT_MS),

@@ -4,7 +4,7 @@ import { Arena } from './arena.ts'
 import type { CampaignContext, CampaignOutcome } from './campaign.ts'
 import { Feeder } from './feeder.ts'
 import { JobFailed } from './job-failed.ts'
-import { JobGroup } from './job-group.ts'
+import { JobGroup } from './lives/job-group.ts'
 
 const PARTITIONS = 6
 const MEMBERS = ['a', 'b']
@@ -21,12 +21,12 @@ const POLL_MS = 100
  * that were produced while that broker was down, and the broker has come back in sync.
  */
 export async function brokerKills(context: CampaignContext): Promise<CampaignOutcome> {
-  const { engine, servers, target, seed, signal } = context
+  const { engine, servers, programs, target, seed, signal } = context
   const { service, tools } = await servers.cluster()
   const serverUrl = await servers.database(engine)
   const arena = await Arena.open({ engine, serverUrl, kafka: tools, partitions: PARTITIONS, replicas: 3 })
   const random = new SeededRandom(seed)
-  const group = new JobGroup(arena, MEMBERS, { maxRecords: RECORDS_PER_BATCH })
+  const group = new JobGroup(programs, arena, MEMBERS, { maxRecords: RECORDS_PER_BATCH })
   const feeder = new Feeder(arena, BACKLOG)
   const counts = { reached: 0, downMs: 0 }
   const told = () => ({ 'time until the job went on, ms': Math.round(counts.downMs) })

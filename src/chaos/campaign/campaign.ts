@@ -1,4 +1,5 @@
 import type { Engine } from '../../services/index.ts'
+import type { Programs } from './lives/programs.ts'
 import type { Servers } from './servers.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -6,6 +7,7 @@ import type { Verdict } from './verdict.ts'
 export interface CampaignContext {
   readonly engine: Engine
   readonly servers: Servers
+  readonly programs: Programs
   /** What is to be reached, in the campaign's unit. */
   readonly target: number
   /** Decides every chance of the campaign. */

@@ -3,8 +3,7 @@ import { SeededRandom } from '../../runtime/seeded-random.ts'
 import { Arena } from './arena.ts'
 import type { CampaignContext, CampaignOutcome, ControlResult } from './campaign.ts'
 import { JobFailed } from './job-failed.ts'
-import { controlProgram, JobLife } from './job-life.ts'
-import type { ControlKind } from './life-plan.ts'
+import type { ControlKind } from './lives/life-plan.ts'
 
 const kinds: readonly ControlKind[] = [
   'committed before',
@@ -52,7 +51,7 @@ async function subject(
   kind: ControlKind | 'oncesink',
   lane: number,
 ): Promise<ControlResult & Pick<CampaignOutcome, 'verdict'>> {
-  const { engine, servers, target, seed, signal } = context
+  const { engine, servers, programs, target, seed, signal } = context
   const isReal = kind === 'oncesink'
   const random = new SeededRandom(seed + lane)
   const kafka = await servers.kafka()
@@ -63,7 +62,7 @@ async function subject(
       sessionTimeoutMs: SESSION_TIMEOUT_MS,
       ...(isReal && { member: 'one' }),
     })
-    const begin = () => (isReal ? new JobLife({ spec }) : new JobLife({ spec, kind }, controlProgram))
+    const begin = () => (isReal ? programs.job({ spec }) : programs.control({ spec, kind }))
     let kills = 0
     const settle = async () => {
       const life = begin()

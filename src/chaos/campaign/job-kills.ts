@@ -4,8 +4,8 @@ import { SeededRandom } from '../../runtime/seeded-random.ts'
 import { Arena } from './arena.ts'
 import type { CampaignContext, CampaignOutcome } from './campaign.ts'
 import { JobFailed } from './job-failed.ts'
-import { JobLife, type LifeEnd } from './job-life.ts'
-import type { LifeFault } from './life-plan.ts'
+import type { JobLife, LifeEnd } from './lives/job-life.ts'
+import type { LifeFault } from './lives/life-plan.ts'
 import { combined, type Verdict } from './verdict.ts'
 
 /** Jobs side by side: while one process is being loaded another works. */
@@ -46,7 +46,7 @@ type Moment =
  * its own.
  */
 export async function jobKills(context: CampaignContext): Promise<CampaignOutcome> {
-  const { engine, servers, target, seed, signal } = context
+  const { engine, servers, programs, target, seed, signal } = context
   const serverUrl = await servers.database(engine)
   const kafka = await servers.kafka()
   const counts = { byPoint: 0, duringCommit: 0, atRandom: 0, whileStarting: 0 }
@@ -70,13 +70,14 @@ export async function jobKills(context: CampaignContext): Promise<CampaignOutcom
         ...(i % 2 === 0 ? { assignment: 'all' } : { member: 'one' }),
       })
       await arena.produce(PER_LIFE)
+      await programs.rehearsed(spec)
       while (killed() + begun < target && !signal.aborted) {
         const moment = momentOf(random)
         begun += 1
         try {
           await liveAndDie(
             arena,
-            new JobLife(moment.kind === 'point' ? { spec, fault: moment.fault } : { spec }),
+            programs.job(moment.kind === 'point' ? { spec, fault: moment.fault } : { spec }),
             moment,
           )
         } finally {
@@ -84,7 +85,7 @@ export async function jobKills(context: CampaignContext): Promise<CampaignOutcom
         }
         context.onProgress(killed(), told())
       }
-      const last = new JobLife({ spec })
+      const last = programs.job({ spec })
       try {
         await arena.drained(DRAIN_BOUND_MS)
       } finally {

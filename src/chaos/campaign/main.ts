@@ -4,6 +4,7 @@ import process from 'node:process'
 import { asError, ExitCode, OncesinkError } from '../../errors.ts'
 import { conclude } from './conclusion.ts'
 import { tasksOf } from './figures.ts'
+import { Programs } from './lives/programs.ts'
 import { runMutants } from './mutants.ts'
 import { type ChaosOptions, helpText, parseOptions } from './options.ts'
 import { Progress } from './progress.ts'
@@ -61,6 +62,7 @@ async function chaos(options: ChaosOptions): Promise<number> {
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   const servers = new Servers((message) => progress.note(message))
+  const programs = await Programs.build()
   try {
     const { seed, scale, long, beside, minutes } = options
     progress.note(`seed ${seed}`)
@@ -75,6 +77,7 @@ async function chaos(options: ChaosOptions): Promise<number> {
     const results = await runCampaigns({
       tasks: tasksOf(options),
       servers,
+      programs,
       seed,
       seconds: minutes * 60 - (performance.now() - began) / 1_000,
       signal,
@@ -88,6 +91,7 @@ async function chaos(options: ChaosOptions): Promise<number> {
     return report.exitCode
   } finally {
     await servers.close()
+    await programs.remove()
     process.off('SIGINT', onSignal)
     process.off('SIGTERM', onSignal)
   }

@@ -2,6 +2,7 @@ import { asError } from '../../errors.ts'
 import type { CampaignOutcome, Counts } from './campaign.ts'
 import type { Task } from './figures.ts'
 import { JobFailed } from './job-failed.ts'
+import type { Programs } from './lives/programs.ts'
 import type { Servers } from './servers.ts'
 
 /** What one task has come to. */
@@ -22,6 +23,7 @@ export interface TaskResult {
 export interface CampaignsOptions {
   readonly tasks: readonly Task[]
   readonly servers: Servers
+  readonly programs: Programs
   readonly seed: number
   /** Seconds for all of it; Infinity for as long as it takes. */
   readonly seconds: number
@@ -59,7 +61,7 @@ export async function runCampaigns(options: CampaignsOptions): Promise<readonly 
 }
 
 async function runTask(
-  { servers, seed, signal, onProgress }: CampaignsOptions,
+  { servers, programs, seed, signal, onProgress }: CampaignsOptions,
   task: Task,
   index: number,
   budget: number,
@@ -76,6 +78,7 @@ async function runTask(
     const outcome = await figure.run({
       engine,
       servers,
+      programs,
       target,
       // Each campaign has chances of its own.
       seed: (seed + index * 7_919) >>> 0,

@@ -3,8 +3,8 @@ import { SeededRandom } from '../../runtime/seeded-random.ts'
 import { Arena } from './arena.ts'
 import type { CampaignContext, CampaignOutcome } from './campaign.ts'
 import { Feeder } from './feeder.ts'
-import { JobGroup } from './job-group.ts'
-import type { JobLife } from './job-life.ts'
+import { JobGroup } from './lives/job-group.ts'
+import type { JobLife } from './lives/job-life.ts'
 
 const PARTITIONS = 6
 const MEMBERS = ['a', 'b', 'c']
@@ -38,11 +38,11 @@ const places: readonly (FaultPoint | null)[] = [
  * and are then woken (SIGCONT). The unit is one that was woken after all of its partitions had moved.
  */
 export async function zombies(context: CampaignContext): Promise<CampaignOutcome> {
-  const { engine, servers, target, seed, signal } = context
+  const { engine, servers, programs, target, seed, signal } = context
   const kafka = await servers.kafka()
   const serverUrl = await servers.database(engine)
   const arena = await Arena.open({ engine, serverUrl, kafka, partitions: PARTITIONS, padding: PADDING })
-  const group = new JobGroup(arena, MEMBERS, {
+  const group = new JobGroup(programs, arena, MEMBERS, {
     sessionTimeoutMs: SESSION_TIMEOUT_MS,
     maxRecords: RECORDS_PER_BATCH,
   })
@@ -93,11 +93,11 @@ async function stopAt(
   point: FaultPoint | null,
 ): Promise<'inCopy' | 'inTransaction' | 'elsewhere' | undefined> {
   if (point !== null) life.arm({ signal: 'SIGSTOP', point, visit: 2, afterCommits: 0 })
-  const isThere = point !== null && (await life.until(() => life.isStopped, POINT_BOUND_MS))
+  const isThere = point !== null && (await life.stands(POINT_BOUND_MS))
   // It must not stop once more when it has been woken.
   life.arm(null)
   life.signal('SIGSTOP')
-  if (!(await life.until(() => life.isStopped, POINT_BOUND_MS))) return undefined
+  if (!(await life.stands(POINT_BOUND_MS))) return undefined
   if (!isThere || !point.startsWith('transaction.') || point === 'transaction.committed') return 'elsewhere'
   return point === 'transaction.copying' ? 'inCopy' : 'inTransaction'
 }

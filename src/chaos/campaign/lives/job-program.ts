@@ -1,17 +1,16 @@
 /*
- * One life of the job of a campaign, in a process of its own: `node job-program.js <LifePlan as JSON>`. It says on
- * standard output, a JSON object a line, what it does (see LifeLine), takes further faults from standard input, and ends
+ * One life of the job of a campaign, in a process of its own, which takes a LifePlan as JSON. It says on standard output, a JSON object a line, what it does (see LifeLine), takes further faults from standard input, and ends
  * when that is closed.
  */
 import { writeSync } from 'node:fs'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
-import { asError, ExitCode, OncesinkError } from '../../errors.ts'
-import { start } from '../../job/start.ts'
-import { systemRuntime } from '../../runtime/runtime.ts'
-import { EventBus, type JobEvents } from '../../telemetry/events.ts'
+import { asError, ExitCode, OncesinkError } from '../../../errors.ts'
+import { start } from '../../../job/start.ts'
+import { systemRuntime } from '../../../runtime/runtime.ts'
+import { EventBus, type JobEvents } from '../../../telemetry/events.ts'
+import { witnessJob } from '../witness-job.ts'
 import type { LifeFault, LifeLine, LifePlan } from './life-plan.ts'
-import { witnessJob } from './witness-job.ts'
 
 const plan = JSON.parse(process.argv[2] ?? '') as LifePlan
 let fault: LifeFault | null = plan.fault ?? null
@@ -48,7 +47,7 @@ const stopping = new AbortController()
 process.on('SIGTERM', () => stopping.abort())
 
 // Standard input would keep the process alive.
-process.exit(await live())
+void live().then((code) => process.exit(code))
 
 async function live(): Promise<number> {
   const runtime = { ...systemRuntime, faultPoints: { reach: faultAt } }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ExitCode } from '../../errors.ts'
-import type { Arena } from './arena.ts'
-import { JobFailed } from './job-failed.ts'
-import { JobLife } from './job-life.ts'
-import type { JobSpec } from './witness-job.ts'
+import { ExitCode } from '../../../errors.ts'
+import type { Arena } from '../arena.ts'
+import { JobFailed } from '../job-failed.ts'
+import type { JobSpec } from '../witness-job.ts'
+import type { JobLife } from './job-life.ts'
+import type { Programs } from './programs.ts'
 
 /** Members own their share after this long, or something is wrong. */
 const SETTLE_BOUND_MS = 60_000
@@ -14,18 +15,20 @@ const POLL_MS = 20
 export class JobGroup {
   /** Members that have ended with exit code 3, which one that loses its partitions over and over does. */
   replaced = 0
+  readonly #programs: Programs
   readonly #arena: Arena
   readonly #options: Partial<JobSpec>
   readonly #lives = new Map<string, JobLife>()
 
-  constructor(arena: Arena, names: readonly string[], options: Partial<JobSpec>) {
+  constructor(programs: Programs, arena: Arena, names: readonly string[], options: Partial<JobSpec>) {
+    this.#programs = programs
     this.#arena = arena
     this.#options = options
     for (const name of names) this.#begin(name)
   }
 
   #begin(member: string): void {
-    this.#lives.set(member, new JobLife({ spec: this.#arena.spec({ member, ...this.#options }) }))
+    this.#lives.set(member, this.#programs.job({ spec: this.#arena.spec({ member, ...this.#options }) }))
   }
 
   get lives(): readonly JobLife[] {

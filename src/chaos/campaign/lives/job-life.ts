@@ -1,18 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { ControlPlan, LifeFault, LifeLine, LifePlan } from './life-plan.ts'
 
-/** Programs are run as they are built, wherever this module was loaded from. */
-const built = (name: string) =>
-  fileURLToPath(new URL(`../../../dist/chaos/campaign/${name}`, import.meta.url))
-const jobProgram = built('job-program.js')
-export const controlProgram = built('control-program.js')
-const POLL_MS = 2
+const POLL_MS = 5
 const LAST_LINES = 20
 
 export interface LifeEnd {
@@ -41,10 +34,12 @@ export class JobLife {
   readonly ended: Promise<LifeEnd>
   readonly #child: ChildProcess
   readonly #lastLines: string[] = []
+  /** Called whenever it has said something, and when it has ended. */
+  readonly #listeners = new Set<() => void>()
 
-  /** @param program that speaks as job-program.ts does */
-  constructor(plan: LifePlan | ControlPlan, program = jobProgram) {
-    this.#child = spawn(process.execPath, [program, JSON.stringify(plan)], {
+  /** @param command of a program that speaks as job-program.ts does */
+  constructor([command, ...args]: readonly [string, ...string[]], plan: LifePlan | ControlPlan) {
+    this.#child = spawn(command, [...args, JSON.stringify(plan)], {
       // Ctrl-C in the terminal is for this process, which ends it.
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -60,6 +55,7 @@ export class JobLife {
     }
     this.ended = once(this.#child, 'close').then(([code, signal]) => {
       this.end = { code, signal, lastWords: this.lastWords }
+      for (const listener of this.#listeners) listener()
       return this.end
     })
   }
@@ -73,11 +69,28 @@ export class JobLife {
     return this.#lastLines.join('\n')
   }
 
-  /** @returns whether `condition` came true before the life ended or `boundMs` was over */
+  /** @returns whether `condition`, which is about what it says, came true before the life ended or `boundMs` was over */
   async until(condition: () => boolean, boundMs: number): Promise<boolean> {
+    if (condition() || this.end) return condition()
+    return new Promise((resolve) => {
+      const settle = () => {
+        clearTimeout(timer)
+        this.#listeners.delete(look)
+        resolve(condition())
+      }
+      const look = () => {
+        if (condition() || this.end) settle()
+      }
+      const timer = setTimeout(settle, boundMs)
+      this.#listeners.add(look)
+    })
+  }
+
+  /** @returns whether the kernel has stopped it before it ended or `boundMs` was over */
+  async stands(boundMs: number): Promise<boolean> {
     const until = performance.now() + boundMs
-    while (!condition()) {
-      if (this.end || performance.now() > until) return condition()
+    while (!this.isStopped) {
+      if (this.end || performance.now() > until) return false
       await sleep(POLL_MS)
     }
     return true
@@ -145,5 +158,6 @@ export class JobLife {
         this.faultAt = line.point
         break
     }
+    for (const listener of this.#listeners) listener()
   }
 }

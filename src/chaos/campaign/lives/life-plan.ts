@@ -1,5 +1,5 @@
-import type { FaultPoint } from '../../runtime/fault-points.ts'
-import type { JobSpec } from './witness-job.ts'
+import type { FaultPoint } from '../../../runtime/fault-points.ts'
+import type { JobSpec } from '../witness-job.ts'
 
 /** A signal that a process sends to itself. */
 export interface LifeFault {
@@ -17,7 +17,7 @@ export interface LifePlan {
   readonly fault?: LifeFault
 }
 
-/** The wrong ways to keep positions, see controls.ts. */
+/** The wrong ways to keep positions, see ../controls.ts. */
 export type ControlKind = 'committed before' | 'committed after' | 'committed after, with callback'
 
 /** A life of a program that does it in a wrong way. */
