@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../src/runtime/clock.ts'
 import { Brokers } from '../../src/source/kafka/brokers.ts'
 import { kafka } from '../../src/source/kafka/options.ts'
@@ -5,6 +6,8 @@ import { metadataRequest } from '../../src/source/kafka/protocol/metadata.ts'
 import { type WireReader, WireWriter, wireRequest } from '../../src/source/kafka/protocol/wire.ts'
 import { encodeBatch } from './record-batches.ts'
 
+/** UNKNOWN_TOPIC_OR_PARTITION and NOT_LEADER_OR_FOLLOWER, as a broker says that has just heard of a topic, or not yet. */
+const notYet = [3, 6]
 const produceApi = { key: 0, version: 7, name: 'Produce' }
 /** Record batches in one request; the broker takes a megabyte of them. */
 const MAX_REQUEST_BYTES = 900_000
@@ -38,7 +41,7 @@ export async function produceRepeated(
     const rounds = Math.max(...encoded.map(({ times }) => times))
     for (let round = 0; round < rounds; round += 1) {
       for (const { leader, times, request } of encoded) {
-        if (round < times) await brokers.sendTo(leader, request)
+        if (round < times) await sendToLeader(brokers, leader, request)
       }
     }
   } finally {
@@ -59,9 +62,25 @@ export async function openRawProducer(brokerList: readonly string[], topic: stri
     send: async (partition, values, timestampMs) => {
       const records = values.map((value, offset) => ({ offset, value, timestampMs }))
       const bytes = encodeBatch({ records, leaderEpoch: -1 })
-      await brokers.sendTo(leaderOf(partition), produceRequest(topic, partition, bytes))
+      await sendToLeader(brokers, leaderOf(partition), produceRequest(topic, partition, bytes))
     },
     close: () => brokers.close(),
+  }
+}
+
+/** Leaders that have not heard yet that they lead a new topic have written nothing: they are asked again. */
+async function sendToLeader(
+  brokers: Brokers,
+  leader: number,
+  request: ReturnType<typeof produceRequest>,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const problem = await brokers.sendTo(leader, request)
+    if (problem === null) return
+    if (!notYet.includes(problem.errorCode) || attempt === 50) {
+      throw new Error(`${problem.topic}/${problem.partition} refuses a batch with error ${problem.errorCode}`)
+    }
+    await sleep(100)
   }
 }
 
@@ -94,15 +113,23 @@ function produceRequest(topic: string, partition: number, batch: Buffer) {
   return wireRequest(produceApi, body, decode)
 }
 
+/** @returns what was wrong, or null */
 function decode(reader: WireReader) {
+  let value: Problem | null = null
   reader.array(() => {
     const topic = reader.string()
     reader.array(() => {
       const partition = reader.int32()
       const errorCode = reader.int16()
-      if (errorCode !== 0) throw new Error(`${topic}/${partition} refuses a batch with error ${errorCode}`)
+      if (errorCode !== 0) value = { topic, partition, errorCode }
       for (const _offsetTimeAndLogStart of [1, 2, 3]) reader.int64()
     })
   })
-  return { value: undefined, throttleMs: reader.int32() }
+  return { value: value as Problem | null, throttleMs: reader.int32() }
+}
+
+interface Problem {
+  readonly topic: string
+  readonly partition: number
+  readonly errorCode: number
 }

@@ -5,7 +5,7 @@ import type { FetchedRange, PartitionOffer, TakeLimits } from '../source.ts'
 import type { ReadPartition } from './read-partition.ts'
 
 /** Decoding pauses for pending I/O when it has gone on for this long. */
-const decodeSliceMs = 4
+const decodeSliceMs = 2
 
 /** A partition and how many records the allocation gives it. */
 export interface Share {

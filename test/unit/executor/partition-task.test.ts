@@ -602,18 +602,18 @@ describe('long work', () => {
     }
   }
 
-  test('is interrupted about every 8 ms, and looks at the clock every 256 records', async () => {
+  test('is interrupted about every 2 ms, and looks at the clock every 256 records', async () => {
     let yields = 0
     const counting = () => {
       yields += 1
     }
-    await run(byItem, many, never, steppingClock(9, counting))
+    await run(byItem, many, never, steppingClock(3, counting))
     expect(yields).toBe(4)
     yields = 0
-    await run(byItem, many, never, steppingClock(5, counting))
+    await run(byItem, many, never, steppingClock(1, counting))
     expect(yields).toBe(2)
     yields = 0
-    await run(byItem, many, never, steppingClock(1, counting))
+    await run(byItem, many, never, steppingClock(0.25, counting))
     expect(yields).toBe(0)
   })
 
@@ -623,9 +623,9 @@ describe('long work', () => {
       byItem,
       many,
       never,
-      steppingClock(1, () => {}),
+      steppingClock(0.25, () => {}),
     )
-    expect(computeMs).toBe(6)
+    expect(computeMs).toBe(1.5)
   })
 
   test('ends with the reason of the signal when it is aborted meanwhile', async () => {

@@ -22,11 +22,15 @@ const fast: Plant = { computeRecordMs: 0.001, writeRecordMs: 0.0001, fixedMs: 5 
 const slow: Plant = { computeRecordMs: 0.001, writeRecordMs: 2, fixedMs: 5 }
 
 describe('a cold start', () => {
-  test('begins with a thousand records and doubles up to the ceiling', () => {
+  test('begins with a thousand records and grows up to the ceiling, eight times at once where that is certain to fit', () => {
     const history = run(newTarget(), { plant: fast, backlogRecords: 1_000_000 })
-    expect(limits(history).slice(0, 10)).toEqual([
-      1_000, 1_000, 2_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 100_000,
-    ])
+    expect(limits(history).slice(0, 7)).toEqual([1_000, 1_000, 8_000, 8_000, 64_000, 100_000, 100_000])
+  })
+
+  test('doubles where more would only fit if not all of the time belonged to the records', () => {
+    const plant = { computeRecordMs: 0.001, writeRecordMs: 0.0001, fixedMs: 450 }
+    const history = run(newTarget(), { plant, backlogRecords: 1_000_000 })
+    expect(limits(history).slice(0, 6)).toEqual([1_000, 1_000, 2_216, 2_216, 4_897, 9_794])
   })
 
   test('begins with the ceiling where that is less', () => {
