@@ -21,7 +21,8 @@ export async function openDatabase(engine: Engine): Promise<BenchDatabase> {
   url.pathname = `/${name}`
   const connect = engine === 'postgres' ? connectPostgres : connectMysql
   const outer = await connect(server.url)
-  await outer.run(`CREATE DATABASE ${name}`)
+  // What a server has by default is not always Unicode.
+  await outer.run(`CREATE DATABASE ${name}${engine === 'postgres' ? '' : ' CHARACTER SET utf8mb4'}`)
   const inner = await connect(url.href)
   return {
     engine,

@@ -17,6 +17,7 @@ const escapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '
 export class RowTextWriter {
   readonly #kinds: readonly RowTextKind[]
   readonly #offsets: readonly boolean[]
+  readonly #hasNull: boolean[]
   readonly #longest: number[]
   readonly #scales: number[]
   readonly #unusual: boolean[]
@@ -33,6 +34,7 @@ export class RowTextWriter {
   constructor(columns: readonly { readonly kind: RowTextKind; readonly isOffset: boolean }[]) {
     this.#kinds = columns.map(({ kind }) => kind)
     this.#offsets = columns.map(({ isOffset }) => isOffset)
+    this.#hasNull = columns.map(() => false)
     this.#longest = columns.map(() => 0)
     this.#scales = columns.map(() => 0)
     this.#unusual = columns.map(() => false)
@@ -54,6 +56,7 @@ export class RowTextWriter {
   }
 
   null(): void {
+    this.#hasNull[this.#column] = true
     this.#piece[this.#at++] = 92
     this.#piece[this.#at++] = 78
     this.#endField()
@@ -121,6 +124,7 @@ export class RowTextWriter {
       columns: this.#kinds.map((kind, i) => ({
         kind,
         isOffset: this.#offsets[i] as boolean,
+        hasNull: this.#hasNull[i] as boolean,
         longest: this.#longest[i] as number,
         scale: this.#scales[i] as number,
         unusual: this.#unusual[i] as boolean,

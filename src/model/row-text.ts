@@ -20,6 +20,8 @@ export interface RowTextColumn {
   readonly kind: RowTextKind
   /** Whether the numbers are offsets, which are bigints as values. */
   readonly isOffset: boolean
+  /** Whether there is a NULL. */
+  readonly hasNull: boolean
   /** Length of the longest text, in bytes without escapes; at least. 0 for other kinds. */
   readonly longest: number
   /** Most digits that a number has after the point. */
@@ -101,6 +103,7 @@ export function joinRowTexts(texts: readonly RowText[]): RowText {
       ...column,
       longest: Math.max(...all.map(({ longest }) => longest)),
       scale: Math.max(...all.map(({ scale }) => scale)),
+      hasNull: all.some(({ hasNull }) => hasNull),
       unusual: all.some(({ unusual }) => unusual),
     }
   })

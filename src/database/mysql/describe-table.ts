@@ -85,6 +85,7 @@ function resolvedOf(
     qualifiedName: description.qualifiedName,
     columns: new Map(description.columns.map((column) => [column.name, column])),
     uniqueIndexes: description.alsoMatching,
+    hasTriggers: description.warnings.length > 0,
     updatedByServer: new Set(
       columns.filter(({ extra }) => /on update/i.test(extra)).map((column) => column.name),
     ),

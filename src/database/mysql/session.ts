@@ -80,6 +80,8 @@ export class Session {
   maxAllowedPacket = Number.POSITIVE_INFINITY
   /** Collation that compares text byte by byte, trailing spaces included; known once the session is set up. */
   exactCollation = ''
+  /** Whether the server takes LOAD DATA LOCAL (`local_infile`); known once the session is set up. */
+  localInfile = false
   /**
    * The database of oncesink's tables, as names of user-level locks are made of it: in lower case where the server does
    * not tell the case of names. Known once the session is set up.
@@ -124,9 +126,10 @@ export class Session {
     text: string,
     values: readonly SqlValue[],
     purpose: Purpose,
+    options: Pick<SendOptions, 'infile'> = {},
   ): Promise<Answer<Row>> {
     return this.guard(purpose, async () => {
-      const { result } = await this.send(text, values, { typeCast: asText })
+      const { result } = await this.send(text, values, { typeCast: asText, ...options })
       return answerOf<Row>(result)
     })
   }

@@ -10,6 +10,8 @@ export interface ResolvedTable {
   readonly qualifiedName: string
   readonly columns: ReadonlyMap<string, ColumnDescription>
   readonly uniqueIndexes: readonly UniqueIndex[]
+  /** Whether triggers are known of; a role without the privilege TRIGGER does not see them. */
+  readonly hasTriggers: boolean
   /** Columns that the server sets to the present time whenever their row is updated (ON UPDATE CURRENT_TIMESTAMP). */
   readonly updatedByServer: ReadonlySet<string>
   /** Columns whose value the server computes for each row, and not the same for all: generated, counted, defaults like now(). */

@@ -71,7 +71,7 @@ const types = [
 const holds = types.map((type) => columnHolds(type, null))
 
 const taskOf = ({ plan }: Pipeline, way: 'fast' | 'plain') =>
-  compilePartitionTask(plan.root, [plan], systemClock, null, way)
+  compilePartitionTask(plan.root, [plan], systemClock, { way })
 
 async function partialOf(
   of: Pipeline,
@@ -372,7 +372,9 @@ describe('the plan', () => {
 
 describe('COPY takes the text as it is', () => {
   const text_ = (column: Partial<RowText['columns'][number]>): RowText => ({
-    columns: [{ kind: 'text', isOffset: false, longest: 0, scale: 0, unusual: false, ...column }],
+    columns: [
+      { kind: 'text', isOffset: false, hasNull: false, longest: 0, scale: 0, unusual: false, ...column },
+    ],
     rows: 1,
     pieces: [],
   })
