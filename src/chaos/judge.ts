@@ -59,7 +59,7 @@ export function judge(evidence: Evidence): Judgement {
   for (const violation of [
     ...verify.chain.violations.first,
     ...verify.deadLetters.violations.first,
-    ...(verify.recordCounts?.violations.first ?? []),
+    ...(verify.controlTotals?.violations.first ?? []),
   ]) {
     const atMs =
       times.ofBatch(violation.batchId) ?? times.ofRange(violation.range && formatRange(violation.range))
@@ -118,11 +118,11 @@ export function judge(evidence: Evidence): Judgement {
   return { outcome, exitCode: exitCodes[outcome], violations: violations.first, violationCount, inconclusive }
 }
 
-function unlisted({ chain, deadLetters, recordCounts, tables }: VerifyReport): number {
+function unlisted({ chain, deadLetters, controlTotals, tables }: VerifyReport): number {
   const lists = [
     chain.violations,
     deadLetters.violations,
-    ...(recordCounts ? [recordCounts.violations] : []),
+    ...(controlTotals ? [controlTotals.violations] : []),
     ...tables.map(({ differences }) => differences),
   ]
   return lists.reduce((sum, { total, first }) => sum + total - first.length, 0)

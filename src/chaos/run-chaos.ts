@@ -263,6 +263,7 @@ async function prove(world: ChaosWorld, onProgress: (message: string) => void): 
     onProgress,
     signal,
     writesChecked: checks.length > 0,
+    digestsExpected: true,
     ...(checks.length > 0 && { onRange: (fetched) => records.add(fetched) }),
   })
   const sorted = records.sorted()

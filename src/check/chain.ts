@@ -118,6 +118,9 @@ function prunedBeforeOf(
   const oldestBatch = rows.find((row) => row.kind === 'batch')
   const [start] = rows
   if (!oldestBatch || !start || start.committedAt.getTime() >= retainedSinceMs) return null
+  // Where each row up to the oldest batch begins as it should, nothing was deleted before it.
+  const oldest = rows.slice(0, rows.indexOf(oldestBatch) + 1)
+  if (oldest.every((row, i) => i === 0 || row.fromOffset === oldest[i - 1]?.untilOffset)) return null
   const batches = rows.filter((row) => row.kind === 'batch').length
   return position && position.seq > BigInt(batches) ? oldestBatch.fromOffset : null
 }
@@ -276,6 +279,11 @@ function checkBatchCount(chain: PartitionChain, position: PositionRow, report: R
   if (BigInt(batches) === position.seq) return
   const message = `${topicPartitionKey(chain)} counts ${position.seq} commits, and the ledger has ${batches} batches`
   report('batch-count', message, { partition: chain })
+}
+
+/** One partition's chain under one incarnation: only there offsets never come again. */
+export function chainKey(at: TopicPartition & { readonly incarnation: number }): string {
+  return `${topicPartitionKey(at)}#${at.incarnation}`
 }
 
 export function rangeOf(row: LedgerRow): OffsetRange {

@@ -1,8 +1,8 @@
 import { ExitCode } from '../errors.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import type { ChainReport } from './chain.ts'
+import type { ControlTotalsReport } from './control-totals.ts'
 import type { DeadLetterReport } from './dead-letters.ts'
-import type { RecordCountReport } from './record-counts.ts'
 import type { TableReport } from './table-report.ts'
 
 /**
@@ -18,8 +18,8 @@ export interface VerifyReport {
   readonly exitCode: ExitCode
   readonly chain: ChainReport
   readonly deadLetters: DeadLetterReport
-  /** Null when the log could not be read again. */
-  readonly recordCounts: RecordCountReport | null
+  /** Null when nothing of the log could be read again. */
+  readonly controlTotals: ControlTotalsReport | null
   readonly tables: readonly TableReport[]
   /** Why the outcome is not `ok` although nothing contradicts. */
   readonly inconclusive: readonly string[]
@@ -28,6 +28,8 @@ export interface VerifyReport {
   readonly duplicated: bigint | null
   /** Records read again from the log. */
   readonly recordsReplayed: number
+  /** Whether the log was read again from every recorded start to the position. */
+  readonly replayedAll: boolean
   /** Whether nothing but the chain was to be checked: then tables and log are no reason for doubt. */
   readonly chainOnly: boolean
   readonly durationMs: number
@@ -43,12 +45,12 @@ const exitCodes = {
 
 /** Draws the conclusion. A job that has committed nothing proves nothing. */
 export function concludeReport(findings: VerifyFindings): VerifyReport {
-  const { chain, deadLetters, recordCounts, tables } = findings
+  const { chain, deadLetters, controlTotals, tables } = findings
   const reasons = [...findings.inconclusive]
   if (chain.batches === 0) reasons.push('the job has committed no batch: there is nothing to verify')
-  if (!recordCounts && !findings.chainOnly) reasons.push(...prunedTexts(chain))
-  const shrunk = (recordCounts?.shrunk.total ?? 0) > 0
-  for (const message of recordCounts?.shrunk.first ?? []) {
+  if (!findings.replayedAll && !findings.chainOnly) reasons.push(...prunedTexts(chain))
+  const shrunk = (controlTotals?.shrunk.total ?? 0) > 0
+  for (const message of controlTotals?.shrunk.first ?? []) {
     reasons.push(`${message}: the log was compacted since, or the batch counted records twice`)
   }
   for (const table of tables) {
@@ -62,7 +64,7 @@ export function concludeReport(findings: VerifyFindings): VerifyReport {
   const violated =
     chain.violations.total > 0 ||
     deadLetters.violations.total > 0 ||
-    (recordCounts?.violations.total ?? 0) > 0 ||
+    (controlTotals?.violations.total ?? 0) > 0 ||
     tables.some(contradicts)
   const outcome = violated ? 'violation' : reasons.length > 0 ? 'inconclusive' : 'ok'
   const most = (pick: (table: TableReport) => bigint | null) =>

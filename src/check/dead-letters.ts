@@ -6,7 +6,7 @@ import { type TopicPartition, topicPartitionKey } from '../model/topic-partition
 import { recordOffset } from '../source/record-fields.ts'
 import type { RecordSegment } from '../source/record-segment.ts'
 import type { FetchedRange } from '../source/source.ts'
-import { rangeOf } from './chain.ts'
+import { chainKey, rangeOf } from './chain.ts'
 import type { ReplayRange } from './replay-ranges.ts'
 import { BoundedList, type Violation, type ViolationClass } from './violation.ts'
 
@@ -51,19 +51,22 @@ export class DeadLetterCheck {
     positions: readonly PositionRow[],
   ) {
     this.#total = letters.length
-    const offsets = new Map<string, number[]>()
+    const byChain = new Map<string, DeadLetterRow[]>()
     for (const letter of letters) {
       const chain = chainKey(letter)
-      offsets.set(chain, [...(offsets.get(chain) ?? []), Number(letter.offset)])
+      const ofChain = byChain.get(chain) ?? []
+      byChain.set(chain, ofChain)
+      ofChain.push(letter)
       if (letter.status === 'replayed') continue
       const leftOut = this.#leftOut.get(chain) ?? new Map<number, DeadLetterRow>()
       this.#leftOut.set(chain, leftOut)
       leftOut.set(Number(letter.offset), letter)
     }
-    for (const list of offsets.values()) list.sort((a, b) => a - b)
+    for (const ofChain of byChain.values()) ofChain.sort((a, b) => Number(a.offset - b.offset))
     for (const row of ledger)
-      if (row.kind === 'batch') this.#compareCount(row, offsets.get(chainKey(row)) ?? [])
+      if (row.kind === 'batch') this.#compareBatch(row, byChain.get(chainKey(row)) ?? [])
     this.#findUncommitted(letters, positions)
+    this.#findUnaccounted(letters, ledger)
   }
 
   /** How one range is recomputed: without its dead letters, and with what fails besides told. */
@@ -114,16 +117,27 @@ export class DeadLetterCheck {
     )
   }
 
-  #compareCount(row: LedgerRow, offsets: readonly number[]): void {
-    const inRange = countFrom(offsets, row.untilOffset) - countFrom(offsets, row.fromOffset)
-    if (inRange === row.deadLetters) return
-    this.#report(
-      'dead-letter-count',
-      row,
-      `batch ${row.batchId ?? '(unnamed)'} left out ${row.deadLetters} records of ${formatRange(rangeOf(row))}, and ${inRange} of them ` +
-        'are dead letters',
-      { range: rangeOf(row), epoch: row.epoch, ...(row.batchId !== null && { batchId: row.batchId }) },
-    )
+  #compareBatch(row: LedgerRow, letters: readonly DeadLetterRow[]): void {
+    const inRange = letters.slice(countBelow(letters, row.fromOffset), countBelow(letters, row.untilOffset))
+    const where = {
+      range: rangeOf(row),
+      epoch: row.epoch,
+      ...(row.batchId !== null && { batchId: row.batchId }),
+    }
+    if (inRange.length !== row.deadLetters) {
+      this.#report(
+        'dead-letter-count',
+        row,
+        `batch ${row.batchId ?? '(unnamed)'} left out ${row.deadLetters} records of ${formatRange(rangeOf(row))}, and ` +
+          `${inRange.length} of them are dead letters`,
+        where,
+      )
+    }
+    for (const letter of inRange) {
+      if (letter.batchId === row.batchId) continue
+      const message = `${nameOf(letter)} is a dead letter of batch ${letter.batchId}, and batch ${row.batchId} has committed its range`
+      this.#report('dead-letter-unaccounted', row, message, where)
+    }
   }
 
   #findUncommitted(letters: readonly DeadLetterRow[], positions: readonly PositionRow[]): void {
@@ -140,6 +154,23 @@ export class DeadLetterCheck {
     }
   }
 
+  /**
+   * Every dead letter lies where its incarnation of the position has been: from the row that opens it, which retention
+   * never deletes, to the one that opens the next.
+   */
+  #findUnaccounted(letters: readonly DeadLetterRow[], ledger: readonly LedgerRow[]): void {
+    const openings = new Map(ledger.filter(({ kind }) => kind !== 'batch').map((row) => [chainKey(row), row]))
+    for (const letter of letters) {
+      const opening = openings.get(chainKey(letter))
+      const next = openings.get(chainKey({ ...letter, incarnation: letter.incarnation + 1 }))
+      const isCovered =
+        opening && letter.offset >= opening.untilOffset && (!next || letter.offset < next.fromOffset)
+      if (isCovered) continue
+      const message = `${nameOf(letter)} is a dead letter of incarnation ${letter.incarnation}, which has committed nothing there`
+      this.#report('dead-letter-unaccounted', letter, message, { batchId: letter.batchId })
+    }
+  }
+
   #report(
     name: ViolationClass,
     { topic, partition }: TopicPartition,
@@ -150,20 +181,16 @@ export class DeadLetterCheck {
   }
 }
 
-function chainKey(at: TopicPartition & { readonly incarnation: number }): string {
-  return `${topicPartitionKey(at)}#${at.incarnation}`
-}
-
 function nameOf(letter: DeadLetterRow): string {
   return `${topicPartitionKey(letter)} offset ${letter.offset}`
 }
 
-/** How many of the rising `offsets` lie below `bound`. */
-function countFrom(offsets: readonly number[], bound: bigint): number {
-  let [low, high] = [0, offsets.length]
+/** How many of the letters, sorted by offset, lie below `bound`. */
+function countBelow(letters: readonly DeadLetterRow[], bound: bigint): number {
+  let [low, high] = [0, letters.length]
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (Number(offsets[middle]) < Number(bound)) low = middle + 1
+    if ((letters[middle]?.offset ?? bound) < bound) low = middle + 1
     else high = middle
   }
   return low

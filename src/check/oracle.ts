@@ -15,7 +15,8 @@ const KEEP_ALIVE_MS = 2_000
 
 export interface OracleDeps {
   readonly job: Job
-  readonly task: PartitionTask
+  /** Null where nothing is recomputed: the log is read for {@link consultOracle}'s `onFirstPass` only. */
+  readonly task: PartitionTask | null
   readonly source: Source
   readonly clock: Clock
   /** One snapshot: positions, ledger and tables of the same moment. */
@@ -32,7 +33,7 @@ export type Checks = readonly (TableCheck | null)[]
 /**
  * Recomputes the tables from the log, single-threaded and with the job's own functions, and compares them with the
  * snapshot. Every pass reads the log first and then the tables, so that only groups are held in memory.
- * @param onFirstPass hears every range once
+ * @param onFirstPass hears every range once, with what it is a stretch of
  * @returns the tables' reports and how many records the log has in `ranges`
  */
 export async function consultOracle(
@@ -40,8 +41,9 @@ export async function consultOracle(
   ranges: readonly ReplayRange[],
   topicIds: ReadonlyMap<string, string>,
   checks: Checks,
-  onFirstPass: (fetched: FetchedRange) => void,
+  onFirstPass: (fetched: FetchedRange, of: ReplayRange) => void,
 ): Promise<{ tables: TableReport[]; records: number }> {
+  const { task } = deps
   let wanting = new Set(checks.filter((check) => check !== null))
   let records = 0
   for (let pass = 1; pass === 1 || (wanting.size > 0 && pass <= MAX_PASSES); pass++) {
@@ -49,14 +51,11 @@ export async function consultOracle(
     const consume = async (fetched: FetchedRange, of: ReplayRange) => {
       if (pass === 1) {
         records += fetched.records
-        onFirstPass(fetched)
-        deps.deadLetters?.look(fetched, of, deps.task)
+        onFirstPass(fetched, of)
+        if (task) deps.deadLetters?.look(fetched, of, task)
       }
-      const { partials } = await deps.task.run(
-        fetched,
-        deps.signal,
-        deps.deadLetters?.tolerance(of, pass === 1),
-      )
+      if (!task) return
+      const { partials } = await task.run(fetched, deps.signal, deps.deadLetters?.tolerance(of, pass === 1))
       for (const [i, check] of checks.entries()) {
         const partial = partials[i]
         if (check && partial && wanting.has(check)) check.add(partial)

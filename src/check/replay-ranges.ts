@@ -1,3 +1,4 @@
+import type { LedgerRow } from '../database/dialect.ts'
 import { formatRange, type OffsetRange } from '../model/offset-range.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import type { Watermarks } from '../source/source.ts'
@@ -14,6 +15,8 @@ export interface ReplayPlan {
   readonly ranges: readonly ReplayRange[]
   /** Non-empty when the tables cannot be recomputed from the log as it is now. */
   readonly obstacles: readonly string[]
+  /** What of {@link ranges} the log still has as it was then: all of it, where there are no obstacles. */
+  readonly readable: readonly ReplayRange[]
 }
 
 /**
@@ -25,6 +28,7 @@ export interface ReplayPlan {
 export function planReplay(chains: readonly PartitionChain[], watermarks: readonly Watermarks[]): ReplayPlan {
   const bounds = new Map(watermarks.map((w) => [topicPartitionKey(w), w]))
   const ranges: ReplayRange[] = []
+  const readable: ReplayRange[] = []
   const obstacles: string[] = []
   for (const chain of chains) {
     const bound = bounds.get(topicPartitionKey(chain))
@@ -35,25 +39,29 @@ export function planReplay(chains: readonly PartitionChain[], watermarks: readon
       continue
     }
     const gone = goneWithItsLog(chain)
-    if (gone !== null) {
-      obstacles.push(gone)
-      continue
-    }
+    if (gone) obstacles.push(textOf(gone))
     for (const range of rangesOf(chain)) {
+      if (gone && range.incarnation < gone.incarnation) continue
       const obstacle = obstacleTo(range, bound)
       if (obstacle) obstacles.push(obstacle)
-      else ranges.push(range)
+      else if (!gone) ranges.push(range)
+      const left = { ...range, from: larger(range.from, bound.low), until: smaller(range.until, bound.high) }
+      if (left.until > left.from) readable.push(left)
     }
   }
-  return { ranges, obstacles }
+  return { ranges, obstacles, readable }
 }
 
 /** The newest act after which the log that the table was filled from before is another one; null where none is. */
-function goneWithItsLog({ rows }: PartitionChain): string | null {
+function goneWithItsLog({ rows }: PartitionChain): LedgerRow | null {
   const rebuilt = rows.findLastIndex(({ kind }) => kind === 'rebuild')
   const act = rows.slice(rebuilt + 1).findLast(({ cause }) => cause === 'truncated' || cause === 'recreated')
   const [start] = rows
   if (!act || !start || (start.kind === 'start' && start.untilOffset === act.fromOffset)) return null
+  return act
+}
+
+function textOf(act: LedgerRow): string {
   const name = topicPartitionKey(act)
   return act.cause === 'recreated'
     ? `what ${name} held up to ${act.fromOffset} is gone: its topic was created again, which ${act.actor} has accepted`
@@ -90,6 +98,11 @@ function obstacleTo(range: OffsetRange, bound: Watermarks): string | null {
     return `the log of ${topicPartitionKey(range)} ends at ${bound.high}, before the committed ${range.until}: it was truncated`
   }
   return null
+}
+
+function larger(a: bigint, b: bigint): bigint {
+  if (a > b) return a
+  return b
 }
 
 function smaller(a: bigint, b: bigint): bigint {

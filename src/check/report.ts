@@ -7,7 +7,7 @@ import type { Violation } from './violation.ts'
 
 /** The report for people, without a line break at its end. */
 export function formatReport(report: VerifyReport): string {
-  const { chain, deadLetters, recordCounts } = report
+  const { chain, deadLetters, controlTotals } = report
   const lines = [`verify ${report.job}: ${report.outcome.toUpperCase()}`]
   const add = (label: string, text: string) => lines.push(`  ${label.padEnd(14)}${text}`)
   const committed = `${chain.records} committed in ${chain.batches} batches`
@@ -23,11 +23,13 @@ export function formatReport(report: VerifyReport): string {
   }
   add('ledger chain', chainText(chain))
   for (const text of acceptedLossTexts(chain)) add('accepted', text)
-  if (recordCounts) {
-    const wrong = recordCounts.violations.total
+  if (controlTotals) {
+    const wrong = controlTotals.violations.total
+    const { batches, digests, notRead } = controlTotals
     add(
       'batch totals',
-      `${recordCounts.batches} batches counted, ${wrong === 0 ? 'all' : `${wrong} not`} as in the log`,
+      `${batches} batches counted, ${digests} with a digest, ${wrong === 0 ? 'all' : `${wrong} not`} as in the log` +
+        (notRead === 0 ? '' : `; ${notRead} not counted: the log could not be read there`),
     )
   }
   if (deadLetters.total > 0 || deadLetters.violations.total > 0) {
@@ -45,7 +47,7 @@ export function formatReport(report: VerifyReport): string {
   for (const reason of report.inconclusive) add('inconclusive', reason)
   for (const note of deadLetters.notes.first) add('note', note)
   addMore(deadLetters.notes, add)
-  const violations = [chain, deadLetters, ...(recordCounts ? [recordCounts] : [])].flatMap(
+  const violations = [chain, deadLetters, ...(controlTotals ? [controlTotals] : [])].flatMap(
     (part) => part.violations.first,
   )
   for (const violation of violations) {
@@ -53,7 +55,7 @@ export function formatReport(report: VerifyReport): string {
   }
   addMore(chain.violations, add)
   addMore(deadLetters.violations, add)
-  if (recordCounts) addMore(recordCounts.violations, add)
+  if (controlTotals) addMore(controlTotals.violations, add)
   for (const table of report.tables) {
     for (const difference of table.differences.first) {
       add('violation', `${difference.class}: ${table.table} ${differenceText(difference)}`)
@@ -95,7 +97,7 @@ function columnsText(columns: Readonly<Record<string, string | null>>): string {
 
 /** The report for machines: plain JSON values, offsets as strings. */
 export function reportAsJson(report: VerifyReport): Record<string, unknown> {
-  const { chain, deadLetters, recordCounts } = report
+  const { chain, deadLetters, controlTotals } = report
   const list = <T>(bounded: { total: number; first: readonly T[] }, map: (item: T) => unknown) => ({
     total: bounded.total,
     first: bounded.first.map(map),
@@ -128,9 +130,11 @@ export function reportAsJson(report: VerifyReport): Record<string, unknown> {
       violations: list(deadLetters.violations, violationObject),
       notes: list(deadLetters.notes, (note) => note),
     },
-    recordCounts: recordCounts && {
-      batches: recordCounts.batches,
-      violations: list(recordCounts.violations, violationObject),
+    controlTotals: controlTotals && {
+      batches: controlTotals.batches,
+      digests: controlTotals.digests,
+      notRead: controlTotals.notRead,
+      violations: list(controlTotals.violations, violationObject),
     },
     tables: report.tables.map((table) => ({
       table: table.table,

@@ -9,12 +9,12 @@ import type { PipelinePlan } from '../pipeline/plan.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { FetchedRange, Source, Watermarks } from '../source/source.ts'
 import { createAppendCheck } from './append-check.ts'
-import { type ChainReport, checkChain, unreadableChain } from './chain.ts'
+import { checkChain, unreadableChain } from './chain.ts'
 import { concludeReport, type VerifyFindings, type VerifyReport } from './conclusion.ts'
+import { ControlTotals } from './control-totals.ts'
 import { DeadLetterCheck, readAllDeadLetters } from './dead-letters.ts'
 import { createMergeCheck } from './merge-check.ts'
 import { type Checks, consultOracle } from './oracle.ts'
-import { RecordCounts } from './record-counts.ts'
 import { planReplay } from './replay-ranges.ts'
 import type { TableCheck } from './table-check.ts'
 import { createUpsertCheck } from './upsert-check.ts'
@@ -31,6 +31,8 @@ export interface VerifyDeps {
   readonly onRange?: (fetched: FetchedRange) => void
   /** What `write` and `writeResult` have written is checked by somebody else: it is no reason for doubt here. */
   readonly writesChecked?: boolean
+  /** A batch without a digest is a violation: the job has wanted digests from its beginning. @default false */
+  readonly digestsExpected?: boolean
   /** One line for people, about once a second. */
   readonly onProgress: (message: string) => void
   /** Aborting it ends the verification with the signal's reason. */
@@ -94,22 +96,22 @@ async function examineSnapshot(
   }
 
   await source.open()
-  const obstacles = await topicObstacles(source, positions)
-  const watermarks = obstacles.length === 0 ? await knownWatermarks(source, chain) : []
-  const plan = obstacles.length === 0 ? planReplay(chain.partitions, watermarks) : { ranges: [], obstacles }
+  const lostTopics = await topicObstacles(source, positions)
+  const left = chain.partitions.filter(({ topic }) => !lostTopics.has(topic))
+  const { ranges, ...plan } = planReplay(left, await knownWatermarks(source, left))
+  const obstacles = [...lostTopics.values(), ...plan.obstacles]
   const { checks, reasons } = checksOf(job, described, deps.writesChecked ?? false)
-  const inconclusive = [...plan.obstacles, ...reasons]
+  const inconclusive = [...obstacles, ...reasons]
   const findings = {
     ...nothingFound(job, ''),
     chain,
     deadLetters: deadLetters.finish(),
     inconclusive,
   }
-  // Half a log proves nothing about tables to which all partitions have added.
-  if (plan.obstacles.length > 0) return findings
-
-  const recordCounts = new RecordCounts(ledger, plan.ranges)
-  const task = compilePartitionTask(job.root, job.pipelines, runtime.clock, { way: 'plain' })
+  // Half a log proves nothing about tables to which all partitions have added; of batches that it has it does.
+  const isWhole = obstacles.length === 0
+  const controlTotals = new ControlTotals(ledger, plan.readable, deps.digestsExpected)
+  const task = isWhole ? compilePartitionTask(job.root, job.pipelines, runtime.clock, { way: 'plain' }) : null
   const topicIds = new Map(positions.map((position) => [position.topic, position.topicId]))
   const signal = deps.signal ?? new AbortController().signal
   const tolerant = letters.length > 0 || job.poison.kind === 'deadLetter'
@@ -123,15 +125,19 @@ async function examineSnapshot(
     deadLetters: tolerant ? deadLetters : null,
     onProgress: deps.onProgress,
   }
+  const toRead = isWhole ? ranges : plan.readable
+  const toCompare = isWhole ? checks : []
   try {
-    const { tables, records } = await consultOracle(oracle, plan.ranges, topicIds, checks, (fetched) => {
-      recordCounts.add(fetched)
-      deps.onRange?.(fetched)
+    const { tables, records } = await consultOracle(oracle, toRead, topicIds, toCompare, (fetched, of) => {
+      controlTotals.add(fetched, of)
+      if (isWhole) deps.onRange?.(fetched)
     })
-    return { ...findings, recordCounts: recordCounts.finish(), tables, recordsReplayed: records }
+    const totals = toRead.length > 0 || isWhole ? controlTotals.finish() : null
+    return { ...findings, controlTotals: totals, tables, recordsReplayed: records, replayedAll: isWhole }
   } catch (error) {
     if (!(error instanceof OncesinkError) || !logHasChanged.has(error.code)) throw error
-    return { ...findings, inconclusive: [...inconclusive, error.message] }
+    const totals = controlTotals.finish()
+    return { ...findings, controlTotals: totals, inconclusive: [...inconclusive, error.message] }
   }
 }
 
@@ -149,10 +155,11 @@ function nothingFound(job: Job, reason: string): Findings {
     job: job.name,
     chain,
     deadLetters: new DeadLetterCheck([], [], []).finish(),
-    recordCounts: null,
+    controlTotals: null,
     tables: [],
     inconclusive: [reason],
     recordsReplayed: 0,
+    replayedAll: false,
     chainOnly: false,
   }
 }
@@ -218,27 +225,32 @@ function checkOf(
   return `${sink.kind}() after ${terminal.kind} cannot be recomputed`
 }
 
-async function topicObstacles(source: Source, positions: readonly PositionRow[]): Promise<string[]> {
+/** Topics whose log is not the one that was read, each with why. */
+async function topicObstacles(
+  source: Source,
+  positions: readonly PositionRow[],
+): Promise<ReadonlyMap<string, string>> {
   const { topics } = await source.describe()
   const ids = new Map(topics.map((topic) => [topic.topic, topic.topicId]))
-  const obstacles = new Set<string>()
+  const obstacles = new Map<string, string>()
   for (const { topic, topicId } of positions) {
     const id = ids.get(topic)
     if (id === undefined)
-      obstacles.add(`the job no longer subscribes to topic '${topic}', of which it has positions`)
+      obstacles.set(topic, `the job no longer subscribes to topic '${topic}', of which it has positions`)
     else if (id !== topicId) {
-      obstacles.add(
+      obstacles.set(
+        topic,
         `topic '${topic}' was deleted and created again (id ${topicId} is now ${id}): its log is gone`,
       )
     }
   }
-  return [...obstacles]
+  return obstacles
 }
 
 /** Bounds of the partitions that the log has; the chain may know others. */
-async function knownWatermarks(source: Source, chain: ChainReport): Promise<Watermarks[]> {
+async function knownWatermarks(source: Source, partitions: readonly TopicPartition[]): Promise<Watermarks[]> {
   const { topics } = await source.describe()
   const counts = new Map(topics.map((topic) => [topic.topic, topic.partitions]))
   const exists = ({ topic, partition }: TopicPartition) => partition < (counts.get(topic) ?? 0)
-  return source.watermarks(chain.partitions.filter(exists))
+  return source.watermarks(partitions.filter(exists))
 }

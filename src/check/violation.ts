@@ -31,9 +31,13 @@ export type ViolationClass =
   | 'batch-count'
   /** More records than offsets, or a negative number of them. */
   | 'impossible-record-count'
-  // --- log against ledger (record-counts.ts)
+  // --- log against ledger (control-totals.ts)
   /** A batch committed another number of records than its range has in the log. */
   | 'record-count'
+  /** A batch committed as many records as its range has in the log, and their digest is another one. */
+  | 'record-digest'
+  /** A batch without a digest, of a job that has wanted them from its beginning. */
+  | 'digest-missing'
   // --- dead letters (dead-letters.ts)
   /** A batch left out another number of records than there are dead letters in its range. */
   | 'dead-letter-count'
@@ -41,6 +45,8 @@ export type ViolationClass =
   | 'dead-letter-missing'
   /** A dead letter lies past the position of its partition. */
   | 'dead-letter-uncommitted'
+  /** A dead letter lies where its incarnation of the position has committed nothing, or is of another batch than its range. */
+  | 'dead-letter-unaccounted'
   // --- log against tables (merge-comparison.ts, append-comparison.ts)
   | 'row-missing'
   | 'row-unexpected'

@@ -1,4 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import type { VerifyReport } from '../../src/check/conclusion.ts'
+import { formatReport } from '../../src/check/report.ts'
+import { verifyJob } from '../../src/check/verify-job.ts'
+import type { Job } from '../../src/index.ts'
 import { deadLetter } from '../../src/job/poison.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
 import { RangeDigest } from '../../src/source/range-digest.ts'
@@ -6,9 +10,11 @@ import { segmentFromRecords } from '../../src/source/record-segment.ts'
 import { fileHandoff } from '../../src/strategy/file-handoff/file-handoff.ts'
 import { perPartition } from '../../src/strategy/per-partition.ts'
 import { repartitionToOne } from '../../src/strategy/repartition-to-one.ts'
-import { createDialect } from '../../src/wire.ts'
+import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
+import { createDialect, createSource } from '../../src/wire.ts'
 import type { LedgerEntry } from '../support/broken-links.ts'
 import { onEveryEngine } from '../support/engines.ts'
+import { deleteRecordsBelow } from '../support/kafka-admin.ts'
 import type { BenchJobOptions } from '../support/running-job.ts'
 import { type Bench, drain, intoSeen, openBench } from '../support/running-job.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
@@ -27,6 +33,12 @@ type StoredBatch = LedgerEntry & { readonly dead_letters: string; readonly diges
 
 async function batchesOf(bench: Bench): Promise<StoredBatch[]> {
   return ((await bench.ledger()) as StoredBatch[]).filter(({ kind }) => kind === 'batch')
+}
+
+function verify(job: Job): Promise<VerifyReport> {
+  const source = createSource(job, systemRuntime, new EventBus<JobEvents>())
+  const dialect = createDialect(job, systemRuntime)
+  return verifyJob({ job, dialect, source, runtime: systemRuntime, onProgress: () => {} })
 }
 
 onEveryEngine((engine) => {
@@ -87,7 +99,43 @@ onEveryEngine((engine) => {
         const expected = digestOfProduced(bench, partition, BigInt(from_offset), BigInt(until_offset))
         expect(BigInt.asUintN(64, BigInt(digest ?? 0)), name).toBe(expected)
       }
+      const report = await verify(job)
+      expect(report.outcome, formatReport(report)).toBe('ok')
+      expect(report.controlTotals).toMatchObject({
+        batches: batches.length,
+        digests: batches.length,
+        notRead: 0,
+      })
     })
+  })
+
+  test('a digest that is not of what the log has is a violation, of the part that retention has left too', async () => {
+    const bench = await openBench('digest-wrong', { engine, partitions: 1 })
+    const job = bench.job({ ledger: { digest: true }, limits: { maxRecordsPerBatch: 10 } })
+    await bench.produce(30)
+    await drain(job)
+    const batches = await batchesOf(bench)
+    const last = batches.at(-1)
+    const table = engine.own('oncesink_batches')
+    // The sign bit only: whoever keeps 63 bits does not see it.
+    const flipped = BigInt.asIntN(64, BigInt(last?.digest ?? 0) ^ (1n << 63n))
+    await bench.database.run(
+      `UPDATE ${table} SET digest = ${flipped} WHERE from_offset = ${last?.from_offset} AND kind = 'batch'`,
+    )
+    const found = [{ class: 'record-digest', batchId: last?.batch_id, epoch: 1n }]
+    const report = await verify(job)
+    expect(report.outcome, formatReport(report)).toBe('violation')
+    expect(report.controlTotals?.violations.first).toMatchObject(found)
+
+    await deleteRecordsBelow(bench.topic, 5)
+    const cut = await verify(job)
+    expect(cut.outcome, formatReport(cut)).toBe('violation')
+    expect(cut).toMatchObject({ tables: [], controlTotals: { batches: batches.length - 1, notRead: 1 } })
+    expect(cut.controlTotals?.violations.first).toMatchObject(found)
+    await bench.database.run(
+      `UPDATE ${table} SET digest = ${last?.digest} WHERE from_offset = ${last?.from_offset} AND kind = 'batch'`,
+    )
+    expect((await verify(job)).outcome).toBe('inconclusive')
   })
 
   test('without the option the ledger has none', async () => {

@@ -1,4 +1,6 @@
 import { checkChain } from '../../src/check/chain.ts'
+import { formatRange } from '../../src/model/offset-range.ts'
+import { digestText, RangeDigest } from '../../src/source/range-digest.ts'
 import { isPoison, type SimulatedLog, TOPIC } from './log.ts'
 import type { State } from './state.ts'
 import { addRange, differences, type Totals } from './totals.ts'
@@ -7,7 +9,11 @@ import { addRange, differences, type Totals } from './totals.ts'
 export function finalViolations(log: SimulatedLog, state: State): string[] {
   const chain = checkChain(state.ledger, [...state.positions.values()])
   const violations = chain.violations.first.map(({ class: kind, message }) => `${kind}: ${message}`)
-  violations.push(...compareTotals(log, state), ...compareDeadLetters(log, state))
+  violations.push(
+    ...compareTotals(log, state),
+    ...compareDeadLetters(log, state),
+    ...compareDigests(log, state),
+  )
   return violations
 }
 
@@ -24,6 +30,22 @@ function compareTotals(log: SimulatedLog, state: State): string[] {
     })
   }
   return differences(expected, state.rows).map((difference) => `table: ${difference}`)
+}
+
+/** The digest of every batch is that of its range's records, as they are in the log. */
+function compareDigests(log: SimulatedLog, { ledger }: State): string[] {
+  return ledger.flatMap(({ kind, topic, partition, fromOffset: from, untilOffset: until, digest }) => {
+    if (kind !== 'batch') return []
+    const expected = new RangeDigest()
+    for (const { segment, begin, end } of log.slices(partition, Number(from), Number(until))) {
+      expected.add(segment, begin, end)
+    }
+    if (digest === expected.sum) return []
+    const found = digest === null ? 'none' : digestText(digest)
+    return [
+      `digest: of ${formatRange({ topic, partition, from, until })} it is ${found}, and should be ${digestText(expected.sum)}`,
+    ]
+  })
 }
 
 /** Every poison record before the positions, and no other, is a dead letter once, and the ledger counts it. */

@@ -27,6 +27,7 @@ export function simulatedJob(wanted: JobWanted): Job {
     name: 'simulated',
     database: { engine } as DatabasePlan,
     limits: { maxRecordsPerBatch },
+    ledger: { digest: true },
     trigger: { intervalMs },
     strategy: strategies[strategy](),
     poison: hasPoison ? deadLetter() : 'fail',

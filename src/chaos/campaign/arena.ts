@@ -162,6 +162,7 @@ export class Arena {
       dialect: createDialect(job, systemRuntime),
       source: createSource(job, systemRuntime, new EventBus<JobEvents>()),
       runtime: systemRuntime,
+      digestsExpected: true,
       onProgress: () => {},
     })
     if (report.outcome === 'violation') violations.push(`${where}: ${formatReport(report)}`)

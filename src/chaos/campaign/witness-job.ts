@@ -61,6 +61,7 @@ export function witnessJob(spec: JobSpec): Job {
         .into(merge({ table: 'totals' })),
     ],
     limits: { maxRecordsPerBatch: spec.maxRecords },
+    ledger: { digest: true },
   })
 }
 

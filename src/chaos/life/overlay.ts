@@ -8,7 +8,7 @@ import type { LifeSettings } from './settings.ts'
 
 /*
  * The job as it runs under chaos: the user's functions, sinks, limits and policies, on other servers, quicker to notice
- * that something is gone; and with a witness, one more output in the same transaction.
+ * that something is gone; with a witness, one more output in the same transaction; and with digests in its ledger.
  */
 
 /** How long a statement, a lock and an idle transaction may last under chaos, in milliseconds, at most. */
@@ -29,6 +29,7 @@ export function chaosJob(job: Job, settings: LifeSettings): Job {
     root,
     pipelines: Object.freeze(pipelines),
     migrate: 'auto' as const,
+    ledger: Object.freeze({ ...job.ledger, digest: true }),
   })
 }
 

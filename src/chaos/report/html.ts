@@ -134,11 +134,11 @@ function checked(result: ChaosResult): string {
       wrongRows(check) === 0,
     ]),
   ]
-  if (verify.recordCounts) {
+  if (verify.controlTotals) {
     rows.push([
       'Records of each batch',
-      `${grouped(verify.recordCounts.batches)} batches counted again in the log`,
-      verify.recordCounts.violations.total === 0,
+      `${grouped(verify.controlTotals.batches)} batches counted again in the log`,
+      verify.controlTotals.violations.total === 0,
     ])
   }
   rows.push([

@@ -88,6 +88,7 @@ export function contractJob(settings: ContractJobSettings, strategy: StrategyPla
         ),
     ],
     limits: { maxRecordsPerBatch: MAX_RECORDS },
+    ledger: { digest: true },
     poison: settings.poison === 'fail' ? 'fail' : deadLetter({ maxPerWindow: 1_000_000 }),
     strategy,
   })

@@ -215,6 +215,7 @@ export class ContractWorld {
       dialect: createDialect(job, systemRuntime),
       source: createSource(job, systemRuntime, new EventBus()),
       runtime: systemRuntime,
+      digestsExpected: true,
       onProgress: () => {},
     })
     if (report.outcome === 'violation') throw new ContractViolation(when, [formatReport(report)])

@@ -20,10 +20,11 @@ function evidence(change: Partial<Evidence> = {}): Evidence {
     job: 'j',
     chain: checkChain(ledger, [positionRow({ nextOffset: 10n, seq: 1n })]),
     deadLetters: new DeadLetterCheck([], [], []).finish(),
-    recordCounts: null,
+    controlTotals: null,
     tables: [],
     inconclusive: [],
     recordsReplayed: 10,
+    replayedAll: true,
     chainOnly: false,
     durationMs: 1,
   })

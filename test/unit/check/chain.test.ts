@@ -119,7 +119,7 @@ describe('negative controls: every way to break a chain is named', () => {
     const more = [...ledger, ledgerRow({ fromOffset: 40n, untilOffset: 50n })]
     const positions = [positionRow({ nextOffset: 50n, seq: 9n })]
     const { violations } = checkChain(more, positions, retainedSince)
-    expect(violations.first.map((violation) => violation.class)).toEqual(['gap'])
+    expect(violations.first.map((violation) => violation.class)).toEqual(['gap', 'batch-count'])
   })
 
   test('a chain without a start: retention never deletes it', () => {
@@ -196,6 +196,10 @@ describe('negative controls: every way to break a chain is named', () => {
     const merged = [startRow(5n), ledgerRow({ fromOffset: 5n, untilOffset: 30n })]
     expect(classesOf({ ledger: merged, positions })).toEqual(['batch-count'])
     expect(ledger).toHaveLength(3)
+    // However old they are: retention would have deleted the oldest ones, and nothing is missing there.
+    const { violations, partitions } = checkChain(merged, positions, retainedSince)
+    expect(violations.first.map((violation) => violation.class)).toEqual(['batch-count'])
+    expect(partitions[0]?.prunedBefore).toBeNull()
   })
 
   test('a start inside the chain', () => {

@@ -41,10 +41,17 @@ function conclude(findings: Partial<VerifyFindings>) {
     job: 'orders-by-item',
     chain: goodChain,
     deadLetters: { total: 0, violations: bounded<Violation>(), notes: bounded<string>() },
-    recordCounts: { violations: bounded<Violation>(), shrunk: bounded<string>(), batches: 1 },
+    controlTotals: {
+      violations: bounded<Violation>(),
+      shrunk: bounded<string>(),
+      batches: 1,
+      digests: 0,
+      notRead: 0,
+    },
     tables: [table],
     inconclusive: [],
     recordsReplayed: 10,
+    replayedAll: true,
     chainOnly: false,
     durationMs: 5,
     ...findings,
@@ -68,9 +75,10 @@ describe('the outcome', () => {
 
   test('is a violation when only a batch total is wrong', () => {
     const violations = bounded<Violation>({ class: 'record-count', message: 'm' })
-    expect(conclude({ recordCounts: { violations, shrunk: bounded(), batches: 1 } }).outcome).toBe(
-      'violation',
-    )
+    expect(
+      conclude({ controlTotals: { violations, shrunk: bounded(), batches: 1, digests: 0, notRead: 0 } })
+        .outcome,
+    ).toBe('violation')
   })
 
   test('is inconclusive, exit 5, when the job committed nothing: no work proves nothing', () => {
@@ -90,10 +98,16 @@ describe('the outcome', () => {
   })
 
   test('in a log that has shrunk since, rows too many prove nothing and records too few still do', () => {
-    const recordCounts = { violations: bounded<Violation>(), shrunk: bounded('batch b'), batches: 1 }
+    const controlTotals = {
+      violations: bounded<Violation>(),
+      shrunk: bounded('batch b'),
+      batches: 1,
+      digests: 0,
+      notRead: 0,
+    }
     const more = { ...table, differences: bounded(difference), duplicated: 3n }
-    expect(conclude({ recordCounts, tables: [more] }).outcome).toBe('inconclusive')
-    expect(conclude({ recordCounts, tables: [{ ...more, lost: 1n }] }).outcome).toBe('violation')
+    expect(conclude({ controlTotals, tables: [more] }).outcome).toBe('inconclusive')
+    expect(conclude({ controlTotals, tables: [{ ...more, lost: 1n }] }).outcome).toBe('violation')
   })
 
   test('says unknown, not zero, where no table counts records', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { count } from '../../../src/aggregation/count.ts'
 import { sum } from '../../../src/aggregation/sum.ts'
+import { DeadLetterCheck } from '../../../src/check/dead-letters.ts'
 import { formatReport, reportAsJson } from '../../../src/check/report.ts'
 import { verifyJob } from '../../../src/check/verify-job.ts'
 import type { DeadLetterRow } from '../../../src/database/dialect.ts'
@@ -155,7 +156,32 @@ describe('negative controls', () => {
 
   test('a dead letter of an earlier incarnation excuses nothing', async () => {
     const report = await verify({ deadLetters: [{ ...failed, incarnation: -1 }, rejected] })
-    expect(classes(report)).toEqual(['dead-letter-count', 'dead-letter-missing'])
+    expect(classes(report)).toEqual(['dead-letter-count', 'dead-letter-unaccounted', 'dead-letter-missing'])
+  })
+
+  test('a dead letter that is there twice, the second time under an incarnation that never was', async () => {
+    const report = await verify({ deadLetters: [failed, { ...failed, incarnation: 1 }, rejected] })
+    expect(classes(report)).toEqual(['dead-letter-unaccounted'])
+    expect(report.tables[0]?.differences.total).toBe(0)
+    expect(report.outcome).toBe('violation')
+  })
+
+  test('a dead letter of another batch than the one that has committed its range', async () => {
+    const report = await verify({ deadLetters: [{ ...failed, batchId: 'batch-1-0' }, rejected] })
+    expect(classes(report)).toEqual(['dead-letter-unaccounted'])
+    expect(report.deadLetters.violations.first[0]?.message).toBe(
+      'orders/0 offset 1 is a dead letter of batch batch-1-0, and batch batch-0-0 has committed its range',
+    )
+  })
+
+  test('a dead letter of a record before the start', () => {
+    const { ledger, positions } = history()
+    const late = ledger.map((row) =>
+      row.kind === 'start' ? { ...row, fromOffset: 1n, untilOffset: 1n } : { ...row, fromOffset: 1n },
+    )
+    const early = { ...failed, offset: 0n }
+    const { violations } = new DeadLetterCheck([early, failed, rejected], late, positions).finish()
+    expect(violations.first.map(({ class: kind }) => kind)).toContain('dead-letter-unaccounted')
   })
 })
 

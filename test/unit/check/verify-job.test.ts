@@ -107,7 +107,7 @@ async function verify(
 test('a job whose tables say what its log says is ok, in every table and batch', async () => {
   const report = await verify()
   expect(report).toMatchObject({ outcome: 'ok', exitCode: 0, lost: 0n, duplicated: 0n, recordsReplayed: 5 })
-  expect(report.recordCounts).toMatchObject({ batches: 3 })
+  expect(report.controlTotals).toMatchObject({ batches: 3 })
   expect(report.tables).toMatchObject([
     { table: 'totals', rowsExpected: 2, rowsActual: 2, totals: [{ expected: '5' }, { expected: '16.5' }] },
     { table: 'copies', rowsExpected: 5, rowsActual: 5 },
@@ -217,7 +217,7 @@ describe('negative controls: a table that is not what the log says', () => {
     const { ledger, positions } = history()
     const short = ledger.map((row) => (row.batchId === 'batch-1-0' ? { ...row, records: 1 } : row))
     const report = await verify({ history: { ledger: short, positions } })
-    expect(report.recordCounts?.violations.first).toMatchObject([
+    expect(report.controlTotals?.violations.first).toMatchObject([
       { class: 'record-count', batchId: 'batch-1-0' },
     ])
     expect(report.outcome).toBe('violation')

@@ -17,6 +17,7 @@ const job = defineJob({
     .decode(json<{ a: number }>())
     .into(append({ table: 't' })),
   limits: { maxRecordsPerBatch: 7 },
+  ledger: { retentionMs: 5 },
 })
 const settings: LifeSettings = {
   brokers: ['127.0.0.1:1'],
@@ -46,6 +47,7 @@ describe('a job under chaos', () => {
   test('keeps its own limits and policies, and timeouts that are short already', () => {
     const changed = chaosJob(job, settings)
     expect(changed).toMatchObject({ name: 'j', limits: job.limits, poison: job.poison })
+    expect(changed.ledger).toEqual({ retentionMs: 5, digest: true })
     expect(changed.database).toMatchObject({ schema: 's', lockTimeoutMs: 500, statementTimeoutMs: 9_000 })
     expect(changed.pipelines[0]).toMatchObject({ sink: { table: 't' }, steps: job.pipelines[0]?.steps })
   })

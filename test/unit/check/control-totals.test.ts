@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { RecordCounts } from '../../../src/check/record-counts.ts'
+import { ControlTotals } from '../../../src/check/control-totals.ts'
 import type { LedgerRow } from '../../../src/database/dialect.ts'
 import { segmentFromRecords } from '../../../src/source/record-segment.ts'
 import type { FetchedRange } from '../../../src/source/source.ts'
@@ -20,14 +20,14 @@ function batch(from: number, until: number, records: number): LedgerRow {
   return ledgerRow({ fromOffset: BigInt(from), untilOffset: BigInt(until), records, batchId: `b${from}` })
 }
 
-const replayed = [{ topic: 'orders', partition: 0, from: 0n, until: 20n }]
+const whole = { topic: 'orders', partition: 0, from: 0n, until: 20n, incarnation: 0 }
 
 /** The log has 0..4, 6, 7 (5 is a marker) and 10..12; fetches do not end where batches do. */
 function counts(ledger: readonly LedgerRow[]) {
-  const recordCounts = new RecordCounts(ledger, replayed)
-  recordCounts.add(fetched(0, 5, [0, 1, 2, 3, 4]))
-  recordCounts.add(fetched(5, 20, [6, 7, 10, 11, 12]))
-  return recordCounts.finish()
+  const controlTotals = new ControlTotals(ledger, [whole])
+  controlTotals.add(fetched(0, 5, [0, 1, 2, 3, 4]), whole)
+  controlTotals.add(fetched(5, 20, [6, 7, 10, 11, 12]), whole)
+  return controlTotals.finish()
 }
 
 test('batches that committed what the log has pass, wherever the fetches were cut', () => {
@@ -41,7 +41,7 @@ describe('negative controls', () => {
     const { violations } = counts([batch(0, 3, 3), batch(3, 8, 3), batch(8, 20, 3)])
     expect(violations.first).toMatchObject([{ class: 'record-count', batchId: 'b3' }])
     expect(violations.first[0]?.message).toContain(
-      'committed 3 records of orders/0 [3, 8), and the log has 4 there',
+      'committed 3 records of orders/0 [3, 8) in epoch 1, and the log has 4 there',
     )
   })
 
