@@ -1,9 +1,11 @@
 import { writeFileSync } from 'node:fs'
 import { collectThenCommit } from 'oncesink'
-import { type ComputedBatch, deliverBatch, type StrategyPlan } from 'oncesink/strategy'
+import { type ComputedBatch, deliverBatch, type JobSession, type StrategyPlan } from 'oncesink/strategy'
 
 /** What a run has spent where, in milliseconds; written to BENCH_PHASES when the process ends. */
 export interface Phases {
+  /** The compare-and-set and the ledger, each from its call to its answer; what is beside them in the phases is not. */
+  guardsMs: number
   advanceMs: number
   rowsMs: number
   ledgerMs: number
@@ -17,23 +19,60 @@ export function strategyOf(name: string): StrategyPlan {
 }
 
 function timed(): StrategyPlan {
-  const sums: Phases = { advanceMs: 0, rowsMs: 0, ledgerMs: 0, commitMs: 0 }
+  const sums: Phases = { guardsMs: 0, advanceMs: 0, rowsMs: 0, ledgerMs: 0, commitMs: 0 }
   process.once('exit', () => writeFileSync(process.env.BENCH_PHASES ?? '', JSON.stringify(sums)))
   return {
     name: 'timed',
     create(parts) {
-      const strategy = collectThenCommit().create(parts)
+      const strategy = collectThenCommit().create({ ...parts, session: timedSession(parts.session, sums) })
       if (strategy.unit !== 'batch') throw new Error('collectThenCommit commits batches')
       return {
         ...strategy,
         async commit(batch: ComputedBatch) {
           const report = await strategy.commit(batch)
-          for (const phase of Object.keys(sums) as (keyof Phases)[]) sums[phase] += report.phases[phase]
+          const { phases } = report
+          for (const phase of ['advanceMs', 'rowsMs', 'ledgerMs', 'commitMs'] as const)
+            sums[phase] += phases[phase]
           return report
         },
       }
     },
   }
+}
+
+/** The session, whose transactions add up how long the statements of the guards take. */
+function timedSession(session: JobSession, sums: Phases): JobSession {
+  const timed = async <T>(work: Promise<T>): Promise<T> => {
+    const beganAt = performance.now()
+    return work.finally(() => {
+      sums.guardsMs += performance.now() - beganAt
+    })
+  }
+  return instead(session, {
+    connection: async () => {
+      const connection = await session.connection()
+      return instead(connection, {
+        begin: async (kind) => {
+          const trx = await connection.begin(kind)
+          return instead(trx, {
+            advanceRanges: (...args) => timed(trx.advanceRanges(...args)),
+            writeLedger: (...args) => timed(trx.writeLedger(...args)),
+          })
+        },
+      })
+    },
+  })
+}
+
+/** `target` with some of its methods replaced. */
+function instead<T extends object>(target: T, methods: Partial<T>): T {
+  return new Proxy(target, {
+    get(_, name) {
+      if (name in methods) return methods[name as keyof T]
+      const value: unknown = target[name as keyof T]
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 }
 
 /**

@@ -46,6 +46,8 @@ export interface ProcessedBatch {
   readonly times: BatchTimes
   /** Of what was computed: of a batch that has failed on the way, what was read of it. */
   readonly results: readonly PartitionResult[]
+  /** Rows handed to the sinks. */
+  readonly rows: number
 }
 
 /** How a batch ended. */
@@ -96,7 +98,8 @@ export async function commitAndAcknowledge(deps: CommitDeps, batch: BatchToCommi
   if (committed.length > 0) announce(committed)
   await deps.runtime.faultPoints.reach('batch.acknowledged')
   const [computeError, isAbandoned] = [chunks?.failure ?? null, chunks?.isAbandoned ?? false]
-  return { batchId, plan, times, results, claims, computeError, isAbandoned, failures, announce }
+  const { rows } = report
+  return { batchId, plan, times, results, rows, claims, computeError, isAbandoned, failures, announce }
 }
 
 async function commit(

@@ -166,6 +166,7 @@ export class InFlight {
     return {
       plan: first.plan,
       results: durable.flatMap(({ results }) => results),
+      rows: durable.reduce((sum, { rows }) => sum + rows, 0),
       times: {
         schedulingDelayMs: longest(({ times }) => times.schedulingDelayMs),
         processingMs: longest(({ times }) => times.processingMs),

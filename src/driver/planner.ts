@@ -83,9 +83,9 @@ export class Planner {
   }
 
   /** A batch has committed. What is being bisected as a whole says nothing about the rate. */
-  observe({ plan, results, times }: ProcessedBatch): void {
+  observe({ plan, results, rows, times }: ProcessedBatch): void {
     if (plan.order !== 'fair') return
-    this.#options.rate.observe({ ...times, records: recordsOf(results), limitRecords: plan.maxRecords })
+    this.#options.rate.observe({ ...times, records: recordsOf(results), rows, limitRecords: plan.maxRecords })
   }
 
   /**

@@ -33,7 +33,10 @@ export interface JobOptions {
     readonly intervalMs?: number | undefined
   }
   readonly limits?: {
-    /** Most records of one micro-batch, over all partitions; `rate` may have fewer. @default 100000, 1 to 10 million */
+    /**
+     * Most records of one micro-batch, over all partitions; `rate` may have fewer.
+     * @default 250000, and 100000 where these make more rows than that; 1 to 10 million
+     */
     readonly maxRecordsPerBatch?: number | undefined
     /**
      * Most bytes of the records of one micro-batch, as fetched, over all partitions; with `repartitionToOne()`, of one
@@ -134,7 +137,8 @@ export function defineJob(options: JobOptions): Job {
   const name = read.printable('name', undefined, 1)
   const trigger = { intervalMs: read.integer('trigger', 'intervalMs', 0, 0, DAY_MS) }
   const limits: JobLimits = {
-    maxRecordsPerBatch: read.integer('limits', 'maxRecordsPerBatch', 100_000, 1, 10_000_000),
+    maxRecordsPerBatch: read.integer('limits', 'maxRecordsPerBatch', 250_000, 1, 10_000_000),
+    maxRowsPerBatch: read.isGiven('limits', 'maxRecordsPerBatch') ? null : 100_000,
     maxBytesPerBatch: read.integer('limits', 'maxBytesPerBatch', 64 * 2 ** 20, 1, Number.MAX_SAFE_INTEGER),
     maxBufferedBytes: read.integer(
       'limits',

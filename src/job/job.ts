@@ -54,6 +54,8 @@ export interface RatePlan {
 export interface JobLimits {
   /** Records of one micro-batch, over all partitions. */
   readonly maxRecordsPerBatch: number
+  /** Rows that batches of more records than this may write; null where the job says how many records a batch may have. */
+  readonly maxRowsPerBatch: number | null
   /** Bytes of the records of one micro-batch, as fetched, over all partitions; a record that has more comes alone. */
   readonly maxBytesPerBatch: number
   /** Bytes fetched ahead and not yet computed, over all partitions. */

@@ -10,6 +10,8 @@ export interface BatchTimeTargetOptions {
   /** Processing time that a batch may have, in milliseconds; above 0. */
   readonly targetBatchMs: number
   readonly maxRecordsPerBatch: number
+  /** Rows that batches of more records than this may write. Default: as many as there are. */
+  readonly maxRowsPerBatch?: number
 }
 
 /** Sizes are compared where one batch has at least so many times the records of the other. */
@@ -26,6 +28,9 @@ const LARGEST_STEP = 8
  * records would still be processed within the target, and halved, or cut further, when a batch has taken longer. It grows
  * faster, up to eight times at once, as far as the target would be kept even if all of a batch's time belonged to its
  * records: a job that has far to go to its largest batches does not pay for a dozen commits on the way.
+ *
+ * Very large batches pay where many records make few rows. Where they do not, their rows would only take memory: batches
+ * of more records than `maxRowsPerBatch` are those that write no more rows than that.
  *
  * Not all of a batch's time belongs to its records: round trips, COMMIT, rows that every batch updates. Where that alone
  * comes near the target, smaller batches would not be faster, only more; so as much time again is allowed for the
@@ -61,10 +66,22 @@ export class BatchTimeTarget implements RateController {
     }
     // What is only believed is tried once: not again by the batch that was planned before the news of it.
     const mayGrow = isBounded(batch) && (this.#fixedShare !== null || limitRecords >= this.#limit)
-    const doubled = Math.min(this.#limit * 2, maxRecordsPerBatch)
+    const ceiling = Math.min(maxRecordsPerBatch, this.#roomFor(batch))
+    if (this.#limit > ceiling) {
+      this.#limit = ceiling
+      return
+    }
+    const doubled = Math.min(this.#limit * 2, ceiling)
     if (!(mayGrow && fits >= doubled && processingMs <= targetBatchMs * MAX_STRETCH)) return
     const certain = Math.floor((records * targetBatchMs) / processingMs)
-    this.#limit = Math.max(doubled, Math.min(this.#limit * LARGEST_STEP, certain, fits, maxRecordsPerBatch))
+    this.#limit = Math.max(doubled, Math.min(this.#limit * LARGEST_STEP, certain, fits, ceiling))
+  }
+
+  /** How many records may be in a batch for the sake of its rows. */
+  #roomFor({ records, rows = 0 }: ProcessedBatch): number {
+    const { maxRowsPerBatch } = this.#options
+    if (maxRowsPerBatch === undefined || rows === 0) return Number.POSITIVE_INFINITY
+    return Math.max(maxRowsPerBatch, Math.floor((records * maxRowsPerBatch) / rows))
   }
 
   timedOut(limitRecords: number): void {

@@ -11,11 +11,15 @@ export function createRate({
   limits,
 }: Pick<Job, 'rate' | 'trigger' | 'limits'>): RateController {
   const { intervalMs } = trigger
-  const { maxRecordsPerBatch } = limits
+  const { maxRecordsPerBatch, maxRowsPerBatch } = limits
   const { backpressure, initialRatePerPartition, maxRatePerPartition, targetBatchMs } = rate
   const controller = backpressure
     ? new BackPressure({ intervalMs, initialRatePerPartition, maxRecordsPerBatch })
-    : new BatchTimeTarget({ targetBatchMs, maxRecordsPerBatch })
+    : new BatchTimeTarget({
+        targetBatchMs,
+        maxRecordsPerBatch,
+        ...(maxRowsPerBatch !== null && { maxRowsPerBatch }),
+      })
   if (maxRatePerPartition === null) return controller
   return new CappedPartitions(controller, Math.floor((maxRatePerPartition * intervalMs) / 1_000))
 }

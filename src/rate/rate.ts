@@ -25,6 +25,8 @@ export interface ProcessedBatch {
   /** When it had committed, by the monotonic clock. */
   readonly endedAtMs: number
   readonly records: number
+  /** Rows handed to the sinks; absent where nobody has counted them. */
+  readonly rows?: number
   /** The `maxRecords` that was in force. */
   readonly limitRecords: number
   /** Computing and committing it, without waiting for records or for the batch before. */

@@ -116,8 +116,8 @@ describe('what the rate allows', () => {
     const { planner, fixed } = planned({ maxRecords: 70 })
     const plan = planner.next(0, owned)
     fixed.told.length = 0
-    planner.observe({ plan, times, results: [result(0, 0n, 9n, 8), result(1, 50n, 60n, 4)] })
-    expect(fixed.told).toEqual([{ ...times, records: 12, limitRecords: 70 }])
+    planner.observe({ plan, times, results: [result(0, 0n, 9n, 8), result(1, 50n, 60n, 4)], rows: 7 })
+    expect(fixed.told).toEqual([{ ...times, records: 12, rows: 7, limitRecords: 70 }])
   })
 
   test('does not matter to a search for a rejected record, and does not follow from it', () => {
@@ -126,7 +126,7 @@ describe('what the rate allows', () => {
     const plan = planner.next(0, owned)
     expect(plan.maxRecords).toBe(5)
     expect(plan).not.toHaveProperty('maxRecordsPerPartition')
-    planner.observe({ plan, times, results: [result(0, 0n, 5n, 5)] })
+    planner.observe({ plan, times, results: [result(0, 0n, 5n, 5)], rows: 5 })
     expect(fixed.told).toEqual([])
   })
 

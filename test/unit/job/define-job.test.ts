@@ -23,7 +23,8 @@ describe('a job', () => {
       pipelines: [pipeline.plan],
       trigger: { intervalMs: 0 },
       limits: {
-        maxRecordsPerBatch: 100_000,
+        maxRecordsPerBatch: 250_000,
+        maxRowsPerBatch: 100_000,
         maxBytesPerBatch: 67_108_864,
         maxBufferedBytes: 33_554_432,
         shutdownTimeoutMs: 30_000,

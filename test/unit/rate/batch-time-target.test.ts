@@ -59,6 +59,42 @@ describe('a cold start', () => {
   })
 })
 
+describe('rows', () => {
+  const roomy = () =>
+    new BatchTimeTarget({ targetBatchMs: 1_000, maxRecordsPerBatch: 250_000, maxRowsPerBatch: 100_000 })
+  const batch = { endedAtMs: 0, schedulingDelayMs: 0, processingMs: 5 }
+  const grow = (target: BatchTimeTarget, rowsOf: (records: number) => number) => {
+    for (let i = 0; i < 10; i++) {
+      const { maxRecords: records } = target.next()
+      target.observe({
+        ...batch,
+        records,
+        limitRecords: records,
+        rows: rowsOf(records),
+        processingMs: 5 + records / 1e4,
+      })
+    }
+    return target.next().maxRecords
+  }
+
+  test('let batches have the most records where they are few', () => {
+    expect(grow(roomy(), () => 1_000)).toBe(250_000)
+    expect(grow(roomy(), () => 0)).toBe(250_000)
+  })
+
+  test('are at most so many where there are more records than that, and fewer batches do not shrink for them', () => {
+    expect(grow(roomy(), (records) => records)).toBe(100_000)
+    expect(grow(roomy(), (records) => records / 2)).toBe(200_000)
+    expect(grow(roomy(), (records) => records * 2)).toBe(100_000)
+  })
+
+  test('that become many bring the limit back', () => {
+    const target = roomy()
+    expect(grow(target, () => 1_000)).toBe(250_000)
+    expect(grow(target, (records) => records)).toBe(100_000)
+  })
+})
+
 describe('a target costs nothing', () => {
   const plants = fc.record({
     computeRecordMs: fc.double({ min: 0.0005, max: 0.02, noNaN: true }),

@@ -15,6 +15,7 @@ const controllerOf = (rate: Partial<RatePlan>, intervalMs: number, maxRecordsPer
     trigger: { intervalMs },
     limits: {
       maxRecordsPerBatch,
+      maxRowsPerBatch: null,
       maxBytesPerBatch: 1,
       maxBufferedBytes: 1,
       shutdownTimeoutMs: 1,
