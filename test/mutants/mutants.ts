@@ -1,3 +1,4 @@
+import { checkingMutants } from './list/checking.ts'
 import { claimMutants } from './list/claims.ts'
 import { commitMutants } from './list/commits.ts'
 import { databaseMutants } from './list/databases.ts'
@@ -14,4 +15,5 @@ export const mutants: readonly Mutant[] = [
   ...readingMutants,
   ...databaseMutants,
   ...fastPathMutants,
+  ...checkingMutants,
 ]

@@ -137,7 +137,7 @@ function checked(result: ChaosResult): string {
   if (verify.controlTotals) {
     rows.push([
       'Records of each batch',
-      `${grouped(verify.controlTotals.batches)} batches counted again in the log`,
+      `${grouped(verify.controlTotals.batches)} batches counted again in the log, and ${grouped(verify.controlTotals.digests)} digests of them computed again`,
       verify.controlTotals.violations.total === 0,
     ])
   }

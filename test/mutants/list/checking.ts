@@ -1,0 +1,55 @@
+import { integration, type Mutant, simulation, unit } from '../mutant.ts'
+
+const totals = 'src/check/control-totals.ts'
+
+/** What is written down to be checked, and what is compared with it. */
+export const checkingMutants: readonly Mutant[] = [
+  {
+    name: 'digest of a range not reset between ranges',
+    breaks: 'the digest of every batch but the first is of records that are not its own',
+    edits: [
+      {
+        file: 'src/executor/partition-task.ts',
+        find: 'digest ? new RangeDigest() : null,',
+        replace: 'digest ? ((compiled as { digest?: RangeDigest }).digest ??= new RangeDigest()) : null,',
+      },
+    ],
+    killedBy: simulation(),
+  },
+  {
+    name: 'digest of the last chunk for that of the range',
+    breaks: 'a batch that is read in chunks says less than it has read',
+    edits: [
+      {
+        file: 'src/driver/chunk-stream.ts',
+        find: 'addDigests(progress.digest ?? 0n, digest)',
+        replace: 'addDigests(0n, digest)',
+      },
+    ],
+    killedBy: simulation(),
+  },
+  {
+    name: 'digest kept with 63 bits',
+    breaks: 'half of all digests come back as negative numbers',
+    edits: [
+      {
+        file: 'src/database/digest-column.ts',
+        find: 'BigInt.asUintN(64, BigInt(text))',
+        replace: 'BigInt(text)',
+      },
+    ],
+    killedBy: integration('ledger-digest.test.ts', 'every 64 bits come back from the ledger'),
+  },
+  {
+    name: 'digest not compared',
+    breaks: 'a batch that has read other records than the log has is not noticed',
+    edits: [{ file: totals, find: 'digest !== null && digest !== row.digest', replace: 'digest !== digest' }],
+    killedBy: unit('check/cheats.test.ts', 'two records have exchanged their values'),
+  },
+  {
+    name: 'batches merged in an old ledger taken for pruned',
+    breaks: 'two commits that the ledger shows as one are not noticed once the job is older than its ledger',
+    edits: [{ file: 'src/check/chain.ts', find: 'if (oldest.every(', replace: 'if (!oldest.every(' }],
+    killedBy: unit('check/chain.test.ts', 'two commits that the ledger shows as one'),
+  },
+]
