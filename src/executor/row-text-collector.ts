@@ -53,6 +53,7 @@ export class RowTextCollector {
     const end = segment.valueEnd[i] as number
     if (end === -1 || !scanner.scan(buffer, segment.valueStart[i] as number, end)) return false
     const { starts, ends } = scanner
+    // No field is written with more bytes than it has, or than a value has that is no text: an escape is never shorter.
     let room = 0
     for (let slot = 0; slot < fields.length; slot++) {
       room += FIELD_BYTES + Math.max(0, (ends[slot] as number) - (starts[slot] as number))

@@ -28,8 +28,6 @@ export class RowTextWriter {
   #at = 0
   #rows = 0
   #column = 0
-  /** What {@link beginRow} was told: room for it there is whatever was written since. */
-  #rowBytes = 0
 
   constructor(columns: readonly { readonly kind: RowTextKind; readonly isOffset: boolean }[]) {
     this.#kinds = columns.map(({ kind }) => kind)
@@ -40,11 +38,10 @@ export class RowTextWriter {
     this.#unusual = columns.map(() => false)
   }
 
-  /** @param bytes that the row has at most, beside those of {@link value} */
+  /** @param bytes that all fields have at most which are not written by {@link value}, separators included */
   beginRow(bytes: number): void {
     this.#at = this.#rowsEnd
     this.#column = 0
-    this.#rowBytes = bytes
     this.#reserve(bytes)
   }
 
@@ -101,19 +98,18 @@ export class RowTextWriter {
   /** Any value of the column. */
   value(value: string | number | boolean | Date | null): void {
     if (value === null) {
-      this.#reserve(3 + this.#rowBytes)
+      this.#reserve(3)
       this.null()
       return
     }
     const text = this.#textOf(value)
-    const bytes = Buffer.byteLength(text)
     if (typeof value === 'string') {
-      this.#longest[this.#column] = Math.max(this.#longest[this.#column] as number, bytes)
+      this.#longest[this.#column] = Math.max(this.#longest[this.#column] as number, Buffer.byteLength(text))
     }
     const field = special.test(text)
       ? text.replace(/[\\\t\n\r]/g, (character) => escapes[character] ?? character)
       : text
-    this.#reserve(2 * bytes + 1 + this.#rowBytes)
+    this.#reserve(Buffer.byteLength(field) + 1)
     this.#at += this.#piece.write(field, this.#at, 'utf8')
     this.#endField()
   }

@@ -1,4 +1,4 @@
-import { type Mutant, unit } from '../mutant.ts'
+import { integration, type Mutant, unit } from '../mutant.ts'
 
 /** Where bytes are not decoded record by record, or rows not sent one by one. */
 export const fastPathMutants: readonly Mutant[] = [
@@ -40,5 +40,82 @@ export const fastPathMutants: readonly Mutant[] = [
       'database/postgres/text.test.ts',
       'a field has no bare separator and reads back as it was',
     ),
+  },
+  {
+    name: 'row text without escapes',
+    breaks: 'a tab or backslash in a value ends its field, for COPY and LOAD DATA alike',
+    edits: [
+      {
+        file: 'src/executor/row-text-writer.ts',
+        find: '(character) => escapes[character] ?? character)',
+        replace: '(character) => character)',
+      },
+    ],
+    killedBy: unit('executor/row-text.test.ts', 'one field at a time'),
+  },
+  {
+    name: 'row text keeps zeros at the end of a number',
+    breaks: 'a numeric column without a scale holds 1.50 where the value was 1.5',
+    edits: [
+      {
+        file: 'src/executor/row-text-collector.ts',
+        find: 'left > 0 && buffer[until - 1] === 48',
+        replace: 'left > digits',
+      },
+    ],
+    killedBy: unit('executor/row-text.test.ts', 'one field at a time'),
+  },
+  {
+    name: 'row text without room for what a row holds',
+    breaks: 'a long text is written past the end of the memory, and is lost',
+    edits: [
+      {
+        file: 'src/executor/row-text-collector.ts',
+        find: 'room += FIELD_BYTES + Math.max(0, (ends[slot] as number) - (starts[slot] as number))',
+        replace: 'room += FIELD_BYTES',
+      },
+    ],
+    killedBy: unit('executor/row-text.test.ts', 'a long text after one'),
+  },
+  {
+    name: 'row text copied into a column that is too narrow for it',
+    breaks: 'spaces at the end of a text are cut, and nobody is told',
+    edits: [
+      {
+        file: 'src/database/postgres/append-text.ts',
+        find: '(holds.maxLength === null || longest <= holds.maxLength)',
+        replace: 'longest >= 0',
+      },
+    ],
+    killedBy: unit('executor/row-text.test.ts', 'only where the column takes every value'),
+  },
+  {
+    name: 'days that there are not, as text',
+    breaks: 'a record with 30 February reaches the database, which refuses the batch',
+    edits: [
+      {
+        file: 'src/executor/moment-bytes.ts',
+        find: 'day <= daysIn(year, month)',
+        replace: 'day <= 31',
+      },
+    ],
+    killedBy: unit('executor/row-text.test.ts', 'a moment is one whose Date writes the same'),
+  },
+  {
+    name: 'warnings of LOAD DATA LOCAL ignored',
+    breaks: 'a number out of range is clipped, and committed',
+    edits: [
+      {
+        file: 'src/database/mysql/load-data.ts',
+        find: 'session.localInfile && warnings === 0 && taken',
+        replace: 'session.localInfile && taken',
+      },
+      {
+        file: 'src/database/mysql/load-data.ts',
+        find: 'if (warnings > 0 || !session.localInfile) break',
+        replace: 'if (!session.localInfile) break',
+      },
+    ],
+    killedBy: integration('append-text.test.ts', 'a number out of range'),
   },
 ]

@@ -2,9 +2,11 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type ErrorCode, OncesinkError } from '../../../../src/errors.ts'
 import type { PartitionResult } from '../../../../src/executor/executor.ts'
+import { RowTextWriter } from '../../../../src/executor/row-text-writer.ts'
 import { decodeColumn, encodeColumn } from '../../../../src/executor/threads/columns.ts'
 import { decodeError, encodeError } from '../../../../src/executor/threads/encode-error.ts'
 import { decodeResult, encodeResult } from '../../../../src/executor/threads/encode-result.ts'
+import { rowTextValues } from '../../../../src/model/row-text.ts'
 import { PositionLost } from '../../../../src/source/position-lost.ts'
 
 /** What arrives in the other thread. */
@@ -70,6 +72,33 @@ test('rows and accumulators of any plain values arrive as they were, Buffers as 
       expect(decodeResult(sent(encodeResult(result, transfers), transfers))).toStrictEqual(result)
     }),
   )
+})
+
+test('rows that are text are moved, and arrive as they were', () => {
+  const writer = new RowTextWriter([{ kind: 'text', isOffset: false }])
+  for (let i = 0; i < 3; i++) {
+    writer.beginRow(0)
+    writer.value('x'.repeat(200_000))
+    writer.endRow()
+  }
+  const text = writer.finish()
+  expect(text.pieces.length).toBeGreaterThan(1)
+  const result: PartitionResult = {
+    range: { topic: 't', partition: 1, from: 2n, until: 5n },
+    records: 3,
+    deadLetters: [],
+    digest: null,
+    lastOffset: 4n,
+    bytes: 9,
+    leaderEpoch: 0,
+    computeMs: 1,
+    partials: [{ kind: 'row text', fields: ['a'], metas: [], text }],
+  }
+  const transfers: ArrayBuffer[] = []
+  const [partial] = decodeResult(sent(encodeResult(result, transfers), transfers)).partials
+  if (partial?.kind !== 'row text') throw new Error('no text')
+  expect(rowTextValues(partial.text)).toEqual(Array.from({ length: 3 }, () => ['x'.repeat(200_000)]))
+  expect(text.pieces.every(({ byteLength }) => byteLength === 0)).toBe(true)
 })
 
 test('bytes that are a part of something large leave the rest behind', () => {

@@ -2,6 +2,7 @@ import { gunzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { PartialResult } from '../../../../src/aggregation/partial-result.ts'
+import { RowTextWriter } from '../../../../src/executor/row-text-writer.ts'
 import {
   decodeFile,
   describePartial,
@@ -73,6 +74,28 @@ const one: PartialResult[] = [
 
 test('a file gives back its header, dead letters and partial results of every kind', async () => {
   expect(await decodeFile(await encodeFile(content(one)))).toStrictEqual(content(one))
+})
+
+test('rows that are text come back as the values that they stand for', async () => {
+  const writer = new RowTextWriter([
+    { kind: 'text', isOffset: false },
+    { kind: 'number', isOffset: true },
+    { kind: 'moment', isOffset: false },
+  ])
+  writer.beginRow(0)
+  writer.value('a\tb')
+  writer.value(12)
+  writer.value(new Date(5))
+  writer.endRow()
+  const partial: PartialResult = {
+    kind: 'row text',
+    fields: ['name'],
+    metas: ['offset', 'timestamp'],
+    text: writer.finish(),
+  }
+  const { partials } = await decodeFile(await encodeFile(content([partial])))
+  const metas = [{ ...topic, offset: 12n, timestampMs: 5 }]
+  expect(partials).toStrictEqual([{ kind: 'rows', rows: [{ name: 'a\tb' }], metas }])
 })
 
 test('any rows, over several blocks, come back in their order', async () => {
