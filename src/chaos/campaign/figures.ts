@@ -45,7 +45,7 @@ export const figures: readonly Figure[] = [
     longTarget: 100_000,
     per: 'each',
     isBusy: true,
-    seconds: 150,
+    seconds: 250,
     run: lostCommits,
   },
   {
@@ -55,7 +55,7 @@ export const figures: readonly Figure[] = [
     longTarget: 15_000,
     per: 'each',
     isBusy: true,
-    seconds: 250,
+    seconds: 150,
     run: jobKills,
   },
   {

@@ -15,8 +15,8 @@ import { reportText } from './table.ts'
 
 /** What shells expect of a program that was ended by SIGINT. */
 const INTERRUPTED = 130
-/** Of the time for everything, at most. */
-const SIMULATION_SHARE = 0.35
+/** To check, to print and to end the servers, after the last fault. */
+const CLOSING_SECONDS = 20
 /** Timers hold 31 bits of milliseconds. */
 const MAX_SECONDS = 2_000_000
 
@@ -68,24 +68,33 @@ async function chaos(options: ChaosOptions): Promise<number> {
     progress.note(`seed ${seed}`)
     const { signal } = stopping
     const note = (text: string) => progress.note(text)
-    // They need no service.
-    const share = AbortSignal.timeout(Math.min(minutes * 60 * SIMULATION_SHARE, MAX_SECONDS) * 1_000)
-    const simulation = beside.includes('simulation')
-      ? await simulate({ scale, long, seed, signal: AbortSignal.any([signal, share]), note })
-      : null
-    const mutants = beside.includes('mutants') ? await runMutants({ signal, note }) : null
-    const results = await runCampaigns({
+    const secondsLeft = () =>
+      Math.max(1, minutes * 60 - CLOSING_SECONDS - (performance.now() - began) / 1_000)
+    const over = AbortSignal.timeout(Math.ceil(Math.min(secondsLeft(), MAX_SECONDS) * 1_000))
+    // What computes takes what the campaigns leave of the processors, all the time.
+    const runBeside = async () => {
+      const context = { signal: AbortSignal.any([signal, over]), note }
+      const mutants = beside.includes('mutants')
+        ? await runMutants({ ...context, env: await servers.environment() })
+        : null
+      const simulation = beside.includes('simulation')
+        ? await simulate({ scale, long, seed, ...context })
+        : null
+      return { mutants, simulation }
+    }
+    const running = runCampaigns({
       tasks: tasksOf(options),
       servers,
       programs,
       seed,
-      seconds: minutes * 60 - (performance.now() - began) / 1_000,
+      seconds: secondsLeft(),
       signal,
       onProgress: (task, reached, counts) => progress.show(task, reached, counts),
       onResult: (result) => progress.done(result),
     })
+    const [results, found] = await Promise.all([running, runBeside()])
     const seconds = (performance.now() - began) / 1_000
-    const report = conclude(results, { simulation, mutants }, { seed, seconds })
+    const report = conclude(results, found, { seed, seconds })
     stream.write(`\n${reportText(report)}\n`)
     if (options.json) process.stdout.write(`${JSON.stringify(report)}\n`)
     return report.exitCode

@@ -4,11 +4,13 @@ import type { MutantsResult } from './conclusion.ts'
 export interface MutantsOptions {
   readonly signal: AbortSignal
   readonly note: (line: string) => void
+  /** Where the servers are. */
+  readonly env: Readonly<Record<string, string>>
 }
 
 /** Copies of oncesink with one thing broken in each, every one of which the tests have to notice. */
-export async function runMutants({ signal, note }: MutantsOptions): Promise<MutantsResult> {
-  const result = await runBeside({ file: 'test/mutants/main.ts', args: ['--json'], signal, note })
+export async function runMutants({ signal, note, env }: MutantsOptions): Promise<MutantsResult> {
+  const result = await runBeside({ file: 'test/mutants/main.ts', args: ['--json'], signal, note, env })
   if (!result)
     return { total: 0, killed: 0, survivors: [], why: 'test/mutants has no program that can be run' }
   const survivors = Array.isArray(result.survivors) ? result.survivors.map(String) : []

@@ -4,6 +4,7 @@ import type { Task } from './figures.ts'
 import { JobFailed } from './job-failed.ts'
 import type { Programs } from './lives/programs.ts'
 import type { Servers } from './servers.ts'
+import { combined } from './verdict.ts'
 
 /** What one task has come to. */
 export interface TaskResult {
@@ -18,6 +19,8 @@ export interface TaskResult {
   readonly why: string | null
   /** Whether that is the job's fault. */
   readonly jobFailed: boolean
+  /** Whether nothing but the time has kept it from its target, so that it could go on. */
+  readonly timeWasUp: boolean
 }
 
 export interface CampaignsOptions {
@@ -35,22 +38,30 @@ export interface CampaignsOptions {
 
 /** A campaign has this share of its time beyond what is expected of it, if others leave it. */
 const CHECK_SHARE = 0.15
+/** What is left is not worth a beginning. */
+const SHORTEST_SECONDS = 20
 
 /**
  * Runs the campaigns: those that keep the processors busy one after another, and beside them, one after another, those
- * that wait most of the time.
+ * that wait most of the time. Each gets its share of the time, by what is expected of it. What the quick ones leave goes to
+ * those that were cut short, by the speed that they have shown, until everything is reached or the time is over.
  */
 export async function runCampaigns(options: CampaignsOptions): Promise<readonly TaskResult[]> {
   const results = new Map<Task, TaskResult>()
   const began = performance.now()
+  const secondsLeft = () => options.seconds - (performance.now() - began) / 1_000
   const queue = async (tasks: readonly Task[]) => {
-    for (const [i, task] of tasks.entries()) {
-      const left = tasks.slice(i).reduce((sum, { figure }) => sum + figure.seconds, 0)
-      const secondsLeft = options.seconds - (performance.now() - began) / 1_000
-      const seconds = Math.max(1, ((secondsLeft * task.figure.seconds) / left) * (1 - CHECK_SHARE))
-      const result = await runTask(options, task, i, seconds)
-      results.set(task, result)
-      options.onResult(result)
+    for (let round = tasks; round.length > 0; round = tasks.filter((task) => goesOn(results.get(task)))) {
+      for (const [i, task] of round.entries()) {
+        const known = results.get(task)
+        if (known && secondsLeft() < SHORTEST_SECONDS) return
+        const expected = (each: Task) => expectedSeconds(each, results.get(each))
+        const left = round.slice(i).reduce((sum, each) => sum + expected(each), 0)
+        const seconds = Math.max(1, secondsLeft() * (expected(task) / left) * (1 - CHECK_SHARE))
+        const result = await runTask(options, task, known ?? null, seconds)
+        results.set(task, result)
+        options.onResult(result)
+      }
     }
   }
   await Promise.all([
@@ -60,50 +71,76 @@ export async function runCampaigns(options: CampaignsOptions): Promise<readonly 
   return options.tasks.flatMap((task) => results.get(task) ?? [])
 }
 
+/** Only what was found right so far; programs that are to be caught begin afresh, and have to be caught in one go. */
+function goesOn(result: TaskResult | undefined): boolean {
+  if (!result?.timeWasUp || !result.outcome || result.reached === 0) return false
+  return result.outcome.verdict.violations.length === 0 && !result.outcome.controls
+}
+
+function expectedSeconds({ figure }: Task, known: TaskResult | undefined): number {
+  if (!known) return figure.seconds
+  return ((known.task.target - known.reached) / known.reached) * known.seconds
+}
+
+/** @param before what it has reached in rounds before this one */
 async function runTask(
-  { servers, programs, seed, signal, onProgress }: CampaignsOptions,
+  { servers, programs, tasks, seed, signal, onProgress }: CampaignsOptions,
   task: Task,
-  index: number,
+  before: TaskResult | null,
   budget: number,
 ): Promise<TaskResult> {
-  const { figure, engine, target } = task
+  const { figure, engine } = task
+  const target = task.target - (before?.reached ?? 0)
   const began = performance.now()
   let [reached, counts]: [number, Counts] = [0, {}]
   const over = Number.isFinite(budget) ? AbortSignal.timeout(Math.ceil(budget * 1_000)) : null
   const ended = over ? AbortSignal.any([signal, over]) : signal
   let seconds = 0
-  if (signal.aborted)
-    return { task, reached, counts, seconds, outcome: null, why: 'interrupted', jobFailed: false }
+  const result = (end: Pick<TaskResult, 'outcome' | 'why'> & Partial<TaskResult>) =>
+    added(before, { task, reached, counts, seconds, jobFailed: false, timeWasUp: false, ...end })
+  if (signal.aborted) return result({ outcome: null, why: 'interrupted' })
   try {
     const outcome = await figure.run({
       engine,
       servers,
       programs,
       target,
-      // Each campaign has chances of its own.
-      seed: (seed + index * 7_919) >>> 0,
+      // Each campaign has chances of its own, and so has each of its rounds.
+      seed: (seed + tasks.indexOf(task) * 7_919 + (before?.reached ?? 0) * 104_729) >>> 0,
       signal: ended,
       onProgress: (now, said) => {
         if (now > reached) seconds = (performance.now() - began) / 1_000
         ;[reached, counts] = [now, said]
-        onProgress(task, now, said)
+        onProgress(task, (before?.reached ?? 0) + now, said)
       },
     })
-    const short = outcome.reached < target
+    ;({ reached, counts } = outcome)
+    if (reached >= target) return result({ outcome, why: null })
     const why = signal.aborted ? 'interrupted' : `its ${Math.round(budget)} s were over`
-    return {
-      task,
-      reached: outcome.reached,
-      counts: outcome.counts,
-      seconds,
-      outcome,
-      why: short ? why : null,
-      jobFailed: false,
-    }
+    return result({ outcome, why, timeWasUp: !signal.aborted })
   } catch (thrown) {
     const error = asError(thrown)
-    const jobFailed = error instanceof JobFailed
     const why = signal.aborted ? `interrupted (${error.message})` : (error.stack ?? error.message)
-    return { task, reached, counts, seconds, outcome: null, why, jobFailed }
+    return result({ outcome: null, why, jobFailed: error instanceof JobFailed })
   }
+}
+
+/** Two rounds of one campaign, as one. */
+function added(before: TaskResult | null, now: TaskResult): TaskResult {
+  if (!before?.outcome) return now
+  const reached = before.reached + now.reached
+  const counts = addedCounts(before.counts, now.counts)
+  const verdict = combined([before.outcome.verdict, ...(now.outcome ? [now.outcome.verdict] : [])])
+  return {
+    ...now,
+    reached,
+    counts,
+    seconds: before.seconds + now.seconds,
+    outcome: { reached, counts, verdict },
+  }
+}
+
+function addedCounts(a: Counts, b: Counts): Counts {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)])
+  return Object.fromEntries([...names].map((name) => [name, (a[name] ?? 0) + (b[name] ?? 0)]))
 }

@@ -42,6 +42,22 @@ export class Servers {
     return (await known).url
   }
 
+  /** What a program has to find in its environment to use the servers that nobody kills, and not to start its own. */
+  async environment(): Promise<Readonly<Record<string, string>>> {
+    const [kafka, postgres, mysql, mariadb] = await Promise.all([
+      this.kafka(),
+      this.database('postgres'),
+      this.database('mysql'),
+      this.database('mariadb'),
+    ])
+    return {
+      ONCESINK_KAFKA_BROKERS: kafka.brokers.join(),
+      ONCESINK_POSTGRES_URL: postgres,
+      ONCESINK_MYSQL_URL: mysql,
+      ONCESINK_MARIADB_URL: mariadb,
+    }
+  }
+
   /** A server to be killed. */
   ownDatabase(engine: Engine): Promise<NativeDatabase> {
     const known = this.#own.get(engine) ?? startNativeDatabase(engine, { onProgress: this.#onProgress })

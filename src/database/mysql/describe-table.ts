@@ -5,7 +5,7 @@ import type { ServerFacts } from './connect.ts'
 import { quoteIdentifier, splitTable } from './identifiers.ts'
 import { missingPrivileges } from './missing-privileges.ts'
 import type { Flavour } from './server-version.ts'
-import type { Session } from './session.ts'
+import type { Purpose, Session } from './session.ts'
 import type { ResolvedTable } from './table-catalog.ts'
 import { tableWarnings } from './table-warnings.ts'
 
@@ -20,6 +20,7 @@ interface Relation {
 interface Column {
   readonly [column: string]: string | null
   readonly name: string
+  /** `json` also of MariaDB's columns of JSON, which are texts that must be JSON. */
   readonly data_type: string
   readonly column_type: string
   readonly character_set: string | null
@@ -31,8 +32,6 @@ interface Column {
   readonly default_value: string | null
   readonly extra: string
   readonly expression: string | null
-  /** `1` for a text that must be JSON, which is what MariaDB makes of a column of JSON. */
-  readonly is_json: string | null
 }
 
 interface IndexPart {
@@ -54,7 +53,7 @@ export async function describeTable(
   const [found] = rows
   if (!found) return null
   const place = [found.db, found.name]
-  const columns = (await session.query<Column>(columnsOf[facts.flavour], place, purpose)).rows
+  const columns = await readColumns(session, facts.flavour, place, purpose)
   const indexes = uniqueIndexes((await session.query<IndexPart>(uniqueIndexesOf, place, purpose)).rows)
   const qualifiedName = place.map(quoteIdentifier).join('.')
   const described = columns.map((column) => toColumn(column, facts.flavour))
@@ -74,6 +73,19 @@ export async function describeTable(
     ),
   }
   return { description, resolved: resolvedOf(description, columns, facts.flavour) }
+}
+
+async function readColumns(
+  session: Session,
+  flavour: Flavour,
+  place: readonly string[],
+  purpose: Purpose,
+): Promise<readonly Column[]> {
+  const { rows: columns } = await session.query<Column>(columnsOf, place, purpose)
+  if (flavour !== 'mariadb') return columns
+  const { rows } = await session.query<{ name: string }>(jsonColumnsOf, place, purpose)
+  const json = new Set(rows.map(({ name }) => name))
+  return columns.map((column) => (json.has(column.name) ? { ...column, data_type: 'json' } : column))
 }
 
 function resolvedOf(
@@ -130,7 +142,7 @@ function isSelfMade({ default_value: value, extra, expression }: Column, flavour
 function typeFacts(column: Column): TypeFacts {
   const collation = column.collation
   return {
-    dataType: column.is_json === '1' ? 'json' : column.data_type.toLowerCase(),
+    dataType: column.data_type.toLowerCase(),
     columnType: column.column_type,
     characterSet: column.character_set,
     collation,
@@ -169,22 +181,21 @@ const relation = `
   FROM information_schema.tables WHERE table_name = ? AND table_schema = coalesce(?, database())`
 
 // MySQL gives names in capitals where there is no AS.
-const columnsWith = (isJson: string) => `
+const columnsOf = `
   SELECT column_name AS name, data_type AS data_type, column_type AS column_type,
     character_set_name AS character_set, collation_name AS collation, character_maximum_length AS max_characters,
     numeric_scale AS scale, datetime_precision AS fraction, is_nullable AS nullable,
-    column_default AS default_value, extra AS extra, generation_expression AS expression, ${isJson} AS is_json
-  FROM information_schema.columns AS c WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position`
+    column_default AS default_value, extra AS extra, generation_expression AS expression
+  FROM information_schema.columns WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position`
 
-/** JSON is a word for LONGTEXT CHECK (json_valid(...)) in MariaDB: the constraint of that column alone tells it. */
-const columnsOf: Readonly<Record<Flavour, string>> = {
-  mysql: columnsWith('NULL'),
-  mariadb: columnsWith(`EXISTS (
-      SELECT 1 FROM information_schema.check_constraints AS k
-      WHERE k.constraint_schema = c.table_schema AND k.table_name = c.table_name AND k.level = 'Column'
-        AND k.constraint_name = c.column_name
-        AND k.check_clause = concat('json_valid(\`', replace(c.column_name, '\`', '\`\`'), '\`)'))`),
-}
+/**
+ * JSON is a word for LONGTEXT CHECK (json_valid(...)) in MariaDB: the constraint of that column alone tells it. A query of
+ * its own, for MariaDB opens every table of the server where the names of schema and table are not constants.
+ */
+const jsonColumnsOf = `
+  SELECT constraint_name AS name FROM information_schema.check_constraints
+  WHERE constraint_schema = ? AND table_name = ? AND level = 'Column'
+    AND check_clause = concat('json_valid(\`', replace(constraint_name, '\`', '\`\`'), '\`)')`
 
 /** A part of an expression has no column. */
 const uniqueIndexesOf = `

@@ -21,10 +21,11 @@ async function missingToUse(session: Session): Promise<string[]> {
   const { rows } = await session.query<{ name: string; first_column: string }>(
     `SELECT t.table_name AS name, c.column_name AS first_column
      FROM information_schema.tables t JOIN information_schema.columns c
-       ON c.table_schema = t.table_schema AND c.table_name = t.table_name AND c.ordinal_position = 1
+       ON c.table_schema = ? AND c.table_name = t.table_name AND c.ordinal_position = 1
      WHERE t.table_schema = ? AND t.table_type = 'BASE TABLE' AND t.table_name LIKE 'oncesink\\_%'
      ORDER BY t.table_name`,
-    [session.schema],
+    // Twice: MariaDB opens the tables of every schema where its name is no constant.
+    [session.schema, session.schema],
     purpose,
   )
   const grants: string[] = []

@@ -22,6 +22,7 @@ function done(name: FigureName, outcome: Partial<CampaignOutcome> = {}): TaskRes
     outcome: { reached, counts: {}, verdict: clean, ...outcome },
     why: null,
     jobFailed: false,
+    timeWasUp: false,
   }
 }
 
