@@ -1,4 +1,5 @@
 import type { Clock } from '../runtime/clock.ts'
+import { OVER } from '../runtime/over.ts'
 
 /**
  * Whether a session can be used.
@@ -52,7 +53,7 @@ export async function within<T>(
   try {
     return await answer
   } finally {
-    answered.abort()
+    answered.abort(OVER)
     await timer
   }
 }

@@ -1,3 +1,5 @@
+import { OVER } from './over.ts'
+
 export interface LinkedAbort {
   readonly signal: AbortSignal
   abort(): void
@@ -11,7 +13,7 @@ export interface LinkedAbort {
  */
 export function linkedAbort(parent: AbortSignal): LinkedAbort {
   const controller = new AbortController()
-  const abort = () => controller.abort()
+  const abort = () => controller.abort(OVER)
   if (parent.aborted) abort()
   else parent.addEventListener('abort', abort, { once: true })
   return { signal: controller.signal, abort, unlink: () => parent.removeEventListener('abort', abort) }

@@ -19,6 +19,9 @@ const FIRST_COMMIT_BOUND_MS = 60_000
 const MAX_AFTER_COMMIT_MS = 40
 /** Who has written nothing for this long has nothing left to write. */
 const IDLE_MS = 1_500
+/** Who has not begun to write after this long had nothing to write. */
+const BEGIN_MS = 15_000
+const POLL_MS = 50
 const LOOK_EVERY_KILLS = 5
 
 /**
@@ -67,8 +70,14 @@ async function subject(
     const settle = async () => {
       const life = begin()
       try {
-        for (let [commits, idleMs] = [0, 0]; idleMs < IDLE_MS || commits === 0; idleMs += 50) {
-          await sleep(50)
+        // One that has nothing left to write says nothing: how long it takes to begin is bounded, too.
+        for (
+          let [commits, idleMs] = [0, 0];
+          idleMs < (commits === 0 ? BEGIN_MS : IDLE_MS);
+          idleMs += POLL_MS
+        ) {
+          if (signal.aborted) break
+          await sleep(POLL_MS)
           if (life.end) throw new JobFailed(`${kind} ended by itself: ${life.end.lastWords}`)
           if (life.commits !== commits) [commits, idleMs] = [life.commits, 0]
         }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../runtime/clock.ts'
+import { OVER } from '../../runtime/over.ts'
 
 /**
  * One coroutine waits here, any number of others wake it. A call that comes while nobody waits is kept for the next
@@ -15,14 +16,14 @@ export class Wakeup {
 
   wake(): void {
     this.#pending = true
-    this.#waiting?.abort()
+    this.#waiting?.abort(OVER)
   }
 
   /** Resolves when woken, when `ms` have passed, or when `signal` is aborted. */
   async wait(ms: number, signal?: AbortSignal): Promise<void> {
     if (!this.#pending && signal?.aborted !== true && ms > 0) {
       const waiting = new AbortController()
-      const stop = () => waiting.abort()
+      const stop = () => waiting.abort(OVER)
       signal?.addEventListener('abort', stop, { once: true })
       this.#waiting = waiting
       await this.#clock.sleep(Math.min(ms, longestSleepMs), waiting.signal)
