@@ -21,7 +21,7 @@ import { shapeOf, sinkTablesOf } from './job/shape.ts'
 import { createRate } from './rate/create-rate.ts'
 import type { Runtime } from './runtime/runtime.ts'
 import { createAllPartitions } from './source/kafka/all-partitions.ts'
-import { GroupMembership } from './source/kafka/group/membership.ts'
+import { createKafkaGroup } from './source/kafka/group/kafka-group.ts'
 import type { Membership } from './source/membership.ts'
 import type { GroupUse, Source } from './source/source.ts'
 import type { DirectoryLoader } from './strategy/file-handoff/directory-loader.ts'
@@ -126,7 +126,7 @@ function createMembership(
   }
   const group = sharedGroupOf(job) ?? job.name
   const database = async () => (await session.connection()).installedAt()
-  const membership = new GroupMembership(plan, { job: job.name, group, database, source, runtime, events })
+  const membership = createKafkaGroup(plan, { job: job.name, group, database, source, runtime, events })
   return { membership, mirrored: membership }
 }
 

@@ -43,7 +43,7 @@ const sourceOperations = {
   take: 34,
 } as const
 
-const membershipOperations = { join: 2, confirm: 6, heartbeat: 45 } as const
+const membershipOperations = { join: 8, sync: 7, heartbeat: 45, leave: 1 } as const
 
 const claimPoints = {
   'claim.confirmed': 8,
@@ -104,7 +104,11 @@ const kinds = {
     'commit-refused': 1,
   },
   source: { 'source-unavailable': 1, 'source-slow': 1 },
-  membership: { 'group-unavailable': 1 },
+  membership: {
+    'group-unavailable': 1,
+    /** The coordinator has done it, and is not heard. */
+    'group-answer-lost': 1,
+  },
   /** At a moment. */
   timed: {
     'owner-joins': 4,

@@ -1,11 +1,16 @@
 import { OncesinkError } from '../../src/errors.ts'
-import { sortedByPartition, type TopicPartition, topicPartitionKey } from '../../src/model/topic-partition.ts'
+import { type TopicPartition, topicPartitionKey } from '../../src/model/topic-partition.ts'
+import type { GroupCoordinator } from '../../src/source/kafka/group/coordinator.ts'
+import type { HeldMemberId } from '../../src/source/kafka/group/member-id.ts'
+import { GroupMembership } from '../../src/source/kafka/group/membership.ts'
+import { type KafkaSourcePlan, kafka } from '../../src/source/kafka/options.ts'
 import type { AssignmentChange, Membership } from '../../src/source/membership.ts'
+import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
+import type { SimulatedCoordinator } from './coordinator.ts'
 import type { FaultInjector, MembershipOperation } from './faults.ts'
 import type { Host } from './host.ts'
-import { type SimulatedLog, TOPIC } from './log.ts'
+import { type SimulatedLog, TOPIC, TOPIC_ID } from './log.ts'
 import { callThrough } from './process-faults.ts'
-import type { World } from './world.ts'
 
 /** Who says nothing for this long is taken for dead, in milliseconds: less than a host may be stopped for. */
 const SESSION_MS = 1_500
@@ -13,220 +18,182 @@ const HEARTBEAT_MS = 100
 /** How long the coordinator is waited for, in milliseconds. */
 const TIMEOUT_MS = 400
 
-/** A partition given to a member. Grants of one partition are numbered in the order in which they were made. */
-interface Grant {
-  readonly member: Member
-  readonly number: number
+const plan = kafka({
+  brokers: ['simulated:1'],
+  topics: [TOPIC],
+  assignment: 'group',
+  sessionTimeoutMs: SESSION_MS,
+  rebalanceTimeoutMs: SESSION_MS,
+  heartbeatIntervalMs: HEARTBEAT_MS,
+}) as KafkaSourcePlan
+
+/** Static ids of one machine: who comes after a process that was killed gets its id, and with it what that had. */
+export class MemberIds {
+  readonly #holders: (Host | null)[] = []
+
+  hold(host: Host): HeldMemberId {
+    let slot = this.#holders.findIndex((holder) => holder === null || holder.crashed)
+    if (slot < 0) slot = this.#holders.length
+    this.#holders[slot] = host
+    const release = async () => {
+      if (this.#holders[slot] === host) this.#holders[slot] = null
+    }
+    return { id: `s${slot}`, release }
+  }
 }
 
-interface Member {
+export interface MembershipDeps {
+  readonly coordinator: SimulatedCoordinator
   readonly host: Host
-  lastHeardAt: number
-  isGone: boolean
+  readonly faults: FaultInjector
+  readonly log: SimulatedLog
+  /** Null where members have no ids of their own. */
+  readonly ids: MemberIds | null
 }
 
 /**
- * A group's coordinator, as the truth of who owns what: sticky, in two phases (a partition is granted only after its
- * previous owner has released it, or was taken for dead). Members hear of it late, and those that were stopped not at all.
+ * One process's membership: the real one, whose requests go to the simulated coordinator. It notes by which grant the
+ * driver was told of each partition.
  */
-export class SimulatedGroup {
-  readonly #world: World
-  readonly #log: SimulatedLog
-  readonly #members = new Set<Member>()
-  readonly #grants = new Map<string, Grant>()
-  #number = 0
-  /** How often partitions have changed hands. */
-  handOvers = 0
-  /** How often a member that was alive was taken for dead. */
-  expired = 0
-
-  constructor(world: World, log: SimulatedLog) {
-    this.#world = world
-    this.#log = log
-  }
-
-  join(host: Host): Member {
-    const member = { host, lastHeardAt: this.#world.now, isGone: false }
-    this.#members.add(member)
-    return member
-  }
-
-  leave(member: Member): void {
-    member.isGone = true
-    this.#members.delete(member)
-    for (const [key, grant] of this.#grants) if (grant.member === member) this.#grants.delete(key)
-  }
-
-  /** @returns false when the member was taken for dead before */
-  hear(member: Member): boolean {
-    this.#expire()
-    if (member.isGone) return false
-    member.lastHeardAt = this.#world.now
-    this.#grantFree()
-    return true
-  }
-
-  /** What the member has, and what of it others are to have. */
-  viewOf(member: Member): { granted: Map<string, Grant>; wanted: Set<string> } {
-    const granted = new Map([...this.#grants].filter(([, grant]) => grant.member === member))
-    const tooMany = Math.max(0, granted.size - this.#fairShare())
-    // Which ones: any, so that it is not always the same.
-    const wanted = new Set([...granted.keys()].reverse().slice(0, tooMany))
-    return { granted, wanted }
-  }
-
-  release(member: Member, keys: readonly string[]): void {
-    for (const key of keys) {
-      if (this.#grants.get(key)?.member === member) this.#grants.delete(key)
-    }
-    this.#grantFree()
-  }
-
-  #fairShare(): number {
-    return Math.ceil(this.#log.partitions / Math.max(1, this.#members.size))
-  }
-
-  #expire(): void {
-    for (const member of this.#members) {
-      if (this.#world.now - member.lastHeardAt < SESSION_MS) continue
-      if (!member.host.crashed) this.expired += 1
-      this.#world.note('group', () => `takes ${member.host.name} for dead`)
-      this.leave(member)
-    }
-  }
-
-  #grantFree(): void {
-    for (const partition of this.#log.values.keys()) {
-      const key = topicPartitionKey({ topic: TOPIC, partition })
-      if (this.#grants.has(key)) continue
-      const load = (member: Member) => [...this.#grants.values()].filter((g) => g.member === member).length
-      const [member] = [...this.#members].sort((a, b) => load(a) - load(b))
-      if (!member) return
-      this.#number += 1
-      if (this.#number > this.#log.partitions) this.handOvers += 1
-      this.#grants.set(key, { member, number: this.#number })
-    }
-  }
-}
-
-/** One process's membership. It knows what it has been told, and by which grant. */
 export class SimulatedMembership implements Membership {
   readonly isShared = true
-  readonly member: string
-  readonly #group: SimulatedGroup
-  readonly #host: Host
-  readonly #faults: FaultInjector
-  readonly #listeners = new Set<() => void>()
-  #membership: Member | null = null
+  readonly #deps: MembershipDeps
+  readonly #real: GroupMembership
+  /** What this process has been assigned, by grant, as far as it has heard. */
+  #heard = new Map<string, number>()
   /** What the driver knows of, by grant. */
   readonly told = new Map<string, number>()
   /** The latest grant of each partition that it was ever told of. */
   readonly lastTold = new Map<string, number>()
-  /** Granted and not told yet. */
-  #granted = new Map<string, number>()
-  #wanted = new Set<string>()
-  #isStopped = false
 
-  constructor(group: SimulatedGroup, host: Host, faults: FaultInjector) {
-    this.#group = group
-    this.#host = host
-    this.#faults = faults
-    this.member = host.name
+  constructor(deps: MembershipDeps) {
+    const { host, log, ids } = deps
+    this.#deps = deps
+    const events = new EventBus<JobEvents>()
+    events.on('retrying', ({ error }) => host.note(() => `asks its group again: ${error.message}`))
+    this.#real = new GroupMembership(plan, {
+      job: 'simulated',
+      group: 'simulated',
+      database: async () => 'simulated',
+      source: {
+        describe: async () => ({
+          clusterId: 'cluster',
+          topics: [{ topic: TOPIC, topicId: TOPIC_ID, partitions: log.partitions, byPattern: false }],
+        }),
+      },
+      events,
+      runtime: host.runtime({ reach: async () => {} }),
+      coordinate: () => this.#connect(),
+      holdId: async () => ids?.hold(host) ?? { id: null, release: async () => {} },
+    })
   }
 
-  async start(): Promise<readonly TopicPartition[]> {
-    await this.#call('join', () => {
-      this.#membership = this.#group.join(this.#host)
-    })
-    this.#look()
-    void this.#beat()
-    return this.takeChanges().gained
+  get member(): string | null {
+    return this.#real.member
+  }
+
+  async start(stop?: AbortSignal): Promise<readonly TopicPartition[]> {
+    const gained = await this.#real.start(stop)
+    this.told.clear()
+    this.#tell(gained)
+    return gained
   }
 
   takeChanges(): AssignmentChange {
-    const lost = [...this.told].filter(
-      ([key, number]) => this.#granted.get(key) !== number || this.#wanted.has(key),
-    )
-    for (const [key] of lost) this.told.delete(key)
-    const gained = [...this.#granted].filter(([key]) => !this.told.has(key) && !this.#wanted.has(key))
-    for (const [key, number] of gained) {
-      this.told.set(key, number)
-      this.lastTold.set(key, number)
-    }
-    return { gained: partitions(gained), lost: partitions(lost) }
+    const change = this.#real.takeChanges()
+    for (const tp of change.lost) this.told.delete(topicPartitionKey(tp))
+    this.#tell(change.gained)
+    return change
   }
 
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#real.onChange(listener)
   }
 
   async confirm(): Promise<boolean> {
-    const isMember = await this.#call(
-      'confirm',
-      () => this.#membership !== null && this.#group.hear(this.#membership),
-    )
-    if (isMember && [...this.told].every(([key, number]) => this.#granted.get(key) === number)) return true
-    this.told.clear()
-    return false
+    const isMember = await this.#real.confirm()
+    if (!isMember) this.told.clear()
+    return isMember
   }
 
-  async stop(): Promise<void> {
-    this.#isStopped = true
-    await this.#host.wait(1)
-    if (this.#membership && !this.#host.isCutOff) this.#group.leave(this.#membership)
+  stop(): Promise<void> {
+    return this.#real.stop()
   }
 
-  /** Asks the coordinator, and hears of it a little later. */
-  #call<T>(operation: MembershipOperation, ask: () => T): Promise<T> {
-    const host = this.#host
-    return callThrough(host, this.#faults, operation, async (fault) => {
-      if (fault || host.isCutOff) {
-        await host.wait(TIMEOUT_MS)
-        throw new OncesinkError('SOURCE_UNAVAILABLE', `the coordinator has not answered to ${operation}`)
-      }
-      await host.wait(host.dice.fraction() * 4)
-      const answer = ask()
-      await host.wait(host.dice.fraction() * 4)
-      return answer
-    })
-  }
-
-  async #beat(): Promise<void> {
-    while (!this.#isStopped) {
-      await this.#host.wait(HEARTBEAT_MS)
-      if (this.#isStopped) return
-      await this.#call('heartbeat', () => this.#hear()).catch(() => {})
+  #tell(gained: readonly TopicPartition[]): void {
+    for (const key of gained.map(topicPartitionKey)) {
+      const grant = this.#heard.get(key) ?? 0
+      this.told.set(key, grant)
+      this.lastTold.set(key, grant)
     }
   }
 
-  #hear(): void {
-    if (this.#isStopped) return
-    if (!this.#membership || !this.#group.hear(this.#membership))
-      this.#membership = this.#group.join(this.#host)
-    // What is wanted elsewhere and was let go of is released by telling so.
-    const released = [...this.#wanted].filter((key) => !this.told.has(key))
-    this.#group.release(this.#membership, released)
-    this.#look()
+  #connect(): GroupCoordinator {
+    const { coordinator, host } = this.#deps
+    const closing = new AbortController()
+    const call = <T>(operation: MembershipOperation, ask: () => T | Promise<T>, patienceMs = TIMEOUT_MS) =>
+      this.#call(operation, ask, patienceMs, closing.signal)
+    return {
+      join: (join) => call('join', () => coordinator.join(host, join), SESSION_MS + TIMEOUT_MS),
+      sync: async (member, assignments) => {
+        const ask = async () => {
+          const synced = await coordinator.sync(member, assignments)
+          return { synced, grants: coordinator.grantsIn(host, synced.assignment) }
+        }
+        const { synced, grants } = await call('sync', ask, SESSION_MS + TIMEOUT_MS)
+        if (synced.errorCode === 0) this.#heard = grants
+        return synced
+      },
+      heartbeat: (member) => call('heartbeat', () => coordinator.heartbeat(member)),
+      leave: (member) => call('leave', () => coordinator.leave(member)),
+      commit: async () => 0,
+      close: () => closing.abort(),
+    }
   }
 
-  #look(): void {
-    if (!this.#membership) return
-    this.#group.hear(this.#membership)
-    const { granted, wanted } = this.#group.viewOf(this.#membership)
-    this.#granted = new Map([...granted].map(([key, { number }]) => [key, number]))
-    this.#wanted = wanted
-    const isNews =
-      [...this.told].some(([key, number]) => this.#granted.get(key) !== number || wanted.has(key)) ||
-      [...this.#granted.keys()].some((key) => !this.told.has(key) && !wanted.has(key))
-    if (isNews) for (const listener of this.#listeners) listener()
+  /** Asks the coordinator, which may take its time, and hears of it a little later. */
+  #call<T>(
+    operation: MembershipOperation,
+    ask: () => T | Promise<T>,
+    patienceMs: number,
+    closing: AbortSignal,
+  ): Promise<T> {
+    const { host, faults } = this.#deps
+    const unanswered = () =>
+      new OncesinkError('SOURCE_UNAVAILABLE', `the coordinator has not answered to ${operation}`)
+    return callThrough(host, faults, operation, async (fault) => {
+      if (fault?.kind === 'group-unavailable' || host.isCutOff) {
+        await host.wait(TIMEOUT_MS, closing)
+        throw unanswered()
+      }
+      await host.wait(host.dice.fraction() * 4)
+      const answer = await answerWithin(host, ask, patienceMs, closing)
+      if (answer === null || fault || host.isCutOff) {
+        if (answer) await host.wait(TIMEOUT_MS, closing)
+        throw unanswered()
+      }
+      await host.wait(host.dice.fraction() * 4)
+      return answer.value
+    })
   }
 }
 
-function partitions(entries: readonly [string, number][]): TopicPartition[] {
-  return sortedByPartition(
-    entries.map(([key]) => ({ topic: TOPIC, partition: Number(key.slice(key.indexOf('/') + 1)) })),
-  )
+/** Null where it takes longer, or nobody waits for it any more. */
+function answerWithin<T>(
+  host: Host,
+  ask: () => T | Promise<T>,
+  patienceMs: number,
+  closing: AbortSignal,
+): Promise<{ readonly value: T } | null> {
+  return new Promise((resolve) => {
+    const over = new AbortController()
+    const asked = Promise.resolve(ask()).then((value) => {
+      resolve({ value })
+      over.abort()
+    })
+    void asked
+    void host.wait(patienceMs, AbortSignal.any([over.signal, closing])).then(() => resolve(null))
+  })
 }
 
 /** All partitions, for good. */

@@ -20,6 +20,8 @@ export class Host {
   /** Until then nothing gets from it to anybody, or back. */
   cutOffUntil = 0
   readonly #onCrash: (() => void)[] = []
+  /** Timers that were due while it was stopped. */
+  readonly #overdue = new Set<() => void>()
 
   constructor(world: World, name: string, seed: number, number: number) {
     this.world = world
@@ -52,6 +54,7 @@ export class Host {
   /** SIGCONT. */
   wake(): void {
     this.#stoppedUntil = 0
+    for (const fire of this.#overdue) this.world.schedule(0, fire)
   }
 
   /** Somebody has set its wall clock. */
@@ -75,10 +78,12 @@ export class Host {
         if (fired || this.#crashed) return
         const late = this.#stoppedUntil - this.world.now
         if (late > 0) {
+          this.#overdue.add(fire)
           this.world.schedule(late, fire)
           return
         }
         fired = true
+        this.#overdue.delete(fire)
         timer.run = null
         signal?.removeEventListener('abort', fire)
         resolve()

@@ -1,8 +1,9 @@
 import { OncesinkError } from '../../src/errors.ts'
 import type { Job } from '../../src/job/job.ts'
+import type { SimulatedCoordinator } from './coordinator.ts'
 import type { SimulatedDatabase } from './database.ts'
 import type { FaultInjector } from './faults.ts'
-import { type SimulatedGroup, SimulatedMembership, soleMembership } from './group.ts'
+import { MemberIds, SimulatedMembership, soleMembership } from './group.ts'
 import { Host } from './host.ts'
 import { live, type Sabotage } from './life.ts'
 import type { SimulatedLog } from './log.ts'
@@ -22,7 +23,7 @@ export interface OwnersDeps {
   readonly faults: FaultInjector
   readonly database: SimulatedDatabase
   readonly watcher: Watcher
-  readonly group: SimulatedGroup | null
+  readonly group: SimulatedCoordinator | null
   readonly job: Job
   readonly sabotage: Sabotage | null
 }
@@ -40,6 +41,7 @@ export class Owners {
   readonly #owners: Owner[] = []
   #drainer: Owner | null = null
   #isHealing = false
+  readonly #ids = new MemberIds()
 
   constructor(deps: OwnersDeps) {
     this.#deps = deps
@@ -77,7 +79,9 @@ export class Owners {
     const number = this.#owners.length
     const host = new Host(world, `p${number}`, scenario.seed, number)
     host.note(() => 'is started')
-    const membership = group === null ? null : new SimulatedMembership(group, host, faults)
+    const ids = scenario.memberIds === 'static' ? this.#ids : null
+    const membership =
+      group === null ? null : new SimulatedMembership({ coordinator: group, host, faults, log, ids })
     const owner: Owner = { host, membership, stopping: new AbortController(), hasEnded: false }
     this.#owners.push(owner)
     host.onCrash(() => this.#supervise())

@@ -1,7 +1,7 @@
+import { SimulatedCoordinator } from './coordinator.ts'
 import { SimulatedDatabase } from './database.ts'
 import { FaultInjector, type FaultKind, isTimed } from './faults.ts'
 import { finalViolations } from './final-check.ts'
-import { SimulatedGroup } from './group.ts'
 import { simulatedJob } from './job.ts'
 import type { Sabotage } from './life.ts'
 import { REJECTED, SimulatedLog } from './log.ts'
@@ -53,7 +53,7 @@ export async function runScenario(scenario: Scenario, options: RunOptions = {}):
   watcher.claimsOneByOne = scenario.strategy === 'perPartition'
   watcher.takesUp = scenario.strategy === 'fileHandoff'
   database.watcher = watcher
-  const group = scenario.assignment === 'group' ? new SimulatedGroup(world, log) : null
+  const group = scenario.assignment === 'group' ? new SimulatedCoordinator(world) : null
   const job = simulatedJob(scenario)
   const sabotage = options.sabotage ?? null
   const owners = new Owners({ scenario, world, log, faults, database, watcher, group, job, sabotage })

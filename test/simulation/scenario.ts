@@ -10,6 +10,8 @@ export interface Scenario {
   readonly strategy: StrategyName
   /** `all`: processes take the job over from each other; `group`: they divide its partitions. */
   readonly assignment: 'all' | 'group'
+  /** Whether a process of a group that comes after one that was killed is known by its id. */
+  readonly memberIds: 'static' | 'dynamic'
   readonly initialOwners: number
   readonly partitions: number
   /** Offsets of each partition. */
@@ -36,6 +38,7 @@ export function drawScenario(seed: number): Scenario {
     engine: dice.one(['postgres', 'mysql']),
     strategy: dice.one(strategyNames),
     assignment,
+    memberIds: new Dice(seed, 2).chance(0.6) ? 'static' : 'dynamic',
     initialOwners: assignment === 'group' ? 2 + dice.below(3) : 1,
     partitions: 2 + dice.below(3),
     length,

@@ -145,7 +145,8 @@ export class Watcher implements CommitWatcher {
     const newest = this.#newestGrant.get(key)
     if (!newest || grant >= newest.grant) this.#newestGrant.set(key, { grant, host })
     // Whoever holds it and has its connection has no reason to claim it again: it would fence its own batch in flight.
-    const holds = !this.claimsOneByOne && this.#overConnection.get(connection)?.has(previousId)
+    const hasLetGo = this.#letGo.get(host)?.has(key) ?? false
+    const holds = !this.claimsOneByOne && !hasLetGo && this.#overConnection.get(connection)?.has(previousId)
     if (holds && grant === (newest?.grant ?? 0))
       this.report(`${host} has claimed ${key} again, which it holds`)
     // A database that has lost claims does not tell them any more. Who has let go, and is the last who has claimed, fences nobody.

@@ -2,7 +2,7 @@ import { argv, exit, stdout } from 'node:process'
 import { asError, OncesinkError } from '../../src/errors.ts'
 import { topicPartitionKey } from '../../src/model/topic-partition.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
-import { GroupMembership } from '../../src/source/kafka/group/membership.ts'
+import { createKafkaGroup } from '../../src/source/kafka/group/kafka-group.ts'
 import { createKafkaSource } from '../../src/source/kafka/kafka-source.ts'
 import { type KafkaOptions, kafka } from '../../src/source/kafka/options.ts'
 import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
@@ -40,7 +40,7 @@ const plan = kafka({
 })
 const [runtime, events] = [systemRuntime, new EventBus<JobEvents>()]
 const reader = createKafkaSource(plan, { runtime, events, maxBufferedBytes: 1e6 })
-const membership = new GroupMembership(plan, {
+const membership = createKafkaGroup(plan, {
   job: group,
   group,
   database: () => Promise.resolve('one'),

@@ -5,7 +5,8 @@ import { createInterface } from 'node:readline'
 import { onTestFinished } from 'vitest'
 import { type TopicPartition, topicPartitionKey } from '../../src/model/topic-partition.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
-import { GroupMembership } from '../../src/source/kafka/group/membership.ts'
+import { createKafkaGroup } from '../../src/source/kafka/group/kafka-group.ts'
+import type { GroupMembership } from '../../src/source/kafka/group/membership.ts'
 import { createKafkaSource } from '../../src/source/kafka/kafka-source.ts'
 import { type KafkaOptions, kafka } from '../../src/source/kafka/options.ts'
 import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
@@ -32,7 +33,7 @@ export async function openMember(
   const plan = kafka({ assignment: 'group', heartbeatIntervalMs: 200, metadataRefreshMs: 200, ...options })
   const [runtime, events] = [systemRuntime, new EventBus<JobEvents>()]
   const source = createKafkaSource(plan, { runtime, events, maxBufferedBytes: 1e6 })
-  const membership = new GroupMembership(plan, {
+  const membership = createKafkaGroup(plan, {
     job,
     group,
     database: () => Promise.resolve(database),

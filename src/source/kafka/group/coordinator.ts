@@ -23,13 +23,32 @@ const aboutMember = new Set<number>([
 ])
 
 /**
+ * What a member asks of whoever keeps the group. Every method answers with the codes that are about this member, and
+ * throws for all others: OncesinkError SOURCE_UNAVAILABLE when it may be asked again; SOURCE_REFUSED,
+ * CONFIGURATION_INVALID otherwise.
+ */
+export interface GroupCoordinator {
+  /** Answered when every member has joined. */
+  join(join: JoinGroup): Promise<JoinedGroup>
+  /** Answered when the leader has handed in the assignments. */
+  sync(
+    member: GroupMember,
+    assignments: ReadonlyMap<string, Buffer>,
+    rebalanceTimeoutMs: number,
+  ): Promise<SyncedGroup>
+  heartbeat(member: GroupMember, timeoutMs: number): Promise<number>
+  leave(member: GroupMember): Promise<number>
+  /** Answers with the first code that is not NONE, if there is one. */
+  commit(member: GroupMember, offsets: readonly GroupOffset[]): Promise<number>
+  /** Gives up whatever is being asked. */
+  close(): void
+}
+
+/**
  * The broker that keeps the group. It is looked for when it is not known, and again after it has said that it no longer
  * is the coordinator, or has not answered.
- *
- * Every method answers with the codes that are about this member, and throws for all others:
- * OncesinkError SOURCE_UNAVAILABLE when it may be asked again; SOURCE_REFUSED, CONFIGURATION_INVALID otherwise.
  */
-export class Coordinator {
+export class Coordinator implements GroupCoordinator {
   readonly #brokers: Brokers
   readonly #names: GroupNames
   #nodeId: number | null = null
@@ -60,11 +79,14 @@ export class Coordinator {
     return this.#ask(leaveGroupRequest(member), (code) => code)
   }
 
-  /** Answers with the first code that is not NONE, if there is one. */
   async commit(member: GroupMember, offsets: readonly GroupOffset[]): Promise<number> {
     const codeOf = (committed: readonly { readonly errorCode: number }[]) =>
       committed.find(({ errorCode }) => errorCode !== ErrorCode.NONE)?.errorCode ?? ErrorCode.NONE
     return codeOf(await this.#ask(offsetCommitRequest(member.group, offsets, member), codeOf))
+  }
+
+  close(): void {
+    this.#brokers.close()
   }
 
   async #ask<T>(request: WireRequest<T>, codeOf: (answer: T) => number, mayWait = false): Promise<T> {

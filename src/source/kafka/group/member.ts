@@ -3,7 +3,6 @@ import type { Runtime } from '../../../runtime/runtime.ts'
 import type { JobEventBus } from '../../../telemetry/events.ts'
 import type { AssignmentChange } from '../../membership.ts'
 import type { GroupOffset, Source } from '../../source.ts'
-import { Brokers } from '../brokers.ts'
 import { protocolStem } from '../group-access.ts'
 import type { KafkaSourcePlan } from '../options.ts'
 import { ErrorCode, errorCodeName } from '../protocol/error-codes.ts'
@@ -12,7 +11,7 @@ import type { JoinedGroup } from '../protocol/join-group.ts'
 import { Troubles } from '../troubles.ts'
 import { Wakeup } from '../wakeup.ts'
 import { assignPartitions } from './assign.ts'
-import { Coordinator } from './coordinator.ts'
+import type { GroupCoordinator } from './coordinator.ts'
 import { type GroupNames, memberIdTaken } from './group-errors.ts'
 import { Holdings } from './holdings.ts'
 import {
@@ -35,6 +34,10 @@ export interface GroupDeps {
   readonly source: Pick<Source, 'describe'>
   readonly events: JobEventBus
   readonly runtime: Runtime
+  /** Connects one member, for as long as it is one, to whoever keeps the group. */
+  readonly coordinate: (names: GroupNames) => GroupCoordinator
+  /** Holds a static id for a member that was not given one. */
+  readonly holdId: (job: string, group: string) => Promise<HeldMemberId>
 }
 
 /** How long join() goes on trying by itself, in milliseconds: the first group of a cluster takes a second to be made. */
@@ -64,8 +67,7 @@ export class Member {
   readonly #names: GroupNames
   readonly #held: HeldMemberId
   readonly #tell: () => void
-  readonly #brokers: Brokers
-  readonly #coordinator: Coordinator
+  readonly #coordinator: GroupCoordinator
   readonly #troubles: Troubles
   readonly #wants = new Wants()
   readonly #holdings = new Holdings()
@@ -90,14 +92,13 @@ export class Member {
 
   /** @param tell called from the background when takeChanges() has something new to return or to throw */
   constructor(plan: KafkaSourcePlan, deps: GroupDeps, held: HeldMemberId, tell: () => void) {
-    const { job, group, runtime, events } = deps
+    const { job, group, runtime, events, coordinate } = deps
     this.#plan = plan
     this.#deps = deps
     this.#names = { job, group, sessionTimeoutMs: plan.sessionTimeoutMs }
     this.#held = held
     this.#tell = tell
-    this.#brokers = new Brokers(plan, runtime.clock)
-    this.#coordinator = new Coordinator(this.#brokers, this.#names)
+    this.#coordinator = coordinate(this.#names)
     this.#troubles = new Troubles(events, runtime.random)
     this.#pulse = new Wakeup(runtime.clock)
   }
@@ -165,7 +166,7 @@ export class Member {
   async leave(): Promise<void> {
     this.#ending.abort()
     await this.#sayFarewell()
-    this.#brokers.close()
+    this.#coordinator.close()
     await Promise.allSettled(this.#coroutines)
     await this.#held.release()
   }

@@ -4,7 +4,7 @@ import type { AssignmentChange, Membership } from '../../membership.ts'
 import type { GroupOffset } from '../../source.ts'
 import type { KafkaSourcePlan } from '../options.ts'
 import { type GroupDeps, Member } from './member.ts'
-import { type HeldMemberId, holdMemberId } from './member-id.ts'
+import type { HeldMemberId } from './member-id.ts'
 
 /**
  * The membership of `assignment: 'group'`: processes of one job divide its partitions by way of a Kafka consumer group.
@@ -79,7 +79,7 @@ export class GroupMembership implements Membership {
 
   async #holdId(): Promise<HeldMemberId> {
     const { member } = this.#plan
-    if (member === null) return holdMemberId(this.#deps.job, this.#deps.group)
+    if (member === null) return this.#deps.holdId(this.#deps.job, this.#deps.group)
     return { id: member, release: () => Promise.resolve() }
   }
 

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { OncesinkError } from '../../../../../src/errors.ts'
 import type { TopicPartition } from '../../../../../src/model/topic-partition.ts'
 import { systemRuntime } from '../../../../../src/runtime/runtime.ts'
+import { Brokers } from '../../../../../src/source/kafka/brokers.ts'
 import { Coordinator } from '../../../../../src/source/kafka/group/coordinator.ts'
 import { Member } from '../../../../../src/source/kafka/group/member.ts'
 import {
@@ -46,8 +47,9 @@ function memberOf(generations: readonly (number | OncesinkError)[], assigned: re
       clusterId: 'c',
       topics: [{ topic: 't', topicId: 'id', partitions: 4, byPattern: false }],
     })
+  const plan = kafka({ brokers: ['localhost:1'], topics: ['t'], heartbeatIntervalMs: 1 })
   const member = new Member(
-    kafka({ brokers: ['localhost:1'], topics: ['t'], heartbeatIntervalMs: 1 }),
+    plan,
     {
       job: 'j',
       group: 'g',
@@ -55,6 +57,8 @@ function memberOf(generations: readonly (number | OncesinkError)[], assigned: re
       source: { describe: describeTopics },
       events: new EventBus<JobEvents>(),
       runtime: systemRuntime,
+      coordinate: (names) => new Coordinator(new Brokers(plan, systemRuntime.clock), names),
+      holdId: () => Promise.reject(new Error('it has one')),
     },
     { id: 'me', release: () => Promise.resolve() },
     () => {},
