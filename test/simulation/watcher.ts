@@ -23,6 +23,8 @@ export class Watcher implements CommitWatcher {
   /** Batches by id and partition, also those that were lost later. */
   readonly #committed = new Set<string>()
   readonly #newestClaimant = new Map<string, string>()
+  /** Everybody who has claimed a partition, by partition. */
+  readonly #everClaimed = new Map<string, Set<string>>()
   /** Who has committed each partition's latest batch, while nobody else has claimed it since. */
   readonly #latest = new Map<string, { readonly host: string; readonly batch: string; isKnown: boolean }>()
   /** Partitions that a process has let go of and not claimed since, by process. */
@@ -126,6 +128,7 @@ export class Watcher implements CommitWatcher {
     this.claims += 1
     const key = topicPartitionKey(row)
     this.#mayClaim(connection, key, before.positions.get(key)?.claimId ?? '')
+    if (this.grantOf === null) this.#mayTakeBack(host, key)
     const made = this.#overConnection.get(connection) ?? new Set()
     this.#overConnection.set(connection, made.add(row.claimId ?? ''))
     this.#claimants.set(row.claimId ?? '', host)
@@ -136,6 +139,16 @@ export class Watcher implements CommitWatcher {
     // A first claim writes its starting position in the same transaction.
     if (was && (was.epoch + 1n !== row.epoch || was.nextOffset !== row.nextOffset))
       this.report(`the claim of ${key} by ${host} changes more than epoch and claim id`)
+  }
+
+  /** Where nobody hands partitions out: who has claimed one, and has lost it to another claim, does not take it back. */
+  #mayTakeBack(host: string, key: string): void {
+    const claimants = this.#everClaimed.get(key) ?? new Set()
+    this.#everClaimed.set(key, claimants)
+    const newest = this.#newestClaimant.get(key)
+    if (claimants.has(host) && newest !== host && !this.hasRewound)
+      this.report(`${host} has claimed ${key} again, which ${newest} has claimed since`)
+    claimants.add(host)
   }
 
   /** No claim rests on an older grant than one that was made before it: that would fence the rightful owner. */
