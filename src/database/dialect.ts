@@ -471,6 +471,8 @@ export interface TableDescription {
    * KEY UPDATE takes every unique index). Empty where a statement names its key.
    */
   readonly alsoMatching: readonly UniqueIndex[]
+  /** Why rows are appended more slowly than they could be, and what would help; absent where nothing is known. */
+  readonly slowAppend?: string
   /** Notes for the user: triggers, row-level security, partitions that are unlogged or foreign. */
   readonly warnings: readonly string[]
   /** Privileges that this role lacks, of SELECT, INSERT, UPDATE and DELETE. */

@@ -57,7 +57,8 @@ export async function checkSinkTables(job: Job, connection: Connection): Promise
     }
     const problems = checkSinkTable(pipeline, table).map(found.problem)
     const warnings = (table?.warnings ?? []).map(found.warning)
-    const fit = found.ok(`${table?.qualifiedName} can hold what ${pipeline.sink.kind} writes`)
+    const slow = pipeline.sink.kind === 'append' && table?.slowAppend ? `, ${table.slowAppend}` : ''
+    const fit = found.ok(`${table?.qualifiedName} can hold what ${pipeline.sink.kind} writes${slow}`)
     findings.push(...problems, ...warnings, ...(problems.length === 0 ? [fit] : []))
   }
   return findings
