@@ -47,6 +47,7 @@ const entries = from(
 
 export default defineJob({
   name: 'witnessed',
+  ledger: { digest: true },
   database:
     env.JOB_ENGINE === 'postgres'
       ? postgres({ connectionString: env.DATABASE_URL })

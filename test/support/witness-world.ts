@@ -243,6 +243,8 @@ export class World {
     expect(snapshot.witness).toHaveLength(this.#produced)
     const verified = await this.command('verify')
     expect(verified.code, verified.stdout + verified.stderr).toBe(0)
+    // Whatever thread or process has read the records.
+    expect(verified.stdout).toMatch(/ (\d+) batches counted, \1 with a digest, all as in the log\n/)
     return snapshot
   }
 }

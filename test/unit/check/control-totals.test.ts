@@ -60,6 +60,31 @@ test('batches outside of what was read again are not counted', () => {
   expect(counts([batch(15, 25, 99)])).toMatchObject({ batches: 0 })
 })
 
+test('offsets that come again in another incarnation are of its batches, and ranges are those of their own chain', () => {
+  const before = { ...whole, until: 10n }
+  const after = { ...whole, from: 5n, until: 12n, incarnation: 1 }
+  const elsewhere = { ...whole, partition: 1, from: 3n }
+  const ledger = [
+    batch(0, 10, 3),
+    { ...batch(5, 12, 2), incarnation: 1 },
+    { ...batch(0, 5, 99), partition: 1 },
+  ]
+  const totals = new ControlTotals(ledger, [before, after, elsewhere])
+  totals.add(fetched(0, 10, [0, 5, 6]), before)
+  totals.add(fetched(5, 12, [7, 11]), after)
+  const { violations, shrunk, ...counted } = totals.finish()
+  expect([violations.total, shrunk.total]).toEqual([0, 0])
+  expect(counted).toEqual({ batches: 2, digests: 0, notRead: 1 })
+})
+
+test('a batch whose range was not read to its end is not judged', () => {
+  const totals = new ControlTotals([batch(0, 3, 3), batch(3, 8, 4)], [whole])
+  totals.add(fetched(0, 7, [0, 1, 2, 3]), whole)
+  const { violations, ...counted } = totals.finish()
+  expect(violations.total).toBe(0)
+  expect(counted).toMatchObject({ batches: 1, notRead: 1 })
+})
+
 test('records between batches belong to none of them', () => {
   const { violations, shrunk } = counts([batch(0, 2, 2), batch(4, 8, 3)])
   expect(violations.total + shrunk.total).toBe(0)
