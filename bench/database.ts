@@ -2,6 +2,13 @@ import mysql from 'mysql2/promise'
 import pg from 'pg'
 import { type Engine, startDatabase } from '../src/services/index.ts'
 
+/** The type of a key column of texts, in which different texts are different keys. */
+export const keyText: Readonly<Record<Engine, string>> = {
+  postgres: 'text',
+  mysql: 'varchar(191) COLLATE utf8mb4_0900_bin',
+  mariadb: 'varchar(191) COLLATE utf8mb4_nopad_bin',
+}
+
 /** An empty database that is there for one benchmark. */
 export interface BenchDatabase {
   readonly engine: Engine

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type BenchDatabase, openDatabase } from './database.ts'
+import { type BenchDatabase, keyText, openDatabase } from './database.ts'
 import type { OrderLog } from './orders.ts'
 import { profiling } from './program.ts'
 import { JobProcess } from './rig.ts'
@@ -65,7 +65,7 @@ export class OrderRuns {
   async next(sink: 'merge' | 'append' = 'merge'): Promise<number> {
     const { database } = this.#ground
     const postgres = database.engine === 'postgres'
-    const text = postgres ? 'text' : 'varchar(191)'
+    const text = keyText[database.engine]
     this.#runs += 1
     const columns =
       sink === 'merge'

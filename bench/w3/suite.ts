@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { produceRepeated } from '../../test/support/raw-producer.ts'
+import { keyText } from '../database.ts'
 import { type Ground, onGround } from '../order-runs.ts'
 import { partitions } from '../orders.ts'
 import { profiling } from '../program.ts'
@@ -54,7 +55,7 @@ async function runJob(rig: W3Rig, decoder: string): Promise<Sample> {
   const run = ++rig.runs
   const isPostgres = database.engine === 'postgres'
   await database.run(
-    `CREATE TABLE windows_${run} (item ${isPostgres ? 'text' : 'varchar(191)'} NOT NULL,
+    `CREATE TABLE windows_${run} (item ${keyText[database.engine]} NOT NULL,
        minute ${isPostgres ? 'timestamptz' : 'datetime(3)'} NOT NULL, orders bigint NOT NULL,
        revenue decimal(20, 2) NOT NULL, PRIMARY KEY (item, minute))`,
   )
