@@ -23,11 +23,15 @@ ${suites.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`).join('\n')}
 Options:
   --engine <name>    postgres, mysql or mariadb (default: the suite's own)
   --runs <n>         turns of every case and what it is measured against (default 5)
-  --records <n>      records of a workload (default 2000000)
+  --records <n>      records of a workload (default 2000000); memory and growth take up to five times as many
   --json             the last line of standard output is one JSON object with every row
   --profile [--profile-dir <folder>]
                      writes a CPU profile of every run of a job (default folder: bench-profiles)
   --help
+
+With the defaults all suites together take about half an hour on two quiet cores (most of it exactly-once, growth and
+memory), w1 alone about two minutes. To see only that everything works: --records 4000 --runs 1, half a minute. Some suites
+take fewer turns than --runs says, exactly-once four times as many.
 
 Servers are those of ONCESINK_KAFKA_BROKERS, ONCESINK_POSTGRES_URL and so on, else Docker's, else processes of this
 machine that are started and ended here. Exit code 1 when a target is missed or a result is wrong.`
