@@ -9,12 +9,12 @@ import type { ChunkLimits, StrategyParts, StrategyPlan, StreamStrategy } from '.
 export interface RepartitionToOneOptions {
   /**
    * Most records of one chunk. Two chunks are in memory at once: one is written while the next one is fetched and
-   * computed. @default 10000, 1 to 1 million
+   * computed. @default 10000, 40000 where rows are written from the records' bytes; 1 to 1 million
    */
   readonly chunkRecords?: number | undefined
   /**
    * Most bytes of the records of one chunk, as fetched; `limits.maxBytesPerBatch` may allow less. A record that has more
-   * comes alone. @default 1048576 (1 MiB), 1 to 1 GiB
+   * comes alone. @default 1048576 (1 MiB), four times as many where rows are written from the records' bytes; 1 to 1 GiB
    */
   readonly chunkBytes?: number | undefined
   /**
@@ -30,6 +30,9 @@ export interface RepartitionToOneOptions {
 }
 
 const MAX_TIMER_MS = 2 ** 31 - 1
+
+/** How much larger chunks are whose rows are text: they take a fraction of the memory of objects. */
+const TEXT_FACTOR = 4
 
 const ranges = {
   chunkRecords: { byDefault: 10_000, lowest: 1, highest: 1_000_000 },
@@ -52,24 +55,40 @@ const ranges = {
  */
 export function repartitionToOne(options: RepartitionToOneOptions = {}): StrategyPlan {
   const limits = readLimits(options)
+  const ofText = Object.freeze({
+    ...limits,
+    ...(options.chunkRecords === undefined && { maxRecords: limits.maxRecords * TEXT_FACTOR }),
+    ...(options.chunkBytes === undefined && { maxBytes: limits.maxBytes * TEXT_FACTOR }),
+  })
   return Object.freeze({
     name: 'repartitionToOne',
-    create: (parts: StrategyParts) => create(parts, limits),
+    create: (parts: StrategyParts) => create(parts, limits, ofText),
   })
 }
 
-function create({ session, pipelines }: StrategyParts, chunks: ChunkLimits): StreamStrategy {
+function create(
+  { session, pipelines }: StrategyParts,
+  limits: ChunkLimits,
+  ofText: ChunkLimits,
+): StreamStrategy {
+  /** Known from the first chunk on: all chunks of a job are alike. */
+  let isText = false
   return {
     name: 'repartitionToOne',
     unit: 'stream',
-    chunks,
+    get chunks() {
+      return isText ? ofText : limits
+    },
     async commit(batch) {
       const { batchId, deadLetterLimit } = batch
       const toCommit = { batchId, ranges: batch.ranges, deadLetterLimit }
       const report = await commitBatch(session, toCommit, async (trx) => {
         const writer = new ChunkWriter(session.job, batchId, pipelines)
         let rows = 0
-        for await (const chunk of batch.chunks) rows += await writer.take(trx, chunk)
+        for await (const chunk of batch.chunks) {
+          isText = chunk.some(({ partials }) => partials.some(({ kind }) => kind === 'row text'))
+          rows += await writer.take(trx, chunk)
+        }
         const contents = batch.contents()
         rows += await writer.end(trx, contents)
         return { rows, contents }

@@ -14,8 +14,12 @@ import {
   write,
   writeResult,
 } from '../../../src/index.ts'
+import type { Claim } from '../../../src/model/claim.ts'
 import type { Pipeline } from '../../../src/pipeline/pipeline.ts'
+import { systemRuntime } from '../../../src/runtime/runtime.ts'
 import { ChunkWriter } from '../../../src/strategy/chunk-writer.ts'
+import type { RepartitionToOneOptions } from '../../../src/strategy/repartition-to-one.ts'
+import type { StrategyParts } from '../../../src/strategy/strategy.ts'
 
 const values = from(kafka({ brokers: ['localhost:9092'], topics: ['t'] })).decode(json<{ k: string }>())
 
@@ -127,4 +131,59 @@ test('options are read when the job is defined', () => {
   )
   expect(() => repartitionToOne({ chunkByte: 1 } as never)).toThrow("did you mean 'chunkBytes'?")
   expect(() => repartitionToOne(null as never)).toThrow(OncesinkError)
+})
+
+describe('chunks', () => {
+  const claim = {
+    topic: 't',
+    partition: 0,
+    nextOffset: 0n,
+    epoch: 1n,
+    claimId: '00000000-0000-4000-8000-000000000000',
+  } as unknown as Claim
+  const text: PartialResult = {
+    kind: 'row text',
+    fields: ['k'],
+    metas: [],
+    text: { columns: [], rows: 0, pieces: [] },
+  }
+
+  /** What chunks may have once a batch of `partial` was written. */
+  async function limitsAfter(partial: PartialResult, options: RepartitionToOneOptions) {
+    const trx = new Proxy(
+      {},
+      {
+        get: (_, operation) => {
+          if (operation === 'commit') return async () => ({ kind: 'committed' })
+          return operation === 'then' ? undefined : async () => 1
+        },
+      },
+    )
+    const connection = { begin: async () => trx }
+    const session = { job: 'job', runtime: systemRuntime, connection: async () => connection }
+    const pipelines = [values.into(append({ table: 't' })).plan]
+    const strategy = repartitionToOne(options).create({ session, pipelines } as unknown as StrategyParts)
+    if (strategy.unit !== 'stream') throw new Error('no stream')
+    const { maxRecords: before } = strategy.chunks
+    const one = result(0, 0, partial)
+    const { outcomes } = await strategy.commit({
+      batchId: '11111111-0000-4000-8000-000000000000',
+      ranges: [{ range: one.range, claim, leaderEpoch: 0 }],
+      chunks: (async function* () {
+        yield [one]
+      })(),
+      contents: () => [one],
+      deadLetterLimit: null,
+    })
+    expect(outcomes.map(({ kind }) => kind)).toEqual(['committed'])
+    const { maxRecords, maxBytes } = strategy.chunks
+    return [before, maxRecords, maxBytes]
+  }
+
+  test('are four times as large once rows are known to be text, where nobody has said how large', async () => {
+    expect(await limitsAfter(rows('a'), {})).toEqual([10_000, 10_000, 2 ** 20])
+    expect(await limitsAfter(text, {})).toEqual([10_000, 40_000, 2 ** 22])
+    expect(await limitsAfter(text, { chunkRecords: 7 })).toEqual([7, 7, 2 ** 22])
+    expect(await limitsAfter(text, { chunkBytes: 70 })).toEqual([10_000, 40_000, 70])
+  })
 })
