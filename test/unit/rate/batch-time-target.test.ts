@@ -92,6 +92,10 @@ describe('rows', () => {
     const target = roomy()
     expect(grow(target, () => 1_000)).toBe(250_000)
     expect(grow(target, (records) => records)).toBe(100_000)
+    // Also where the time would not let it grow.
+    expect(grow(target, () => 1_000)).toBe(250_000)
+    target.observe({ ...batch, records: 250_000, limitRecords: 250_000, rows: 250_000, processingMs: 990 })
+    expect(target.next().maxRecords).toBe(100_000)
   })
 })
 
