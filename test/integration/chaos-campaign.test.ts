@@ -125,6 +125,12 @@ onEveryEngine((engine) => {
         undo: `UPDATE ${ledger} SET from_offset = 10 WHERE kind = 'batch' AND from_offset = 11`,
         found: {},
       },
+      {
+        falsified: 'a ledger with a batch that has read other records',
+        by: `UPDATE ${ledger} SET digest = digest + 1 WHERE kind = 'batch' AND from_offset = 0`,
+        undo: `UPDATE ${ledger} SET digest = digest - 1 WHERE kind = 'batch' AND from_offset = 0`,
+        found: { lost: 0, duplicated: 0 },
+      },
     ])('$falsified says so', async ({ by, undo, found }) => {
       await run(by)
       const { violations, ...numbers } = await arena.verify()

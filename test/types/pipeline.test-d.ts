@@ -387,5 +387,8 @@ describe('what does not compile', () => {
     defineJob({ name: 'orders', database, pipeline: orders })
     // @ts-expect-error there is no such option
     defineJob({ name: 'orders', database, pipeline, retries: 3 })
+    defineJob({ name: 'orders', database, pipeline, ledger: { digest: true } })
+    // @ts-expect-error a digest is wanted or not
+    defineJob({ name: 'orders', database, pipeline, ledger: { digest: 'xxh32' } })
   })
 })

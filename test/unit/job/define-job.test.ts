@@ -112,6 +112,7 @@ describe('what is wrong is told', () => {
     ['a limit in text', { limits: { maxBufferedBytes: '64MB' } }, /maxBufferedBytes .* the string "64MB"/],
     ['a timer that does not fit', { limits: { shutdownTimeoutMs: 2 ** 31 } }, /shutdownTimeoutMs/],
     ['limits that are no object', { limits: 5 }, /limits must be an object/],
+    ['a digest by name', { ledger: { digest: 'xxh32' } }, /ledger\.digest must be true or false/],
     ['a retention below 0', { ledger: { retentionMs: -1 } }, /ledger\.retentionMs/],
     ['another way to migrate', { migrate: 'never' }, /migrate must be 'auto' or 'check', but is .*"never"/],
     [
