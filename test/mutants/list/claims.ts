@@ -1,4 +1,4 @@
-import { integration, type Mutant, simulation } from '../mutant.ts'
+import { integration, type Mutant, simulation, unit } from '../mutant.ts'
 
 const file = 'src/database/protocol/claim.ts'
 const assignment = 'src/driver/assignment.ts'
@@ -40,7 +40,10 @@ export const claimMutants: readonly Mutant[] = [
         replace: 'if (ownership.claims().length === 0) return',
       },
     ],
-    killedBy: simulation(1_500),
+    killedBy: unit(
+      'driver/assignment.test.ts',
+      'who is no member any more claims nothing again after a lost connection, and lets go of everything',
+    ),
   },
   {
     name: 'claim again what somebody else has claimed',

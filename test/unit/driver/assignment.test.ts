@@ -22,7 +22,7 @@ const claimed = (tp: TopicPartition, claimId: string): Claim => ({
 const other = (tp: TopicPartition, rewound = false): LostPartition => ({ ...tp, owner: 'other:1', rewound })
 
 /** A member of a group that owns t/0 and t/1; `claimAgain` answers with one of `answers` after another. */
-function ownerOfTwo(answers: ((asked: readonly TopicPartition[]) => ClaimResult)[]) {
+function ownerOfTwo(answers: ((asked: readonly TopicPartition[]) => ClaimResult)[], isMember = true) {
   const ownership = new Ownership()
   ownership.give([p(0), p(1)])
   const first = [claimed(p(0), 'first'), claimed(p(1), 'first')]
@@ -40,7 +40,8 @@ function ownerOfTwo(answers: ((asked: readonly TopicPartition[]) => ClaimResult)
     membership: {
       isShared: true,
       takeChanges: () => ({ gained: [], lost: [] }),
-      confirm: () => Promise.resolve(true),
+      released: () => undefined,
+      confirm: () => Promise.resolve(isMember),
     },
     executor: {
       drop: () => undefined,
@@ -69,6 +70,13 @@ test('what is still owned is claimed and sought again although somebody else has
   expect(await assignment.recover(never)).toBe(true)
   expect(sought).toEqual(['1 by again'])
   expect(ownership.unread()).toEqual([p(0)])
+})
+
+test('who is no member any more claims nothing again after a lost connection, and lets go of everything', async () => {
+  const { assignment, ownership, sought } = ownerOfTwo([granted], false)
+  expect(await assignment.recover(never)).toBe(true)
+  expect(sought).toEqual([])
+  expect(ownership.claims()).toEqual([])
 })
 
 test('however often the database goes back to before a claim, its owner goes on', async () => {
