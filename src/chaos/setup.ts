@@ -27,8 +27,9 @@ import { checkedSpec, loadSpec, tableFile } from './load-spec.ts'
 import type { ChaosOptions } from './options.ts'
 import { recordSource } from './records.ts'
 import type { ChaosSpec } from './spec.ts'
-import { kafkaClient, RecordStream } from './stream.ts'
+import { RecordStream } from './stream.ts'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
+import { createTopics, deleteTopics } from './topics.ts'
 import type { World } from './world.ts'
 
 const SESSION_TIMEOUT_MS = 2_000
@@ -313,36 +314,6 @@ function topicsOf(job: Job, spec: ChaosSpec): readonly string[] {
     'CONFIGURATION_INVALID',
     `job '${job.name}' reads a topicPattern: say in its chaos spec which topics the run is to make, as topics: ['...']`,
   )
-}
-
-async function createTopics(
-  brokers: readonly string[],
-  topics: readonly string[],
-  numPartitions: number,
-  replicationFactor: number,
-): Promise<void> {
-  const admin = kafkaClient(brokers).admin()
-  await admin.connect()
-  try {
-    // Specs may give records any time: retention takes only what a nemesis asks it to take.
-    const configEntries = [{ name: 'retention.ms', value: '-1' }]
-    await admin.createTopics({
-      waitForLeaders: true,
-      topics: topics.map((topic) => ({ topic, numPartitions, replicationFactor, configEntries })),
-    })
-  } finally {
-    await admin.disconnect()
-  }
-}
-
-async function deleteTopics(brokers: readonly string[], topics: readonly string[]): Promise<void> {
-  const admin = kafkaClient(brokers).admin()
-  await admin.connect()
-  try {
-    await admin.deleteTopics({ topics: [...topics] })
-  } finally {
-    await admin.disconnect()
-  }
 }
 
 function ownTable({ database }: Job): (table: string) => string {

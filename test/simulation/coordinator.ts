@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { topicPartitionKey } from '../../src/model/topic-partition.ts'
-import { decodeAssignment } from '../../src/source/kafka/group/member-data.ts'
+import { decodeAssignment, decodeMemberData } from '../../src/source/kafka/group/member-data.ts'
 import { ErrorCode } from '../../src/source/kafka/protocol/error-codes.ts'
 import type { GroupMember } from '../../src/source/kafka/protocol/group-member.ts'
 import type { JoinedGroup, JoinGroup } from '../../src/source/kafka/protocol/join-group.ts'
@@ -17,6 +17,8 @@ interface Known {
   readonly sessionTimeoutMs: number
   readonly rebalanceTimeoutMs: number
   lastHeardAt: number
+  /** The generation in which what it says that it owns was looked at: it was in the one before, and has joined again. */
+  ownsIn: number
   /** Answers its join, or its sync, which wait. */
   joining: ((answer: JoinedGroup) => void) | null
   syncing: ((answer: SyncedGroup) => void) | null
@@ -119,6 +121,11 @@ export class SimulatedCoordinator {
     return ErrorCode.NONE
   }
 
+  /** Whether a member of `host` has told what it owns to whoever has divided the partitions of this generation. */
+  isHeeded(host: Host): boolean {
+    return [...this.#members.values()].some((one) => one.host === host && one.ownsIn === this.#generation)
+  }
+
   /** What `host` has been given, by grant, as of an assignment. */
   grantsIn(host: Host, assignment: Buffer): Map<string, number> {
     const { partitions = [] } = decodeAssignment(assignment) ?? {}
@@ -162,6 +169,7 @@ export class SimulatedCoordinator {
     const lastHeardAt = this.#world.now
     const known: Known = {
       ...{ id, instanceId, host, metadata, sessionTimeoutMs, rebalanceTimeoutMs, lastHeardAt },
+      ownsIn: -1,
       joining: null,
       syncing: null,
     }
@@ -208,6 +216,8 @@ export class SimulatedCoordinator {
       this.#leader = [...this.#members.values()].find(({ joining }) => joining !== null)?.id ?? this.#leader
     this.#state = 'completing'
     for (const member of this.#members.values()) {
+      const { generation } = decodeMemberData(member.metadata)
+      if (member.joining && generation === this.#generation - 1) member.ownsIn = this.#generation
       member.lastHeardAt = this.#world.now
       member.joining?.(this.#welcome(member))
       member.joining = null

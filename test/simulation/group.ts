@@ -4,6 +4,7 @@ import type { GroupCoordinator } from '../../src/source/kafka/group/coordinator.
 import type { HeldMemberId } from '../../src/source/kafka/group/member-id.ts'
 import { GroupMembership } from '../../src/source/kafka/group/membership.ts'
 import { type KafkaSourcePlan, kafka } from '../../src/source/kafka/options.ts'
+import { ErrorCode } from '../../src/source/kafka/protocol/error-codes.ts'
 import type { AssignmentChange, Membership } from '../../src/source/membership.ts'
 import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
 import type { SimulatedCoordinator } from './coordinator.ts'
@@ -47,6 +48,8 @@ export interface MembershipDeps {
   readonly host: Host
   readonly faults: FaultInjector
   readonly log: SimulatedLog
+  /** Called when the driver is told that partitions are its own. */
+  readonly onGained: (keys: readonly string[]) => void
   /** Null where members have no ids of their own. */
   readonly ids: MemberIds | null
 }
@@ -65,6 +68,9 @@ export class SimulatedMembership implements Membership {
   readonly told = new Map<string, number>()
   /** The latest grant of each partition that it was ever told of. */
   readonly lastTold = new Map<string, number>()
+  #generation = -1
+  /** Whether it has heard that it was left out since the driver asked last: others may have what the driver still has. */
+  isLeftOut = false
 
   constructor(deps: MembershipDeps) {
     const { host, log, ids } = deps
@@ -102,6 +108,7 @@ export class SimulatedMembership implements Membership {
   takeChanges(): AssignmentChange {
     const change = this.#real.takeChanges()
     for (const tp of change.lost) this.told.delete(topicPartitionKey(tp))
+    this.isLeftOut = false
     this.#tell(change.gained)
     return change
   }
@@ -112,7 +119,10 @@ export class SimulatedMembership implements Membership {
 
   async confirm(): Promise<boolean> {
     const isMember = await this.#real.confirm()
-    if (!isMember) this.told.clear()
+    if (!isMember) {
+      this.told.clear()
+      this.isLeftOut = false
+    }
     return isMember
   }
 
@@ -126,6 +136,13 @@ export class SimulatedMembership implements Membership {
       this.told.set(key, grant)
       this.lastTold.set(key, grant)
     }
+    this.#deps.onGained(gained.map(topicPartitionKey))
+  }
+
+  #hear(code: number): void {
+    if (code !== ErrorCode.UNKNOWN_MEMBER_ID && code !== ErrorCode.ILLEGAL_GENERATION) return
+    this.isLeftOut = true
+    this.#generation = -1
   }
 
   #connect(): GroupCoordinator {
@@ -134,17 +151,29 @@ export class SimulatedMembership implements Membership {
     const call = <T>(operation: MembershipOperation, ask: () => T | Promise<T>, patienceMs = TIMEOUT_MS) =>
       this.#call(operation, ask, patienceMs, closing.signal)
     return {
-      join: (join) => call('join', () => coordinator.join(host, join), SESSION_MS + TIMEOUT_MS),
+      join: async (join) => {
+        const joined = await call('join', () => coordinator.join(host, join), SESSION_MS + TIMEOUT_MS)
+        const hasMissedOne = this.#generation >= 0 && joined.generation > this.#generation + 1
+        if (hasMissedOne) this.isLeftOut = true
+        this.#hear(joined.errorCode)
+        if (joined.errorCode === ErrorCode.NONE) this.#generation = joined.generation
+        return joined
+      },
       sync: async (member, assignments) => {
         const ask = async () => {
           const synced = await coordinator.sync(member, assignments)
           return { synced, grants: coordinator.grantsIn(host, synced.assignment) }
         }
         const { synced, grants } = await call('sync', ask, SESSION_MS + TIMEOUT_MS)
-        if (synced.errorCode === 0) this.#heard = grants
+        if (synced.errorCode === ErrorCode.NONE) this.#heard = grants
+        if (synced.errorCode === ErrorCode.UNKNOWN_MEMBER_ID) this.#hear(synced.errorCode)
         return synced
       },
-      heartbeat: (member) => call('heartbeat', () => coordinator.heartbeat(member)),
+      heartbeat: async (member) => {
+        const code = await call('heartbeat', () => coordinator.heartbeat(member))
+        this.#hear(code)
+        return code
+      },
       leave: (member) => call('leave', () => coordinator.leave(member)),
       commit: async () => 0,
       close: () => closing.abort(),

@@ -81,7 +81,16 @@ export class Owners {
     host.note(() => 'is started')
     const ids = scenario.memberIds === 'static' ? this.#ids : null
     const membership =
-      group === null ? null : new SimulatedMembership({ coordinator: group, host, faults, log, ids })
+      group === null
+        ? null
+        : new SimulatedMembership({
+            coordinator: group,
+            host,
+            faults,
+            log,
+            ids,
+            onGained: (keys) => this.#mustBeFree(host, keys),
+          })
     const owner: Owner = { host, membership, stopping: new AbortController(), hasEnded: false }
     this.#owners.push(owner)
     host.onCrash(() => this.#supervise())
@@ -141,6 +150,17 @@ export class Owners {
       cause instanceof OncesinkError &&
       (cause.code === 'STATEMENT_TIMEOUT' || cause.code === 'DATABASE_UNAVAILABLE')
     )
+  }
+
+  /** The first phase of a hand-over: nobody has what somebody else, whom the group has heard, has not let go of. */
+  #mustBeFree(host: Host, keys: readonly string[]): void {
+    const { group, watcher } = this.#deps
+    for (const { host: other, membership, hasEnded } of this.#owners) {
+      if (other === host || other.crashed || hasEnded || !membership || membership.isLeftOut) continue
+      if (!group?.isHeeded(other)) continue
+      const held = keys.find((key) => membership.told.has(key))
+      if (held) watcher.report(`${host.name} is given ${held}, which ${other.name} has not let go of`)
+    }
   }
 
   /** Nobody runs: somebody is started. */
