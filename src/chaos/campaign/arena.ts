@@ -10,7 +10,7 @@ import type { Engine } from '../../services/index.ts'
 import { EventBus, type JobEvents } from '../../telemetry/events.ts'
 import { createDialect, createSource } from '../../wire.ts'
 import type { KafkaTools } from './kafka-tools.ts'
-import { createDatabase, dropDatabase, query } from './sql.ts'
+import { connectSql, createDatabase, dropDatabase, query, type SqlConnection } from './sql.ts'
 import type { Verdict } from './verdict.ts'
 import { WitnessCheck } from './witness-check.ts'
 import { type JobSpec, witnessJob, witnessTables } from './witness-job.ts'
@@ -42,6 +42,8 @@ export class Arena {
   readonly #database: string
   readonly #options: ArenaOptions
   #produced = 0
+  /** Asked for positions many times a second. */
+  #looking: Promise<SqlConnection> | null = null
   #producing: Promise<void> = Promise.resolve()
 
   private constructor(options: ArenaOptions, names: { topic: string; database: string; url: string }) {
@@ -99,12 +101,22 @@ export class Arena {
   /** Positions of the partitions, by partition; empty before the first claim. */
   async positions(): Promise<readonly number[]> {
     const schema = this.engine === 'postgres' ? 'oncesink.' : ''
-    const rows = await query(
-      this.engine,
-      this.url,
-      `SELECT next_offset AS at FROM ${schema}oncesink_offsets ORDER BY ${this.engine === 'postgres' ? 'partition' : '`partition`'}`,
-    ).catch(() => [])
-    return rows.map(({ at }) => Number(at))
+    const sql = `SELECT next_offset AS at FROM ${schema}oncesink_offsets ORDER BY ${this.engine === 'postgres' ? 'partition' : '`partition`'}`
+    try {
+      this.#looking ??= connectSql(this.engine, this.url)
+      const rows = await (await this.#looking).query(sql)
+      return rows.map(({ at }) => Number(at))
+    } catch {
+      // No tables yet, or no server: the next look has a connection of its own.
+      await this.#lookNoMore()
+      return []
+    }
+  }
+
+  async #lookNoMore(): Promise<void> {
+    const looking = this.#looking
+    this.#looking = null
+    await looking?.then((connection) => connection.close()).catch(() => {})
   }
 
   /** Records below the positions. */
@@ -142,6 +154,7 @@ export class Arena {
    * @param complete whether everything that was produced has to be committed
    */
   async verify(complete = true): Promise<Verdict> {
+    await this.#lookNoMore()
     const violations: string[] = []
     const inconclusive: string[] = []
     const where = `${this.engine}, topic ${this.topic}`
@@ -216,6 +229,7 @@ export class Arena {
 
   /** Drops the database. Topics are deleted with their tools. */
   async close(): Promise<void> {
+    await this.#lookNoMore()
     await dropDatabase(this.engine, this.#options.serverUrl, this.#database)
   }
 }

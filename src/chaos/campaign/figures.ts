@@ -20,12 +20,16 @@ export interface Figure {
    * not matter which, so the first one that was chosen does it.
    */
   readonly per: 'each' | 'shared' | 'first'
-  /** Whether it keeps the processors busy; the others spend their time waiting, and run beside them. */
-  readonly isBusy: boolean
+  /** Campaigns of one track follow one another; tracks run side by side. */
+  readonly track: Track
   /** About how many seconds it takes on two cores, for one engine. */
   readonly seconds: number
   readonly run: (context: CampaignContext) => Promise<CampaignOutcome>
 }
+
+/** The first two keep the processors busy, each in its own way; the others spend their time waiting. */
+export const tracks = ['commits', 'kills', 'waiting'] as const
+export type Track = (typeof tracks)[number]
 
 export const figureNames = [
   'lost-commits',
@@ -44,7 +48,7 @@ export const figures: readonly Figure[] = [
     target: 5_000,
     longTarget: 100_000,
     per: 'each',
-    isBusy: true,
+    track: 'commits',
     seconds: 250,
     run: lostCommits,
   },
@@ -54,7 +58,7 @@ export const figures: readonly Figure[] = [
     target: 500,
     longTarget: 15_000,
     per: 'each',
-    isBusy: true,
+    track: 'kills',
     seconds: 150,
     run: jobKills,
   },
@@ -64,7 +68,7 @@ export const figures: readonly Figure[] = [
     target: 25,
     longTarget: 1_000,
     per: 'each',
-    isBusy: false,
+    track: 'waiting',
     seconds: 100,
     run: databaseKills,
   },
@@ -74,7 +78,7 @@ export const figures: readonly Figure[] = [
     target: 50,
     longTarget: 2_000,
     per: 'shared',
-    isBusy: false,
+    track: 'waiting',
     seconds: 60,
     run: zombies,
   },
@@ -84,7 +88,7 @@ export const figures: readonly Figure[] = [
     target: 10,
     longTarget: 500,
     per: 'first',
-    isBusy: false,
+    track: 'waiting',
     seconds: 200,
     run: brokerKills,
   },
@@ -94,7 +98,7 @@ export const figures: readonly Figure[] = [
     target: 10,
     longTarget: 100,
     per: 'each',
-    isBusy: false,
+    track: 'waiting',
     seconds: 60,
     run: controls,
   },

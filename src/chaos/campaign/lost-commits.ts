@@ -10,11 +10,13 @@ import { JobFailed } from './job-failed.ts'
 import { combined, type Verdict } from './verdict.ts'
 
 /** Jobs side by side, each with a topic, a database and a proxy of its own. */
-const LANES = 6
+const LANES = 12
 const RECORDS_PER_BATCH = 5
 /** Records that are there ahead of what is committed, so that no batch waits for any. */
 const AHEAD = 100
-const DRAIN_BOUND_MS = 60_000
+/** More than the group waits for a member that is gone. */
+const DRAIN_BOUND_MS = 120_000
+const LAST_EVENTS = 12
 const POLL_MS = 20
 
 /** What happens to the COMMIT of a batch, and to that of a claim; the rest is left alone. */
@@ -80,6 +82,8 @@ class Lane {
   #running: RunningJob | null = null
   #committed = 0
   #foundCommitted = 0
+  /** What the job has said last, for people. */
+  readonly #lastEvents: string[] = []
 
   private constructor(arena: Arena, proxy: TcpProxy, random: SeededRandom) {
     this.#arena = arena
@@ -117,6 +121,7 @@ class Lane {
     events.on('outcomeSettled', ({ committed }) => {
       if (committed) this.#foundCommitted += 1
     })
+    this.#listen(events)
     const url = new URL(this.#arena.url)
     url.host = `${this.#proxy.host}:${this.#proxy.port}`
     const job = this.#arena.job({ url: url.href, maxRecords: RECORDS_PER_BATCH })
@@ -128,12 +133,38 @@ class Lane {
     failed.catch(() => {})
     await Promise.race([this.#feed(isEnough), failed])
     this.#calm = true
-    await Promise.race([this.#arena.drained(DRAIN_BOUND_MS), failed])
+    const where = `${this.#arena.engine}, topic ${this.#arena.topic}`
+    const violations: string[] = []
+    if (!(await Promise.race([this.#arena.drained(DRAIN_BOUND_MS), failed]))) {
+      const said = this.#lastEvents.join('; ')
+      violations.push(
+        `${where}: ${DRAIN_BOUND_MS / 1_000} s after the last fault not all is committed; the job is ${running.state}: ${said}`,
+      )
+    }
     await running.stop()
     const verdict = await this.#arena.verify()
-    if (this.#foundCommitted === this.answersLost) return verdict
-    const violation = `${this.#arena.engine}, topic ${this.#arena.topic}: of ${this.answersLost} batches whose COMMIT was executed and not answered the job has found ${this.#foundCommitted} committed`
-    return { ...verdict, violations: [...verdict.violations, violation] }
+    if (this.#foundCommitted !== this.answersLost) {
+      violations.push(
+        `${where}: of ${this.answersLost} batches whose COMMIT was executed and not answered the job has found ${this.#foundCommitted} committed`,
+      )
+    }
+    return { ...verdict, violations: [...verdict.violations, ...violations] }
+  }
+
+  #listen(events: EventBus<JobEvents>): void {
+    const note = (text: string) => {
+      this.#lastEvents.push(`${new Date().toISOString().slice(11, 23)} ${text}`)
+      if (this.#lastEvents.length > LAST_EVENTS) this.#lastEvents.shift()
+    }
+    events.on('stateChanged', ({ to }) => note(to))
+    events.on('claimed', () => note('claimed'))
+    events.on('lost', () => note('lost'))
+    events.on('batchFailed', ({ reason }) => note(`batch failed (${reason})`))
+    events.on('retrying', ({ what, error, delayMs }) =>
+      note(`${what} away, again in ${Math.round(delayMs)} ms: ${error.message}`),
+    )
+    events.on('recovered', ({ what }) => note(`${what} back`))
+    events.on('warning', ({ message }) => note(message))
   }
 
   async #feed(isEnough: () => boolean): Promise<void> {

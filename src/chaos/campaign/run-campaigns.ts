@@ -1,6 +1,6 @@
 import { asError } from '../../errors.ts'
 import type { CampaignOutcome, Counts } from './campaign.ts'
-import type { Task } from './figures.ts'
+import { type Task, tracks } from './figures.ts'
 import { JobFailed } from './job-failed.ts'
 import type { Programs } from './lives/programs.ts'
 import type { Servers } from './servers.ts'
@@ -42,9 +42,9 @@ const CHECK_SHARE = 0.15
 const SHORTEST_SECONDS = 20
 
 /**
- * Runs the campaigns: those that keep the processors busy one after another, and beside them, one after another, those
- * that wait most of the time. Each gets its share of the time, by what is expected of it. What the quick ones leave goes to
- * those that were cut short, by the speed that they have shown, until everything is reached or the time is over.
+ * Runs the campaigns, those of one track one after another. Each gets its share of the time, by what is expected of it. What
+ * the quick ones leave goes to those that were cut short, by the speed that they have shown, until everything is reached or
+ * the time is over.
  */
 export async function runCampaigns(options: CampaignsOptions): Promise<readonly TaskResult[]> {
   const results = new Map<Task, TaskResult>()
@@ -64,10 +64,9 @@ export async function runCampaigns(options: CampaignsOptions): Promise<readonly 
       }
     }
   }
-  await Promise.all([
-    queue(options.tasks.filter(({ figure }) => figure.isBusy)),
-    queue(options.tasks.filter(({ figure }) => !figure.isBusy)),
-  ])
+  await Promise.all(
+    tracks.map((track) => queue(options.tasks.filter(({ figure }) => figure.track === track))),
+  )
   return options.tasks.flatMap((task) => results.get(task) ?? [])
 }
 

@@ -6,7 +6,7 @@ const SEEDS = 100_000
 const LONG_SEEDS = 10_000_000
 
 /** It takes what others leave of the processors, but not nothing. */
-const NICENESS = 10
+const NICENESS = 5
 
 export interface SimulateOptions {
   readonly scale: number

@@ -31,7 +31,7 @@ function campaign(
   const figure = {
     name: 'job-kills',
     title: 'kills',
-    isBusy: true,
+    track: 'kills',
     seconds: 1,
     run,
   } as Partial<Figure> as Figure
