@@ -4,6 +4,7 @@ import { commitMutants } from './list/commits.ts'
 import { databaseMutants } from './list/databases.ts'
 import { drivingMutants } from './list/driving.ts'
 import { fastPathMutants } from './list/fast-path.ts'
+import { membershipMutants } from './list/membership.ts'
 import { readingMutants } from './list/reading.ts'
 import type { Mutant } from './mutant.ts'
 
@@ -11,6 +12,7 @@ import type { Mutant } from './mutant.ts'
 export const mutants: readonly Mutant[] = [
   ...commitMutants,
   ...claimMutants,
+  ...membershipMutants,
   ...drivingMutants,
   ...readingMutants,
   ...databaseMutants,

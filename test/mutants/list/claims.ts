@@ -28,7 +28,7 @@ export const claimMutants: readonly Mutant[] = [
         replace: '',
       },
     ],
-    killedBy: simulation(1_500),
+    killedBy: simulation(300),
   },
   {
     name: 'claim again without confirming membership',
