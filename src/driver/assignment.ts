@@ -181,9 +181,9 @@ export class Assignment {
    * they would be read on from where memory is.
    */
   async #claimAgain(which: () => readonly TopicPartition[]): Promise<readonly Claim[]> {
-    const { claimer } = this.#deps
+    const { claimer, ownership } = this.#deps
     for (;;) {
-      await this.#deps.strategy.deferred?.beforeClaim(which())
+      await this.#deps.strategy.deferred?.beforeClaim(which(), ownership.claims())
       const { claims, lost } = await claimer.claimAgain(which())
       this.fenced(lost)
       if (lost.length === 0 || claims.length > 0 || which().length === 0) return claims
@@ -236,6 +236,7 @@ export class Assignment {
 
   async #claimGained(): Promise<void> {
     const { claimer, membership, ownership } = this.#deps
+    const { deferred } = this.#deps.strategy
     const gained = ownership.unread()
     let isMember = true
     // What the loop lets go of meanwhile is its new owner's, and the membership does not speak for it any more.
@@ -244,7 +245,13 @@ export class Assignment {
       return isMember && gained.every((tp) => ownership.isGiven(tp))
     }
     await this.#claimAndSeek(async () => {
-      await this.#deps.strategy.deferred?.beforeClaim(gained)
+      if (deferred) {
+        // It may end sessions of whoever had them before, which must not be those of whoever was given them since.
+        const isOurs = !membership.isShared || (await confirm())
+        if (!isMember) this.#releaseAll()
+        if (!isOurs) return []
+        await deferred.beforeClaim(gained)
+      }
       const result = await claimer.takeOver(gained, ownership.claims(), membership.isShared ? confirm : null)
       if (!isMember) this.#releaseAll()
       this.fenced(result?.lost ?? [])

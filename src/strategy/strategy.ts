@@ -124,9 +124,11 @@ export interface DeferredCommits {
   /**
    * Before these partitions are claimed, or claimed again, on every attempt: brings into the database what can be of the
    * claims before. What cannot is read again from the position that the claim finds.
+   * @param ownClaims given where partitions are claimed again: what this process has had. Who was replaced since leaves what
+   *   is of its successor's claims to it
    * @throws OncesinkError the database's errors; what stops the job
    */
-  beforeClaim(partitions: readonly TopicPartition[]): Promise<void>
+  beforeClaim(partitions: readonly TopicPartition[], ownClaims?: readonly Claim[]): Promise<void>
   /** These have been claimed: whatever is left of earlier claims of them is void. */
   claimed(claims: readonly Claim[]): Promise<void>
   /**

@@ -183,10 +183,10 @@ export class HandoffCommits implements DeferredCommits {
     return this.#failure === null
   }
 
-  async beforeClaim(partitions: readonly TopicPartition[]): Promise<void> {
+  async beforeClaim(partitions: readonly TopicPartition[], ownClaims?: readonly Claim[]): Promise<void> {
     await this.#prepareOnce()
     await this.#alone(async (deps) => {
-      await takeUp(deps, partitions)
+      await takeUp(deps, partitions, ownClaims)
       const keys = new Set(partitions.map(topicPartitionKey))
       this.#waiting = this.#waiting.filter((file) => !keys.has(topicPartitionKey(file)))
       // It is found again, if it still is there.

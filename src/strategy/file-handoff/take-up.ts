@@ -22,15 +22,22 @@ export interface TakeUpDeps {
  * that nothing is computed twice. What does not follow, or does not load, is left to {@link setAsideEarlier}: its range
  * is read again from the position that the claim finds. An owner that was stopped while it loaded is not waited for.
  *
+ * @param ownClaims given by who claims again what it had: files of any other claim are its successor's, and left to it
  * @throws OncesinkError the database's errors; HANDOFF_FILE_DAMAGED and HANDOFF_FILE_FOREIGN, which somebody must see to
  */
-export async function takeUp(deps: TakeUpDeps, partitions: readonly TopicPartition[]): Promise<void> {
+export async function takeUp(
+  deps: TakeUpDeps,
+  partitions: readonly TopicPartition[],
+  ownClaims?: readonly Claim[],
+): Promise<void> {
+  const ownIds = ownClaims && new Set(ownClaims.map(({ claimId }) => claimId))
   const { store, session, events } = deps
   const chains: (readonly FileId[])[] = []
   for (const tp of partitions) {
     const files = await filesIn(store, tp, 'handoff')
     if (files.length === 0) continue
     const claimId = (await storedPosition(session, tp))?.claimId
+    if (!claimId || ownIds?.has(claimId) === false) continue
     const chain = files.filter((file) => file.claimId === claimId)
     if (chain.length > 0) chains.push(chain)
   }

@@ -29,6 +29,7 @@ function ownerOfTwo(answers: ((asked: readonly TopicPartition[]) => ClaimResult)
   ownership.claim(first)
   ownership.read(first)
   const sought: string[] = []
+  const deferred: { partitions: readonly TopicPartition[]; ownClaims: readonly Claim[] | undefined }[] = []
   const deps = {
     job: { name: 'job', limits: { startupTimeoutMs: 1_000 } },
     runtime: systemRuntime,
@@ -36,6 +37,11 @@ function ownerOfTwo(answers: ((asked: readonly TopicPartition[]) => ClaimResult)
     session: { drop: () => undefined },
     claimer: {
       claimAgain: (asked: readonly TopicPartition[]) => Promise.resolve(answers.shift()?.(asked)),
+      takeOver: async (
+        _partitions: readonly TopicPartition[],
+        _held: readonly TopicPartition[],
+        confirm: () => Promise<boolean>,
+      ) => ((await confirm()) ? { claims: [], lost: [] } : null),
     },
     membership: {
       isShared: true,
@@ -51,10 +57,18 @@ function ownerOfTwo(answers: ((asked: readonly TopicPartition[]) => ClaimResult)
       },
     },
     ownership,
-    strategy: {},
+    strategy: {
+      deferred: {
+        beforeClaim: (partitions: readonly TopicPartition[], ownClaims?: readonly Claim[]) => {
+          deferred.push({ partitions, ownClaims })
+          return Promise.resolve()
+        },
+        claimed: () => Promise.resolve(),
+      },
+    },
   } as unknown as AssignmentDeps
-  const attention = { taken: () => undefined } as ConstructorParameters<typeof Assignment>[1]
-  return { assignment: new Assignment(deps, attention), ownership, sought }
+  const attention = { taken: () => undefined, isWanted: false } as ConstructorParameters<typeof Assignment>[1]
+  return { assignment: new Assignment(deps, attention), ownership, sought, deferred }
 }
 
 const granted = (asked: readonly TopicPartition[]) => ({
@@ -154,4 +168,19 @@ test('a partition that is let go of while it is being claimed is not fenced away
   await assignment.idle()
   expect(claims).toEqual(['0,1', '0'])
   expect(sought).toEqual(['0'])
+})
+
+test('files are brought in before partitions are claimed again, of the claims that this process has', async () => {
+  const { assignment, ownership, deferred } = ownerOfTwo([granted])
+  const claims = ownership.claims()
+  await assignment.recover(never)
+  expect(deferred).toEqual([{ partitions: claims, ownClaims: claims }])
+})
+
+test('who is no member any more does not touch files of what it was given before', async () => {
+  const { assignment, ownership, deferred } = ownerOfTwo([], false)
+  ownership.give([p(2)])
+  await assignment.update()
+  expect(deferred).toEqual([])
+  expect(ownership.all()).toEqual([])
 })

@@ -59,3 +59,15 @@ test('whoever was stopped while it loaded a file is ended before its successor l
   await takeUp(deps, [tp, heldTp])
   expect(happened).toEqual(['ended', 'loaded', 'loaded'])
 })
+
+test('who was replaced leaves its successor and the files of its successor alone', async () => {
+  const { deps, happened } = stoppedOwner()
+  const claimId = '22222222-2222-4222-8222-222222222222'
+  const own = { claimId, epoch: 2n, nextOffset: 0n, seq: 0n, incarnation: 0, leaderEpoch: -1, topicId: '' }
+  await takeUp(
+    deps,
+    [tp, heldTp],
+    [tp, heldTp].map((each) => ({ ...own, ...each })),
+  )
+  expect(happened).toEqual([])
+})
