@@ -10,7 +10,8 @@ const kinds: readonly ControlKind[] = [
   'committed after',
   'committed after, with callback',
 ]
-/** Kills after which one that is still not caught counts as not caught. */
+/** One that is still not caught after so many kills, and so many times those asked for, counts as not caught. */
+const MAX_KILLS = 50
 const MAX_KILLS_FACTOR = 5
 const RECORDS_PER_BATCH = 20
 const PER_LIFE = 400
@@ -102,7 +103,12 @@ async function subject(
     while (kills < target && !signal.aborted) await killOnce()
     let found = await settle()
     const isCaught = () => (kind === 'committed before' ? found.lost > 0 : found.duplicated > 0)
-    while (!isReal && !isCaught() && kills < target * MAX_KILLS_FACTOR && !signal.aborted) {
+    while (
+      !isReal &&
+      !isCaught() &&
+      kills < Math.max(MAX_KILLS, target * MAX_KILLS_FACTOR) &&
+      !signal.aborted
+    ) {
       for (let i = 0; i < LOOK_EVERY_KILLS; i++) await killOnce()
       found = await settle()
     }
