@@ -369,6 +369,8 @@ class BlockRunner {
   /** @throws RecordFailure */
   run(segment: RecordSegment, begin: number, end: number): void {
     let i = begin
+    // Before the job's own functions have the bytes in their hands.
+    this.digest?.add(segment, begin, end)
     try {
       const block = this.#fromBytes === null ? this.#runner.decodeBlock(segment, begin, end) : null
       for (; i < end; i++) {
@@ -384,7 +386,6 @@ class BlockRunner {
       throw new RecordFailure(segment, i, functionFailure(error))
     }
     this.records += end - begin
-    this.digest?.add(segment, begin, end)
   }
 
   #advanceTo(offset: number): void {

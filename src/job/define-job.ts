@@ -103,7 +103,7 @@ export interface JobOptions {
     readonly retentionMs?: number | undefined
     /**
      * Whether each batch is written with a digest of its records, which `oncesink verify` computes again from the log: a
-     * batch that has read other records than its range has is found so, whatever the sink. See docs/operations.md for what
+     * batch that has read other records than its range has is found so, whatever the sink. See docs/performance.md for what
      * it costs. @default false
      */
     readonly digest?: boolean | undefined

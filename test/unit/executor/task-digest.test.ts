@@ -100,6 +100,14 @@ describe('the digest of a partition task', () => {
     expect(without.digest).toBe(digestOf(good))
   })
 
+  test('is of the bytes in the log, whatever a decoder does to them', async () => {
+    const scribbles = from(source)
+      .decode((bytes) => ({ item: String(bytes?.fill(0)) }))
+      .into(append({ table: 't' }))
+    const { digest } = await taskOf(scribbles).run(rangeOf(recordsOf(300)), never)
+    expect(digest).toBe(digestOf(rangeOf(recordsOf(300))))
+  })
+
   test('is not made where nobody wants it', async () => {
     expect((await taskOf(copied, {}).run(rangeOf(recordsOf(3)), never)).digest).toBeNull()
   })
