@@ -103,6 +103,7 @@ export class InFlight {
   #enter(key: string, waiting: Waiting, ends: BatchEnd[]): Promise<void> | null {
     const before = this.#lanes.get(key)
     if (before) {
+      this.#dropStale(before)
       invariant(before.next === null, 'one range at most waits for the one before it')
       before.next = waiting
       return null
@@ -117,12 +118,10 @@ export class InFlight {
     const failed: string[] = []
     try {
       while (lane.next) {
-        const { part, claims } = lane.next
+        this.#dropStale(lane, failed)
+        if (!lane.next) break
+        const { part } = lane.next
         lane.next = null
-        if (!this.#mayCommit(part, claims, failed)) {
-          part.chunks?.close()
-          continue
-        }
         const end = await commitAndAcknowledge(this.#deps, part)
         this.#ended.push(end)
         ends.push(end)
@@ -137,15 +136,25 @@ export class InFlight {
     }
   }
 
-  /** Whether everything of it was computed under claims that still hold, and of which nothing has failed. */
-  #mayCommit({ results }: BatchToCommit, claims: readonly Claim[], failed: readonly string[]): boolean {
+  /**
+   * What waits is dropped unless all of it was computed under claims that still hold, and of which nothing has failed. Its
+   * partition may have been claimed again while what it waits for is still in flight.
+   */
+  #dropStale(lane: Lane, failed: readonly string[] = []): void {
+    if (lane.next === null) return
+    const { part, claims } = lane.next
     const valid = claims.filter((claim) => !failed.includes(claimKey(claim)))
-    return this.#deps.ownership.stillOwned(valid, results).length === results.length
+    if (this.#deps.ownership.stillOwned(valid, part.results).length === part.results.length) return
+    part.chunks?.close()
+    lane.next = null
   }
 
   /** Exclusive bounds of partitions of which one range waits already: nothing beyond it is to be computed. */
   held(): Map<string, bigint> {
-    const waiting = [...this.#lanes.values()].flatMap(({ next }) => next?.part.results ?? [])
+    const waiting = [...this.#lanes.values()].flatMap((lane) => {
+      this.#dropStale(lane)
+      return lane.next?.part.results ?? []
+    })
     return new Map(waiting.map((result) => [keyOf(result), result.range.until]))
   }
 
