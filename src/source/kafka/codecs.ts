@@ -21,7 +21,7 @@ const codecs: Readonly<Record<number, Decompress>> = {
 /**
  * The records of a compressed batch.
  * @param native libraries to do it with; what is not there is done in JavaScript
- * @throws Error when the codec is unknown or the bytes are damaged
+ * @throws Error when the codec is unknown or the bytes are damaged; OncesinkError PREFLIGHT_FAILED where a package is missing
  */
 export function decompress(codec: number, bytes: Buffer, native = nativeCodecs): Buffer {
   const decoder = codecs[codec]

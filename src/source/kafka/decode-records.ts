@@ -1,3 +1,4 @@
+import { OncesinkError } from '../../errors.ts'
 import type { TopicPartition } from '../../model/topic-partition.ts'
 import type { RecordSegment } from '../record-segment.ts'
 import { VarintCursor } from '../varint.ts'
@@ -18,7 +19,7 @@ const columnsOfInt32 = 6
  * Decodes record batches that lie in one buffer to one segment, in offset order. Several batches share a segment
  * because a segment costs several small objects, and many producers send batches of very few records.
  * Compressed batches come alone: their positions point into their own decompressed bytes.
- * @throws OncesinkError RECORD_BATCH_CORRUPT
+ * @throws OncesinkError RECORD_BATCH_CORRUPT; PREFLIGHT_FAILED where its codec cannot be loaded
  */
 export function decodeRecords(batches: readonly RecordBatch[], where: TopicPartition): RecordSegment {
   const [first] = batches
@@ -102,6 +103,7 @@ function decompressed(batch: RecordBatch, where: TopicPartition): Buffer {
   try {
     return decompress(codecOf(batch), buffer.subarray(position + headerBytes, position + size))
   } catch (cause) {
+    if (cause instanceof OncesinkError) throw cause
     throw corrupt(where, batch.baseOffset, `its records cannot be decompressed (${String(cause)})`, cause)
   }
 }
