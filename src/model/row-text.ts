@@ -40,7 +40,7 @@ export interface RowText {
   readonly pieces: readonly Uint8Array[]
 }
 
-const [TAB, NEWLINE, BACKSLASH, CAPITAL_N] = [9, 10, 92, 78]
+const [TAB, NEWLINE, BACKSLASH, CAPITAL_N] = [9, 10, 92, 78] as const
 const escaped: ReadonlyMap<number, number> = new Map([
   [116, TAB],
   [110, NEWLINE],
@@ -91,6 +91,17 @@ function unescaped(field: Uint8Array): Uint8Array {
     else bytes.push(escaped.get(field[++i] as number) as number)
   }
   return Uint8Array.from(bytes)
+}
+
+/** The first row, and all after it; the bytes are shared. There must be one. */
+export function splitFirstRow(text: RowText): [RowText, RowText] {
+  const [piece = new Uint8Array(), ...pieces] = text.pieces
+  const end = piece.indexOf(NEWLINE) + 1
+  const left = end < piece.length ? [piece.subarray(end)] : []
+  return [
+    { ...text, rows: 1, pieces: [piece.subarray(0, end)] },
+    { ...text, rows: text.rows - 1, pieces: [...left, ...pieces] },
+  ]
 }
 
 /** Texts of the same columns as one, in their order; the bytes are shared. At least one. */

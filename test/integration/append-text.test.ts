@@ -1,5 +1,7 @@
+import { type AddressInfo, createServer, connect as dial } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Connection, Transaction } from '../../src/database/dialect.ts'
+import { mysql } from '../../src/database/mysql/options.ts'
 import { OncesinkError } from '../../src/errors.ts'
 import { RowTextWriter } from '../../src/executor/row-text-writer.ts'
 import { type RowText, rowTextValues } from '../../src/model/row-text.ts'
@@ -188,6 +190,7 @@ describe.each(engines)('rows that are text already, on %s', (engine) => {
     ['what a foreign key refuses', 'name varchar(99), pieces bigint REFERENCES parents (id)', { pieces: 8 }],
     ['a fraction for an integer', 'name varchar(99), amount int', { amount: 1.5 }],
     ['what a number is not', 'name int, pieces bigint', { name: 'n' }],
+    ['nothing where there must be something', 'name varchar(99), pieces bigint, must int NOT NULL', {}],
     ...(engine === 'postgres'
       ? []
       : ([
@@ -253,6 +256,72 @@ describe.each(engines)('rows that are text already, on %s', (engine) => {
     )
   })
 
+  test('a column that they lack and that has no default is noticed, also one that the table has only now', async () => {
+    const own = ['name', 'pieces']
+    const [a] = await twoTables('name varchar(9), pieces bigint')
+    const text = some(textOf([row({}), row({ name: 'm' })]), own)
+    const append = () =>
+      inTransaction(connection, 'batch', (trx) => trx.appendText({ table: a, columns: own, text }))
+    await append()
+    if (db instanceof PostgresFixture) {
+      await db.admin.query(`ALTER TABLE ${a} ADD must int NOT NULL DEFAULT 0`)
+      await db.admin.query(`ALTER TABLE ${a} ALTER must DROP DEFAULT`)
+    } else await db.admin.query(`ALTER TABLE ${a} ADD must int NOT NULL`)
+    await expect(append()).rejects.toThrow(/must/)
+    expect(await readTable(a, own)).toHaveLength(2)
+  })
+
+  test('go by INSERT through a proxy that refuses LOAD DATA LOCAL as ProxySQL does', async () => {
+    if (!(db instanceof MysqlFixture)) return
+    const own = ['name', 'pieces']
+    const [a] = await twoTables('name varchar(9), pieces bigint')
+    const text = some(textOf([row({}), row({ name: 'm' })]), own)
+    const proxy = createServer((client) => {
+      const server = dial(Number(new URL(db.serverUrl).port), '127.0.0.1')
+      client.on('error', () => server.destroy()).on('close', () => server.destroy())
+      server.on('error', () => client.destroy()).on('data', (data) => client.write(data))
+      client.on('data', (data) => {
+        // Attributes may stand before the statement.
+        if (!data.subarray(0, 32).includes('LOAD DATA LOCAL INFILE')) return server.write(data)
+        refused += 1
+        const error = "\xff\x17\x04#08S01Unsupported 'LOAD DATA LOCAL INFILE' command"
+        return client.write(Buffer.from(`${String.fromCharCode(error.length)}\0\0\x01${error}`, 'latin1'))
+      })
+    })
+    let refused = 0
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+    try {
+      const { port } = proxy.address() as AddressInfo
+      const plan = mysql({ connectionString: db.urlAs({ port }) })
+      const through = await db.connect('job', undefined, 'test', plan)
+      for (let batch = 0; batch < 2; batch++) {
+        await inTransaction(through, 'batch', async (trx) => {
+          expect(await trx.appendText({ table: a, columns: own, text })).toBe(2)
+        })
+      }
+      expect(refused).toBe(1)
+      through.destroy()
+    } finally {
+      proxy.close()
+    }
+    expect(await readTable(a, own)).toEqual(['["m","1"]', '["m","1"]', '["n","1"]', '["n","1"]'])
+  })
+
+  test('go by INSERT where a cluster splits LOAD DATA', async () => {
+    if (!(db instanceof MysqlFixture) || db.flavour !== 'mariadb') return
+    const own = ['name', 'pieces']
+    const [a] = await twoTables('name varchar(9), pieces bigint')
+    await db.admin.query('SET GLOBAL wsrep_load_data_splitting = ON')
+    const fresh = await db.connect().finally(async () => {
+      await db.admin.query('SET GLOBAL wsrep_load_data_splitting = OFF')
+    })
+    await inTransaction(fresh, 'batch', async (trx) => {
+      const counted = await loads(trx)
+      await trx.appendText({ table: a, columns: own, text: some(textOf([row({}), row({})]), own) })
+      expect((await loads(trx)) - counted).toBe(0)
+    })
+  })
+
   test('a table with a trigger takes no LOAD DATA', async () => {
     if (!(db instanceof MysqlFixture)) return
     const own = ['name', 'pieces']
@@ -262,9 +331,9 @@ describe.each(engines)('rows that are text already, on %s', (engine) => {
     )
     await inTransaction(connection, 'batch', async (trx) => {
       const counted = await loads(trx)
-      await trx.appendText({ table: a, columns: own, text: some(textOf([row({})]), own) })
+      await trx.appendText({ table: a, columns: own, text: some(textOf([row({}), row({})]), own) })
       expect((await loads(trx)) - counted).toBe(0)
     })
-    expect(await readTable(a, own)).toEqual(['["n","2"]'])
+    expect(await readTable(a, own)).toEqual(['["n","2"]', '["n","2"]'])
   })
 })

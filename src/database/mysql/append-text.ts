@@ -23,7 +23,7 @@ export async function appendText(
   const columns = write.columns.map((name) => columnOf(table, write.table, name))
   if (canLoad(session, table, columns, write.text)) {
     try {
-      if (await loadData(session, faultPoints, table, write)) return write.text.rows
+      if (await loadData(session, tables, faultPoints, table, write)) return write.text.rows
     } catch (error) {
       tables.forget(write.table)
       throw error
@@ -39,7 +39,7 @@ function canLoad(
   columns: readonly ColumnDescription[],
   text: RowText,
 ): boolean {
-  return session.localInfile && !table.hasTriggers && isLoadText(text, columns)
+  return session.localInfile && text.rows > 1 && !table.hasTriggers && isLoadText(text, columns)
 }
 
 /** Whether the server makes of every field of the text what it makes of columnLiteral's literal of its value. */

@@ -140,7 +140,7 @@ async function prepareSession(session: Session, plan: MysqlPlan, name: SessionNa
   const variables = await readVariables(session)
   const unfit = unfitReason(variables)
   if (unfit) throw new OncesinkError('DATABASE_REFUSED', `${session.target} cannot be used: ${unfit}`)
-  session.localInfile = variables.get('local_infile') === 'ON'
+  session.localInfile = takesLocalInfile(variables)
   session.maxAllowedPacket = Number(variables.get('max_allowed_packet'))
   session.exactCollation = flavour === 'mariadb' ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin'
   if (variables.get('lower_case_table_names') !== '0') session.lockScope = plan.schema.toLowerCase()
@@ -151,11 +151,17 @@ async function prepareSession(session: Session, plan: MysqlPlan, name: SessionNa
   return { backend: { id, startedAt }, flavour, version, exactCollation: session.exactCollation, state }
 }
 
+/** A Galera cluster that is told to splits LOAD DATA, which then does not belong to one transaction. */
+function takesLocalInfile(variables: ReadonlyMap<string, string>): boolean {
+  return variables.get('local_infile') === 'ON' && variables.get('wsrep_load_data_splitting') !== 'ON'
+}
+
 /** SHOW and not SELECT @@: no server has all of them. */
 async function readVariables(session: Session): Promise<Map<string, string>> {
   const { rows } = await session.query<{ Variable_name: string; Value: string }>(
     `SHOW SESSION VARIABLES
-     WHERE Variable_name IN ('max_allowed_packet', 'log_bin', 'binlog_format', 'lower_case_table_names', 'local_infile')`,
+     WHERE Variable_name IN ('max_allowed_packet', 'log_bin', 'binlog_format', 'lower_case_table_names',
+       'local_infile', 'wsrep_load_data_splitting')`,
     [],
     { scope: 'own', doing: "read the server's settings" },
   )

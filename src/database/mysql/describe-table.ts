@@ -42,7 +42,7 @@ interface IndexPart {
 }
 
 const SLOW_APPEND =
-  'by INSERT: the server takes no LOAD DATA LOCAL (local_infile is OFF), which is several times as fast for rows of fields()'
+  'by INSERT: the server takes no LOAD DATA LOCAL (local_infile is OFF, or wsrep_load_data_splitting is ON), which is several times as fast for rows of fields()'
 
 /** Null when the table does not exist, or this user has no privilege on it. */
 export async function describeTable(

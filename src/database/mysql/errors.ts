@@ -191,6 +191,8 @@ function codeOf(error: ServerError): ErrorCode {
   // One number for whatever an option of the server prevents.
   if (error.errno === 1_290)
     return /read.only/i.test(error.message) ? 'DATABASE_UNAVAILABLE' : 'DATABASE_REFUSED'
+  // ProxySQL's word for what its configuration prevents, and a cluster's for a node that is not ready.
+  if (error.errno === 1_047 && /\bLOAD DATA\b/i.test(error.message)) return 'DATABASE_REFUSED'
   return byNumber[error.errno] ?? byClass[error.sqlState.slice(0, 2)] ?? 'DATABASE_REFUSED'
 }
 

@@ -80,7 +80,7 @@ export class Session {
   maxAllowedPacket = Number.POSITIVE_INFINITY
   /** Collation that compares text byte by byte, trailing spaces included; known once the session is set up. */
   exactCollation = ''
-  /** Whether the server takes LOAD DATA LOCAL (`local_infile`); known once the session is set up. */
+  /** Whether the server takes LOAD DATA LOCAL (`local_infile`) as part of the transaction; known once the session is set up. */
   localInfile = false
   /**
    * The database of oncesink's tables, as names of user-level locks are made of it: in lower case where the server does

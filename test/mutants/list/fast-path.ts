@@ -118,4 +118,16 @@ export const fastPathMutants: readonly Mutant[] = [
     ],
     killedBy: integration('append-text.test.ts', 'a number out of range'),
   },
+  {
+    name: 'LOAD DATA LOCAL of all rows but none by INSERT',
+    breaks: 'MySQL fills a column that must have a value with 0, and says nothing',
+    edits: [
+      {
+        file: 'src/database/mysql/load-data.ts',
+        find: 'await appendRows(session, tables, faultPoints, { ...write, rows: rowTextValues(first) })',
+        replace: 'void first; Object.assign(rest, write.text)',
+      },
+    ],
+    killedBy: integration('append-text.test.ts', 'nothing where there must be something'),
+  },
 ]

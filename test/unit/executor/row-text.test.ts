@@ -22,7 +22,7 @@ import {
   text,
   timestamp,
 } from '../../../src/fields/builders.ts'
-import { joinRowTexts, type RowText, rowTextValues } from '../../../src/model/row-text.ts'
+import { joinRowTexts, type RowText, rowTextValues, splitFirstRow } from '../../../src/model/row-text.ts'
 import { from } from '../../../src/pipeline/from.ts'
 import type { Pipeline } from '../../../src/pipeline/pipeline.ts'
 import { systemClock } from '../../../src/runtime/clock.ts'
@@ -313,6 +313,22 @@ describe('rows from bytes', () => {
       { scale: 2, unusual: true },
     ])
     expect(one('x', 1).columns).toMatchObject([{ unusual: false }, { unusual: false }])
+  })
+
+  test('can be split after the first, wherever a piece ends', () => {
+    for (const lengths of [[1, 1, 1], [3, 300_000, 1], [300_000, 2], [1]]) {
+      const writer = new RowTextWriter([{ kind: 'text', isOffset: false }])
+      const rows = lengths.map((length) => ['\n\\x'.repeat(length)])
+      for (const [value] of rows) {
+        writer.beginRow(0)
+        writer.value(value as string)
+        writer.endRow()
+      }
+      const [first, rest] = splitFirstRow(writer.finish())
+      expect([first.rows, rest.rows]).toEqual([1, rows.length - 1])
+      expect([...rowTextValues(first), ...rowTextValues(rest)]).toEqual(rows)
+      expect(rowTextValues(first)).toEqual(rows.slice(0, 1))
+    }
   })
 
   test('a row that was not ended is not there', () => {

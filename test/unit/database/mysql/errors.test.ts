@@ -30,6 +30,7 @@ describe('an error of the server', () => {
     [1927, '70100', 'DATABASE_UNAVAILABLE'],
     [4031, 'HY000', 'DATABASE_UNAVAILABLE'],
     [1159, '08S01', 'DATABASE_UNAVAILABLE'],
+    [1047, '08S01', 'DATABASE_UNAVAILABLE'],
     [1062, '23000', 'ROWS_REJECTED'],
     [1048, '23000', 'ROWS_REJECTED'],
     [1264, '22003', 'ROWS_REJECTED'],
@@ -53,6 +54,13 @@ describe('an error of the server', () => {
     expect(classified(serverError(1062, '23000', message)).code).toBe('DATABASE_REFUSED')
     const sink = "Duplicate entry 'x' for key 'oncesink_orders.PRIMARY'"
     expect(classified(serverError(1062, '23000', sink)).code).toBe('ROWS_REJECTED')
+  })
+
+  test('1047 is a node that is not ready, or what ProxySQL does not let through', () => {
+    const said = (message: string) => serverError(1047, '08S01', message)
+    expect(classified(said("Unsupported 'LOAD DATA LOCAL INFILE' command")).code).toBe('DATABASE_REFUSED')
+    expect(endsSession(said("Unsupported 'LOAD DATA LOCAL INFILE' command"))).toBe(false)
+    expect(endsSession(said('WSREP has not yet prepared node for application use'))).toBe(true)
   })
 
   test('1290 is a replica only where it says so', () => {
