@@ -48,8 +48,8 @@ export interface MembershipDeps {
   readonly host: Host
   readonly faults: FaultInjector
   readonly log: SimulatedLog
-  /** Called when the driver is told that partitions are its own. */
-  readonly onGained: (keys: readonly string[]) => void
+  /** Called when the driver is told that partitions are its own, with the grant of each. */
+  readonly onGained: (grants: ReadonlyMap<string, number>) => void
   /** Null where members have no ids of their own. */
   readonly ids: MemberIds | null
 }
@@ -131,12 +131,12 @@ export class SimulatedMembership implements Membership {
   }
 
   #tell(gained: readonly TopicPartition[]): void {
-    for (const key of gained.map(topicPartitionKey)) {
-      const grant = this.#heard.get(key) ?? 0
+    const grants = new Map(gained.map(topicPartitionKey).map((key) => [key, this.#heard.get(key) ?? 0]))
+    for (const [key, grant] of grants) {
       this.told.set(key, grant)
       this.lastTold.set(key, grant)
     }
-    this.#deps.onGained(gained.map(topicPartitionKey))
+    this.#deps.onGained(grants)
   }
 
   #hear(code: number): void {

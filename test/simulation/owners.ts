@@ -89,7 +89,7 @@ export class Owners {
             faults,
             log,
             ids,
-            onGained: (keys) => this.#mustBeFree(host, keys),
+            onGained: (grants) => this.#mustBeFree(host, grants),
           })
     const owner: Owner = { host, membership, stopping: new AbortController(), hasEnded: false }
     this.#owners.push(owner)
@@ -152,14 +152,24 @@ export class Owners {
     )
   }
 
-  /** The first phase of a hand-over: nobody has what somebody else, whom the group has heard, has not let go of. */
-  #mustBeFree(host: Host, keys: readonly string[]): void {
+  /**
+   * The first phase of a hand-over: nobody has what somebody else, whom the group has heard, has not let go of.
+   *
+   * One that was stopped may hear of a generation that has passed without it meanwhile: what it was given then may have
+   * been given again since. It learns that when it confirms its membership before it claims; the grants of claims show
+   * whether it has.
+   */
+  #mustBeFree(host: Host, grants: ReadonlyMap<string, number>): void {
     const { group, watcher } = this.#deps
+    const mayBeLate = !group?.isHeeded(host)
     for (const { host: other, membership, hasEnded } of this.#owners) {
       if (other === host || other.crashed || hasEnded || !membership || membership.isLeftOut) continue
       if (!group?.isHeeded(other)) continue
-      const held = keys.find((key) => membership.told.has(key))
-      if (held) watcher.report(`${host.name} is given ${held}, which ${other.name} has not let go of`)
+      for (const [key, grant] of grants) {
+        const held = membership.told.get(key)
+        if (held === undefined || (mayBeLate && grant < held)) continue
+        watcher.report(`${host.name} is given ${key}, which ${other.name} has not let go of`)
+      }
     }
   }
 
