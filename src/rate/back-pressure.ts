@@ -5,6 +5,7 @@ import {
   LARGEST_CUT,
   type ProcessedBatch,
   type RateController,
+  recordsForRows,
 } from './rate.ts'
 
 export interface BackPressureOptions {
@@ -13,6 +14,8 @@ export interface BackPressureOptions {
   /** Records per second of each partition in the first batches; null: {@link FIRST_BATCH_RECORDS} in all. */
   readonly initialRatePerPartition: number | null
   readonly maxRecordsPerBatch: number
+  /** Rows that batches of more records than this may write. Default: as many as there are. */
+  readonly maxRowsPerBatch?: number
 }
 
 /** Least rate of a job under back-pressure, in records per second over all partitions: it never stands still. */
@@ -27,15 +30,19 @@ export class BackPressure implements RateController {
   readonly #estimator: PidRateEstimator
   /** After a batch that never ended: at most so many records, until one ends. */
   #ceiling: number
+  /** At most so many records, for the sake of the rows that those of the last batch have made. */
+  #room: number
 
   constructor(options: BackPressureOptions) {
     this.#options = options
     this.#estimator = new PidRateEstimator({ intervalMs: options.intervalMs, minRate: MIN_RATE })
     this.#ceiling = options.maxRecordsPerBatch
+    this.#room = options.maxRowsPerBatch ?? Number.POSITIVE_INFINITY
   }
 
   next(partitions: number): BatchLimits {
-    return { maxRecords: Math.max(1, Math.floor(Math.min(this.#ceiling, this.#records(partitions)))) }
+    const most = Math.min(this.#ceiling, this.#room)
+    return { maxRecords: Math.max(1, Math.floor(Math.min(most, this.#records(partitions)))) }
   }
 
   #records(partitions: number): number {
@@ -47,6 +54,9 @@ export class BackPressure implements RateController {
   }
 
   observe(batch: ProcessedBatch): void {
+    const { maxRowsPerBatch } = this.#options
+    if (maxRowsPerBatch !== undefined && batch.records > 0)
+      this.#room = recordsForRows(batch, maxRowsPerBatch)
     if (this.#estimator.observe(batch)) this.#ceiling = this.#options.maxRecordsPerBatch
   }
 

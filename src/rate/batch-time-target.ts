@@ -4,6 +4,7 @@ import {
   LARGEST_CUT,
   type ProcessedBatch,
   type RateController,
+  recordsForRows,
 } from './rate.ts'
 
 export interface BatchTimeTargetOptions {
@@ -78,10 +79,9 @@ export class BatchTimeTarget implements RateController {
   }
 
   /** How many records may be in a batch for the sake of its rows. */
-  #roomFor({ records, rows = 0 }: ProcessedBatch): number {
+  #roomFor(batch: ProcessedBatch): number {
     const { maxRowsPerBatch } = this.#options
-    if (maxRowsPerBatch === undefined || rows === 0) return Number.POSITIVE_INFINITY
-    return Math.max(maxRowsPerBatch, Math.floor((records * maxRowsPerBatch) / rows))
+    return maxRowsPerBatch === undefined ? Number.POSITIVE_INFINITY : recordsForRows(batch, maxRowsPerBatch)
   }
 
   timedOut(limitRecords: number): void {

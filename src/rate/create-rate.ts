@@ -13,13 +13,10 @@ export function createRate({
   const { intervalMs } = trigger
   const { maxRecordsPerBatch, maxRowsPerBatch } = limits
   const { backpressure, initialRatePerPartition, maxRatePerPartition, targetBatchMs } = rate
+  const ceilings = { maxRecordsPerBatch, ...(maxRowsPerBatch !== null && { maxRowsPerBatch }) }
   const controller = backpressure
-    ? new BackPressure({ intervalMs, initialRatePerPartition, maxRecordsPerBatch })
-    : new BatchTimeTarget({
-        targetBatchMs,
-        maxRecordsPerBatch,
-        ...(maxRowsPerBatch !== null && { maxRowsPerBatch }),
-      })
+    ? new BackPressure({ intervalMs, initialRatePerPartition, ...ceilings })
+    : new BatchTimeTarget({ targetBatchMs, ...ceilings })
   if (maxRatePerPartition === null) return controller
   return new CappedPartitions(controller, Math.floor((maxRatePerPartition * intervalMs) / 1_000))
 }

@@ -35,6 +35,15 @@ export interface ProcessedBatch {
   readonly schedulingDelayMs: number
 }
 
+/**
+ * How many records a batch may have for the sake of its rows, which very large batches are not to have many of: as many
+ * as there may be rows, or more where these make fewer.
+ */
+export function recordsForRows({ records, rows = 0 }: ProcessedBatch, maxRows: number): number {
+  if (rows === 0) return Number.POSITIVE_INFINITY
+  return Math.max(maxRows, Math.floor((records * maxRows) / rows))
+}
+
 /** A limit is not cut to less than this part of what was in force, however long a batch has taken. */
 export const LARGEST_CUT = 1 / 8
 

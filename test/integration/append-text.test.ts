@@ -1,10 +1,14 @@
+import type { EventEmitter } from 'node:events'
 import { type AddressInfo, createServer, connect as dial } from 'node:net'
+import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Connection, Transaction } from '../../src/database/dialect.ts'
+import { openSession } from '../../src/database/mysql/connect.ts'
 import { mysql } from '../../src/database/mysql/options.ts'
 import { OncesinkError } from '../../src/errors.ts'
 import { RowTextWriter } from '../../src/executor/row-text-writer.ts'
 import { type RowText, rowTextValues } from '../../src/model/row-text.ts'
+import { systemRuntime } from '../../src/runtime/runtime.ts'
 import { SeededRandom } from '../../src/runtime/seeded-random.ts'
 import { MysqlFixture } from '../support/mysql-fixture.ts'
 import { inTransaction, PostgresFixture } from '../support/postgres-fixture.ts'
@@ -305,6 +309,31 @@ describe.each(engines)('rows that are text already, on %s', (engine) => {
       proxy.close()
     }
     expect(await readTable(a, own)).toEqual(['["m","1"]', '["m","1"]', '["n","1"]', '["n","1"]'])
+  })
+
+  test('a LOAD DATA that fails when it has its rows leaves nothing on the connection', async () => {
+    if (!(db instanceof MysqlFixture)) return
+    const [a] = await twoTables('name varchar(9)')
+    await db.admin.query(
+      `CREATE TRIGGER ${a}_t BEFORE INSERT ON ${a} FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'`,
+    )
+    const { session } = await openSession(db.plan, { job: 'job', owner: 'test' }, systemRuntime)
+    try {
+      const { stream } = session.client as unknown as { stream: EventEmitter }
+      const listeners = () => [stream.listenerCount('drain'), stream.listenerCount('pause')]
+      const before = listeners()
+      const load = session.query(
+        `LOAD DATA LOCAL INFILE 'rows' INTO TABLE ${a}`,
+        [],
+        { scope: 'sink', doing: 'load' },
+        { infile: () => Readable.from([Buffer.from('n\n')]) },
+      )
+      await expect(load).rejects.toThrow(/no \[/)
+      expect(listeners()).toEqual(before)
+      await session.query('DO 1', [], { scope: 'sink', doing: 'go on' })
+    } finally {
+      session.destroy()
+    }
   })
 
   test('go by INSERT where a cluster splits LOAD DATA', async () => {

@@ -212,9 +212,10 @@ export class Session {
         ...(rowsAsArray && { rowsAsArray }),
         ...(infile && { infileStreamFactory: infile }),
       }
-      this.client.query(options, (error, result, fields) => {
-        if (error) reject(withoutStatement(error))
-        else resolve({ result, fields })
+      const query = this.client.query(options, (error, result, fields) => {
+        if (!error) return resolve({ result, fields })
+        if (infile) stopListening(query)
+        reject(withoutStatement(error))
       })
     })
   }
@@ -262,6 +263,11 @@ function answerOf<Row>(result: unknown): Answer<Row> {
   if (Array.isArray(result)) return { rows: result as Row[], affectedRows: 0, warnings: 0, info: '' }
   const { affectedRows, warningStatus, info } = result as ResultSetHeader
   return { rows: [], affectedRows, warnings: warningStatus, info }
+}
+
+/** The driver listens to the socket for the sake of the data, and goes on if the statement fails, and keeps the data. */
+function stopListening(query: object): void {
+  ;(query as { _unpipeStream?: () => void })._unpipeStream?.()
 }
 
 /** The driver hangs the whole statement on its errors, values and all: megabytes, and not for a log. */

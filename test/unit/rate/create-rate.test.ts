@@ -9,13 +9,18 @@ const none: RatePlan = {
   maxRatePerPartition: null,
   targetBatchMs: 1_000,
 }
-const controllerOf = (rate: Partial<RatePlan>, intervalMs: number, maxRecordsPerBatch = 100_000) =>
+const controllerOf = (
+  rate: Partial<RatePlan>,
+  intervalMs: number,
+  maxRecordsPerBatch = 100_000,
+  maxRowsPerBatch: number | null = null,
+) =>
   createRate({
     rate: { ...none, ...rate },
     trigger: { intervalMs },
     limits: {
       maxRecordsPerBatch,
-      maxRowsPerBatch: null,
+      maxRowsPerBatch,
       maxBytesPerBatch: 1,
       maxBufferedBytes: 1,
       shutdownTimeoutMs: 1,
@@ -40,6 +45,21 @@ describe('back-pressure', () => {
     expect(small.next(4)).toEqual({ maxRecords: 700 })
     small.observe({ ...observed, records: 700, processingMs: 50 })
     expect(small.next(4)).toEqual({ maxRecords: 700 })
+  })
+
+  test('has more records than there may be rows only where these make fewer', () => {
+    const rate = { backpressure: true, initialRatePerPartition: 100_000 }
+    const controller = controllerOf(rate, 1_000, 250_000, 100_000)
+    expect(controller.next(9)).toEqual({ maxRecords: 100_000 })
+    const fast = { ...observed, records: 100_000, limitRecords: 100_000, processingMs: 10 }
+    controller.observe({ ...fast, rows: 100_000 })
+    expect(controller.next(9)).toEqual({ maxRecords: 100_000 })
+    controller.observe({ ...fast, rows: 50_000, endedAtMs: 1_500 })
+    expect(controller.next(9)).toEqual({ maxRecords: 200_000 })
+    controller.observe({ ...fast, rows: 7, endedAtMs: 2_500 })
+    expect(controller.next(9)).toEqual({ maxRecords: 250_000 })
+    controller.observe({ ...fast, rows: 300_000, endedAtMs: 3_500 })
+    expect(controller.next(9)).toEqual({ maxRecords: 100_000 })
   })
 
   test('works a backlog off in batches that are done within their interval', () => {
