@@ -61,6 +61,24 @@ export const claimMutants: readonly Mutant[] = [
     ),
   },
   {
+    name: 'files taken up without confirming membership',
+    breaks: 'who was stopped while partitions moved ends sessions of their new owner',
+    edits: [{ file: assignment, find: '!membership.isShared || (await confirm())', replace: 'true' }],
+    killedBy: unit('driver/assignment.test.ts', 'who is no member any more does not touch files'),
+  },
+  {
+    name: 'files of a successor taken up',
+    breaks: 'who was replaced ends the session in which its successor loads, and does its work',
+    edits: [
+      {
+        file: 'src/strategy/file-handoff/take-up.ts',
+        find: '!claimId || ownIds?.has(claimId) === false',
+        replace: '!claimId',
+      },
+    ],
+    killedBy: unit('strategy/file-handoff/take-up.test.ts', 'who was replaced leaves its successor'),
+  },
+  {
     name: 'kept partitions claimed again',
     breaks: 'ranges in flight of partitions that stay are fenced by their own process',
     edits: [
