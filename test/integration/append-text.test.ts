@@ -311,6 +311,21 @@ describe.each(engines)('rows that are text already, on %s', (engine) => {
     expect(await readTable(a, own)).toEqual(['["m","1"]', '["m","1"]', '["n","1"]', '["n","1"]'])
   })
 
+  test('spaces that do not fit are missed, also where the server is told to say no notes', async () => {
+    if (!(db instanceof MysqlFixture) || db.flavour !== 'mariadb') return
+    const [a] = await twoTables('name tinytext, pieces bigint')
+    await db.admin.query("SET GLOBAL note_verbosity = ''")
+    const fresh = await db.connect().finally(() => db.admin.query('SET GLOBAL note_verbosity = DEFAULT'))
+    const own = ['name', 'pieces']
+    const text = some(textOf([row({}), row({ name: `${'x'.repeat(255)} ` })]), own)
+    for (const work of [
+      (trx: Transaction) => trx.appendText({ table: a, columns: own, text }),
+      (trx: Transaction) => trx.appendRows({ table: a, columns: own, rows: rowTextValues(text) }),
+    ]) {
+      await expect(inTransaction(fresh, 'batch', work)).rejects.toThrow(/Data truncated/)
+    }
+  })
+
   test('a LOAD DATA that fails when it has its rows leaves nothing on the connection', async () => {
     if (!(db instanceof MysqlFixture)) return
     const [a] = await twoTables('name varchar(9)')

@@ -140,6 +140,10 @@ async function prepareSession(session: Session, plan: MysqlPlan, name: SessionNa
   const variables = await readVariables(session)
   const unfit = unfitReason(variables)
   if (unfit) throw new OncesinkError('DATABASE_REFUSED', `${session.target} cannot be used: ${unfit}`)
+  // Newer MariaDB servers can be told to say no notes by this, whatever sql_notes is.
+  if (variables.get('note_verbosity')?.includes('basic') === false) {
+    await session.query("SET SESSION note_verbosity = 'basic'", [], purpose)
+  }
   session.localInfile = takesLocalInfile(variables)
   session.maxAllowedPacket = Number(variables.get('max_allowed_packet'))
   session.exactCollation = flavour === 'mariadb' ? 'utf8mb4_nopad_bin' : 'utf8mb4_0900_bin'
@@ -161,7 +165,7 @@ async function readVariables(session: Session): Promise<Map<string, string>> {
   const { rows } = await session.query<{ Variable_name: string; Value: string }>(
     `SHOW SESSION VARIABLES
      WHERE Variable_name IN ('max_allowed_packet', 'log_bin', 'binlog_format', 'lower_case_table_names',
-       'local_infile', 'wsrep_load_data_splitting')`,
+       'local_infile', 'wsrep_load_data_splitting', 'note_verbosity')`,
     [],
     { scope: 'own', doing: "read the server's settings" },
   )
