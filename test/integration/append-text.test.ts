@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import { type AddressInfo, createServer, connect as dial } from 'node:net'
+import { type AddressInfo, createServer, connect as dial, type Server, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Connection, Transaction } from '../../src/database/dialect.ts'
@@ -76,6 +76,25 @@ function randomRows(random: SeededRandom, count: number, unusual: boolean): Valu
     orNull(random.fraction() < 0.5),
   ])
 }
+
+/** Between a client and the server. @param lets whether what the client sends goes on to the server */
+async function proxyTo(db: MysqlFixture, lets: (data: Buffer, client: Socket) => boolean): Promise<Server> {
+  const proxy = createServer((client) => {
+    const server = dial(Number(new URL(db.serverUrl).port), new URL(db.serverUrl).hostname)
+    client.on('error', () => server.destroy()).on('close', () => server.destroy())
+    server.on('error', () => client.destroy()).on('data', (data) => client.write(data))
+    client.on('data', (data) => {
+      if (lets(data, client)) server.write(data)
+    })
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  return proxy
+}
+
+const portOf = (proxy: Server) => (proxy.address() as AddressInfo).port
+
+/** Attributes may stand before the statement. */
+const isLoad = (data: Buffer) => data.subarray(0, 32).includes('LOAD DATA LOCAL INFILE')
 
 describe.each(engines)('rows that are text already, on %s', (engine) => {
   const db = engine === 'postgres' ? new PostgresFixture() : new MysqlFixture(engine)
@@ -280,23 +299,16 @@ describe.each(engines)('rows that are text already, on %s', (engine) => {
     const own = ['name', 'pieces']
     const [a] = await twoTables('name varchar(9), pieces bigint')
     const text = some(textOf([row({}), row({ name: 'm' })]), own)
-    const proxy = createServer((client) => {
-      const server = dial(Number(new URL(db.serverUrl).port), '127.0.0.1')
-      client.on('error', () => server.destroy()).on('close', () => server.destroy())
-      server.on('error', () => client.destroy()).on('data', (data) => client.write(data))
-      client.on('data', (data) => {
-        // Attributes may stand before the statement.
-        if (!data.subarray(0, 32).includes('LOAD DATA LOCAL INFILE')) return server.write(data)
-        refused += 1
-        const error = "\xff\x17\x04#08S01Unsupported 'LOAD DATA LOCAL INFILE' command"
-        return client.write(Buffer.from(`${String.fromCharCode(error.length)}\0\0\x01${error}`, 'latin1'))
-      })
-    })
     let refused = 0
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+    const proxy = await proxyTo(db, (data, client) => {
+      if (!isLoad(data)) return true
+      refused += 1
+      const error = "\xff\x17\x04#08S01Unsupported 'LOAD DATA LOCAL INFILE' command"
+      client.write(Buffer.from(`${String.fromCharCode(error.length)}\0\0\x01${error}`, 'latin1'))
+      return false
+    })
     try {
-      const { port } = proxy.address() as AddressInfo
-      const plan = mysql({ connectionString: db.urlAs({ port }) })
+      const plan = mysql({ connectionString: db.urlAs({ port: portOf(proxy) }) })
       const through = await db.connect('job', undefined, 'test', plan)
       for (let batch = 0; batch < 2; batch++) {
         await inTransaction(through, 'batch', async (trx) => {
@@ -324,6 +336,29 @@ describe.each(engines)('rows that are text already, on %s', (engine) => {
     ]) {
       await expect(inTransaction(fresh, 'batch', work)).rejects.toThrow(/Data truncated/)
     }
+  })
+
+  test('a connection that is lost while rows are on their way is told as lost, and nothing of them stays', async () => {
+    if (!(db instanceof MysqlFixture)) return
+    const own = ['name', 'note']
+    const [a] = await twoTables('name varchar(9), note mediumtext')
+    const note = 'x'.repeat(1_000_000)
+    const text = some(textOf(Array.from({ length: 6 }, () => row({ note }))), own)
+    let loading = 0
+    const proxy = await proxyTo(db, (data, client) => {
+      if (loading > 0 || isLoad(data)) loading += data.length
+      if (loading > 1_500_000) client.destroy()
+      return loading <= 1_500_000
+    })
+    try {
+      const plan = mysql({ connectionString: db.urlAs({ port: portOf(proxy) }) })
+      const through = await db.connect('job', undefined, 'test', plan)
+      const lost = inTransaction(through, 'batch', (trx) => trx.appendText({ table: a, columns: own, text }))
+      await expect(lost).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE' })
+    } finally {
+      proxy.close()
+    }
+    expect(await readTable(a, own)).toEqual([])
   })
 
   test('a LOAD DATA that fails when it has its rows leaves nothing on the connection', async () => {
