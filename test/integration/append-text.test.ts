@@ -166,7 +166,7 @@ describe.each(engines)('rows that are text already, on %s', (engine) => {
   let tables = 0
   async function twoTables(columnsOf: string): Promise<[string, string]> {
     tables += 1
-    return [await db.table(`a${tables}`, columnsOf), await db.table(`b${tables}`, columnsOf)]
+    return [await db.table(`loaded_${tables}`, columnsOf), await db.table(`valued_${tables}`, columnsOf)]
   }
 
   test('make the same table as their values', async () => {
