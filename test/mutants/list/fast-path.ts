@@ -99,7 +99,7 @@ export const fastPathMutants: readonly Mutant[] = [
         replace: 'day <= 31',
       },
     ],
-    killedBy: unit('executor/row-text.test.ts', 'a moment is one whose Date writes the same'),
+    killedBy: unit('executor/row-text.test.ts', 'a moment is on a day that there is'),
   },
   {
     name: 'warnings of LOAD DATA LOCAL ignored',

@@ -365,6 +365,23 @@ describe('rows from bytes', () => {
       { numRuns: 2_000 },
     )
   })
+
+  test('a moment is on a day that there is', () => {
+    const isMoment = (day: string) => isMomentText(Buffer.from(`${day}T12:00:00.000Z`), 0, 24)
+    expect(['2024-02-29', '2000-02-29', '2023-04-30', '2023-12-31'].filter((day) => !isMoment(day))).toEqual(
+      [],
+    )
+    const never = [
+      '2023-02-29',
+      '2024-02-30',
+      '1900-02-29',
+      '2023-04-31',
+      '2023-12-32',
+      '2023-01-00',
+      '2023-13-01',
+    ]
+    expect(never.filter(isMoment)).toEqual([])
+  })
 })
 
 describe('the plan', () => {
