@@ -147,7 +147,7 @@ export class Assignment {
     const due = () =>
       ownership.suspended().filter((tp) => (this.#suspendedUntil.get(topicPartitionKey(tp)) ?? 0) <= now)
     if (due().length === 0) return
-    if (!(await membership.confirm())) return this.#releaseAll()
+    if (!(await membership.confirm())) return this.#takeChanges()
     await this.#claimAndSeek(() => this.#claimAgain(due))
   }
 
@@ -171,7 +171,7 @@ export class Assignment {
     return untilDone(this.#deps, stop, Number.POSITIVE_INFINITY, async () => {
       this.#takeChanges()
       if (ownership.claims().length === 0) return
-      if (!(await membership.confirm())) return this.#releaseAll()
+      if (!(await membership.confirm())) return this.#takeChanges()
       await this.#claimAndSeek(() => this.#claimAgain(() => ownership.claims()))
     })
   }
@@ -221,10 +221,6 @@ export class Assignment {
     this.#deps.ownership.give(gained)
   }
 
-  #releaseAll(): void {
-    this.#release(this.#deps.ownership.all())
-  }
-
   #release(partitions: readonly TopicPartition[]): void {
     const { executor, ownership, events } = this.#deps
     if (partitions.length === 0) return
@@ -248,12 +244,12 @@ export class Assignment {
       if (deferred) {
         // It may end sessions of whoever had them before, which must not be those of whoever was given them since.
         const isOurs = !membership.isShared || (await confirm())
-        if (!isMember) this.#releaseAll()
+        if (!isMember) this.#takeChanges()
         if (!isOurs) return []
         await deferred.beforeClaim(gained)
       }
       const result = await claimer.takeOver(gained, ownership.claims(), membership.isShared ? confirm : null)
-      if (!isMember) this.#releaseAll()
+      if (!isMember) this.#takeChanges()
       this.fenced(result?.lost ?? [])
       return result?.claims ?? []
     })

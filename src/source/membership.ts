@@ -45,8 +45,7 @@ export interface Membership {
   /**
    * Asks now whether this process still is what it was: to be called before claiming, because a process that was
    * stopped for a while and claims unconditionally would fence the rightful owner.
-   * @returns false when it owns nothing any more, as if takeChanges() had returned all it had as lost; what comes
-   *   later is gained anew
+   * @returns false when it owns nothing any more of what it had: takeChanges() says so, and has what it was given since
    * @throws OncesinkError SOURCE_UNAVAILABLE when nobody answers; what stops the job otherwise
    */
   confirm(): Promise<boolean>

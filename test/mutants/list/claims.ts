@@ -36,7 +36,7 @@ export const claimMutants: readonly Mutant[] = [
     edits: [
       {
         file: assignment,
-        find: 'if (ownership.claims().length === 0) return\n      if (!(await membership.confirm())) return this.#releaseAll()',
+        find: 'if (ownership.claims().length === 0) return\n      if (!(await membership.confirm())) return this.#takeChanges()',
         replace: 'if (ownership.claims().length === 0) return',
       },
     ],

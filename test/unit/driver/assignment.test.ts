@@ -29,6 +29,7 @@ function ownerOfTwo(answers: ((asked: readonly TopicPartition[]) => ClaimResult)
   ownership.claim(first)
   ownership.read(first)
   const sought: string[] = []
+  let asked = false
   const deferred: { partitions: readonly TopicPartition[]; ownClaims: readonly Claim[] | undefined }[] = []
   const deps = {
     job: { name: 'job', limits: { startupTimeoutMs: 1_000 } },
@@ -45,9 +46,12 @@ function ownerOfTwo(answers: ((asked: readonly TopicPartition[]) => ClaimResult)
     },
     membership: {
       isShared: true,
-      takeChanges: () => ({ gained: [], lost: [] }),
+      takeChanges: () => ({ gained: [], lost: asked && !isMember ? ownership.all() : [] }),
       released: () => undefined,
-      confirm: () => Promise.resolve(isMember),
+      confirm() {
+        asked = true
+        return Promise.resolve(isMember)
+      },
     },
     executor: {
       drop: () => undefined,
@@ -183,4 +187,52 @@ test('who is no member any more does not touch files of what it was given before
   await assignment.update()
   expect(deferred).toEqual([])
   expect(ownership.all()).toEqual([])
+})
+
+test('what the group gives while a claim finds that this process was left out is claimed', async () => {
+  const ownership = new Ownership()
+  let changes = { gained: [p(0)], lost: [] as TopicPartition[] }
+  let claims = 0
+  const deps = {
+    job: { name: 'job', limits: { startupTimeoutMs: 1_000 } },
+    runtime: systemRuntime,
+    events: new EventBus<JobEvents>(),
+    claimer: {
+      async takeOver(
+        partitions: readonly TopicPartition[],
+        _held: readonly TopicPartition[],
+        confirm: () => Promise<boolean>,
+      ): Promise<ClaimResult | null> {
+        claims += 1
+        if (!(await confirm())) {
+          // Before the claim has ended the loop hears of the generation that came meanwhile.
+          changes = { gained: [p(0)], lost: [p(0)] }
+          await assignment.update()
+          return null
+        }
+        return { claims: partitions.map((tp) => claimed(tp, 'mine')), lost: [] }
+      },
+    },
+    membership: {
+      isShared: true,
+      takeChanges() {
+        const taken = changes
+        changes = { gained: [], lost: [] }
+        return taken
+      },
+      released: () => undefined,
+      confirm: () => Promise.resolve(claims > 1),
+    },
+    executor: { drop: () => undefined, seek: () => Promise.resolve() },
+    ownership,
+    strategy: { unit: 'range' },
+  } as unknown as AssignmentDeps
+  const attention = { taken: () => undefined, want: () => undefined, isWanted: false } as never
+  const assignment = new Assignment(deps, attention)
+  await assignment.update()
+  await assignment.idle()
+  expect(ownership.unread()).toEqual([p(0)])
+  await assignment.update()
+  await assignment.idle()
+  expect(ownership.claims()).toMatchObject([{ claimId: 'mine' }])
 })

@@ -63,12 +63,6 @@ export class Holdings {
     return change
   }
 
-  /** The driver has heard that everything is lost: what is assigned will be gained anew. */
-  forget(): void {
-    this.#told = new Map()
-    this.#isForfeited = false
-  }
-
   /** Whether others wait for what this member does not hold any more: the leader is to hear of it. */
   get isAwaitedForNothing(): boolean {
     return this.#isAwaited && this.owned().length === this.#assigned.size

@@ -139,10 +139,7 @@ export class Member {
   async confirm(): Promise<boolean> {
     for (;;) {
       if (this.#failure !== null) throw this.#failure
-      if (this.#generation < 0 || this.#holdings.isForfeited) {
-        this.#holdings.forget()
-        return false
-      }
+      if (this.#generation < 0 || this.#holdings.isForfeited) return false
       const generation = this.#generation
       const code = await this.#heartbeat()
       if (code === ErrorCode.NONE || code === ErrorCode.REBALANCE_IN_PROGRESS) {

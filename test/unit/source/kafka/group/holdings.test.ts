@@ -56,13 +56,4 @@ describe('Holdings', () => {
     expect(holdings.take()).toEqual({ gained: t(1, 2), lost: t(0, 1) })
     expect(holdings.isForfeited).toBe(false)
   })
-
-  test('what was said to be lost is gained anew', () => {
-    const holdings = holding(0, 1)
-    holdings.forfeit()
-    holdings.forget()
-    expect(holdings.hasChanges).toBe(false)
-    holdings.assign(t(1), false)
-    expect(holdings.take()).toEqual({ gained: t(1), lost: [] })
-  })
 })

@@ -111,6 +111,7 @@ describe('a member of a group', () => {
       coordinator.heartbeat = code
       await eventually(() => asked.length === 2)
       expect(await member.confirm()).toBe(false)
+      expect(member.takeChanges().lost).toEqual(t(0, 1))
       expect(asked.at(-1)).toMatchObject({ memberId: code === ErrorCode.UNKNOWN_MEMBER_ID ? '' : 'me' })
       expect(decodeMemberData(asked.at(-1)?.metadata ?? Buffer.alloc(0))).toMatchObject({
         owned: [],
