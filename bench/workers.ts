@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { produceRepeated } from '../test/support/raw-producer.ts'
+import { stepsOf } from './function-steps.ts'
 import { orderLog, partitions } from './orders.ts'
 import { grouped, JobProcess, openRig, wholeNumber } from './rig.ts'
 
@@ -24,19 +25,6 @@ const { values } = parseArgs({
 const workers = wholeNumber('--workers', values.workers)
 const { batches, records, revenue } = orderLog(wholeNumber('--records', values.records))
 const steps = stepsOf(Number(values['function-us']))
-
-/** How many steps of the job's function take `us` microseconds here. */
-function stepsOf(us: number): number {
-  const probe = 3_000_000
-  let best = Number.POSITIVE_INFINITY
-  for (let round = 0; round < 5; round++) {
-    const beganAt = performance.now()
-    let x = 1.5
-    for (let i = 0; i < probe; i++) x = Math.sqrt(x * x + i)
-    if (x >= 0) best = Math.min(best, performance.now() - beganAt)
-  }
-  return Math.round(us / ((best * 1_000) / probe))
-}
 
 const rig = await openRig('workers', partitions)
 try {

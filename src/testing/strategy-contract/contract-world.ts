@@ -79,7 +79,6 @@ export class ContractWorld {
   readonly #dropDatabase: () => Promise<void>
   readonly #log: ContractLog
   readonly #processes: ContractProcess[] = []
-  /** Looks at the database from outside. */
 
   private constructor(
     ground: Ground,

@@ -5,6 +5,7 @@ import { Ownership } from '../../../src/driver/ownership.ts'
 import type { Claim } from '../../../src/model/claim.ts'
 import type { TopicPartition } from '../../../src/model/topic-partition.ts'
 import { systemRuntime } from '../../../src/runtime/runtime.ts'
+import type { AssignmentChange } from '../../../src/source/membership.ts'
 import { EventBus, type JobEvents } from '../../../src/telemetry/events.ts'
 
 const never = new AbortController().signal
@@ -117,40 +118,36 @@ test('an owner that is fenced again and again by somebody outside of the group s
   await expect(assignment.recover(never)).rejects.toMatchObject({ code: 'OWNERSHIP_LOST', exitCode: 3 })
 })
 
-test('a partition that is let go of while it is being claimed is not fenced away from its new owner', async () => {
+type TakeOver = (
+  partitions: readonly TopicPartition[],
+  confirm: () => Promise<boolean>,
+) => Promise<ClaimResult | null>
+
+/** A member of a group that claims beside the loop, by `takeOver`, what `changes` say that it was given. */
+function claimingBeside(partitions: readonly TopicPartition[], takeOver: TakeOver, isMember = () => true) {
   const ownership = new Ownership()
-  const claims: string[] = []
   const sought: string[] = []
-  let changes = { gained: [p(0), p(1)], lost: [] as TopicPartition[] }
+  const group: { changes: AssignmentChange } = { changes: { gained: partitions, lost: [] } }
   const deps = {
     job: { name: 'job', limits: { startupTimeoutMs: 1_000 } },
     runtime: systemRuntime,
     events: new EventBus<JobEvents>(),
     claimer: {
-      async takeOver(
-        partitions: readonly TopicPartition[],
+      takeOver: (
+        gained: readonly TopicPartition[],
         _held: readonly TopicPartition[],
         confirm: () => Promise<boolean>,
-      ): Promise<ClaimResult | null> {
-        // Meanwhile the loop goes on, and hears of the next assignment.
-        if (claims.length === 0) {
-          changes = { gained: [], lost: [p(1)] }
-          await assignment.update()
-        }
-        claims.push(partitions.map(({ partition }) => partition).join())
-        if (!(await confirm())) return null
-        return { claims: partitions.map((tp) => claimed(tp, 'mine')), lost: [] }
-      },
+      ) => takeOver(gained, confirm),
     },
     membership: {
       isShared: true,
       takeChanges() {
-        const taken = changes
-        changes = { gained: [], lost: [] }
+        const taken = group.changes
+        group.changes = { gained: [], lost: [] }
         return taken
       },
       released: () => undefined,
-      confirm: () => Promise.resolve(true),
+      confirm: () => Promise.resolve(isMember()),
     },
     executor: {
       drop: () => undefined,
@@ -163,7 +160,25 @@ test('a partition that is let go of while it is being claimed is not fenced away
     strategy: { unit: 'range' },
   } as unknown as AssignmentDeps
   const attention = { taken: () => undefined, want: () => undefined, isWanted: false } as never
-  const assignment = new Assignment(deps, attention)
+  return { assignment: new Assignment(deps, attention), ownership, sought, group }
+}
+
+const mine = (partitions: readonly TopicPartition[]): ClaimResult => ({
+  claims: partitions.map((tp) => claimed(tp, 'mine')),
+  lost: [],
+})
+
+test('a partition that is let go of while it is being claimed is not fenced away from its new owner', async () => {
+  const claims: string[] = []
+  const { assignment, sought, group } = claimingBeside([p(0), p(1)], async (partitions, confirm) => {
+    // Meanwhile the loop goes on, and hears of the next assignment.
+    if (claims.length === 0) {
+      group.changes = { gained: [], lost: [p(1)] }
+      await assignment.update()
+    }
+    claims.push(partitions.map(({ partition }) => partition).join())
+    return (await confirm()) ? mine(partitions) : null
+  })
   await assignment.update()
   await assignment.idle()
   expect(claims).toEqual(['0,1'])
@@ -190,45 +205,16 @@ test('who is no member any more does not touch files of what it was given before
 })
 
 test('what the group gives while a claim finds that this process was left out is claimed', async () => {
-  const ownership = new Ownership()
-  let changes = { gained: [p(0)], lost: [] as TopicPartition[] }
   let claims = 0
-  const deps = {
-    job: { name: 'job', limits: { startupTimeoutMs: 1_000 } },
-    runtime: systemRuntime,
-    events: new EventBus<JobEvents>(),
-    claimer: {
-      async takeOver(
-        partitions: readonly TopicPartition[],
-        _held: readonly TopicPartition[],
-        confirm: () => Promise<boolean>,
-      ): Promise<ClaimResult | null> {
-        claims += 1
-        if (!(await confirm())) {
-          // Before the claim has ended the loop hears of the generation that came meanwhile.
-          changes = { gained: [p(0)], lost: [p(0)] }
-          await assignment.update()
-          return null
-        }
-        return { claims: partitions.map((tp) => claimed(tp, 'mine')), lost: [] }
-      },
-    },
-    membership: {
-      isShared: true,
-      takeChanges() {
-        const taken = changes
-        changes = { gained: [], lost: [] }
-        return taken
-      },
-      released: () => undefined,
-      confirm: () => Promise.resolve(claims > 1),
-    },
-    executor: { drop: () => undefined, seek: () => Promise.resolve() },
-    ownership,
-    strategy: { unit: 'range' },
-  } as unknown as AssignmentDeps
-  const attention = { taken: () => undefined, want: () => undefined, isWanted: false } as never
-  const assignment = new Assignment(deps, attention)
+  const takeOver: TakeOver = async (partitions, confirm) => {
+    claims += 1
+    if (await confirm()) return mine(partitions)
+    // Before the claim has ended the loop hears of the generation that came meanwhile.
+    group.changes = { gained: [p(0)], lost: [p(0)] }
+    await assignment.update()
+    return null
+  }
+  const { assignment, ownership, group } = claimingBeside([p(0)], takeOver, () => claims > 1)
   await assignment.update()
   await assignment.idle()
   expect(ownership.unread()).toEqual([p(0)])
