@@ -123,7 +123,7 @@ async function loop(deps: DriverDeps, options: DriveOptions, attention: Attentio
       const held = new Map([...flight.held(), ...suspension.bounds()])
       const plan = planner.next(runtime.clock.monotonicMs(), ownership.claims(), assignment.dueInMs, held)
       const computing = isRoom
-        ? flight.read.then(() => compute(deps, plan, startDelayMs, waiting.signal))
+        ? flight.due.then(() => compute(deps, plan, startDelayMs, waiting.signal))
         : nothing(deps, plan)
       const processed = await flight.settled()
       const { failed, committed } = sortEnds(flight.take())

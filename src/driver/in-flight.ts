@@ -23,6 +23,8 @@ export interface InFlightOptions {
 const GRACE_MS = 100
 /** ... and for its first one, in milliseconds. */
 const FIRST_MS = 500
+/** What is computed as quickly as this, in milliseconds, gains nothing from being computed beside a commit. */
+const QUICK_MS = 1
 /** The one lane of batches that commit as a whole. */
 const EVERYTHING = ''
 
@@ -55,16 +57,20 @@ export class InFlight {
   #batch: { readonly lanes: readonly Promise<void>[]; readonly ends: BatchEnd[] } = { lanes: [], ends: [] }
   #ended: BatchEnd[] = []
   #error: Error | null = null
-  #read = Promise.resolve()
+  #due = Promise.resolve()
 
   constructor(deps: CommitDeps, options: InFlightOptions) {
     this.#deps = deps
     this.#options = options
   }
 
-  /** Resolves when what was begun is read to its end, so that the executor is free for the next batch. */
-  get read(): Promise<void> {
-    return this.#read
+  /**
+   * Resolves when the next batch is to be taken: as soon as what was begun is read to its end, so that it is computed
+   * beside the commit. After a small batch that was everything there was, only when that commit has ended: records that
+   * arrive meanwhile are then in the next batch, and need not wait for one more commit.
+   */
+  get due(): Promise<void> {
+    return this.#due
   }
 
   get isEmpty(): boolean {
@@ -90,12 +96,13 @@ export class InFlight {
         ? results.map((result) => enter(keyOf(result), { ...batch, results: [result], chunks: null }))
         : [enter(EVERYTHING, this.#whole({ ...batch, results }))]
     this.#batch = { lanes: lanes.filter((lane) => lane !== null), ends }
+    if (strategy.unit !== 'range' && isSmall(batch)) this.#due = this.all()
   }
 
   /** For a strategy that takes a stream, the ranges of the batch are fixed now, and the rest of it is still to be read. */
   #whole(batch: BatchComputed): BatchToCommit {
     const chunks = chunksOf(this.#deps, batch, this.#options.stop)
-    this.#read = chunks?.ended ?? Promise.resolve()
+    this.#due = chunks?.ended ?? Promise.resolve()
     return { ...batch, chunks }
   }
 
@@ -221,6 +228,11 @@ export class InFlight {
     this.#ended = []
     return ended
   }
+}
+
+function isSmall({ plan, results, tasksMs }: BatchComputed): boolean {
+  const records = results.reduce((sum, result) => sum + result.records, 0)
+  return tasksMs <= QUICK_MS && records < plan.maxRecords
 }
 
 function keyOf({ range }: Pick<PartitionResult, 'range'>): string {

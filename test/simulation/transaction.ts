@@ -134,12 +134,14 @@ export class SimulatedTransaction implements Transaction {
     )
   }
 
-  async #lock(key: string): Promise<void> {
+  /** Whether another transaction had it first. */
+  async #lock(key: string): Promise<boolean> {
     const waiting = this.#database.locks.acquire(key, this)
-    if (waiting === null) return
+    if (waiting === null) return false
     this.connection.host.note(() => `waits for ${key}`)
     await waiting
     if (this.#atServer === 'over') throw lost('waiting for a lock')
+    return true
   }
 
   #position(key: string): PositionRow | undefined {
@@ -257,11 +259,11 @@ export class SimulatedTransaction implements Transaction {
         const key = topicPartitionKey(advance.range)
         const { engine, locks } = this.#database
         const held = locks.holds(key, this)
-        await this.#lock(key)
+        const waited = await this.#lock(key)
         const row = this.#position(key)
         const isVisible = engine === 'mysql' || (before[i] && matches(before[i], advance))
         if (!row || !isVisible || !matches(row, advance)) {
-          if (engine === 'mysql' && !held && i < advances.length - 1) locks.releaseOne(key, this)
+          if (engine === 'mysql' && !held && !waited && i < advances.length - 1) locks.releaseOne(key, this)
           continue
         }
         const { until: nextOffset } = advance.range
@@ -339,13 +341,17 @@ export class SimulatedTransaction implements Transaction {
   }
 
   writeLedger(_job: string, writes: readonly LedgerWrite[]): Promise<void> {
-    return this.#statement('writeLedger', () => {
+    return this.#statement('writeLedger', async () => {
       const none = { reason: null, actor: null, cause: null, topicId: null }
       const committedAt = this.#database.clock
       for (const { range, ...write } of writes) {
         const { topic, partition, from: fromOffset, until: untilOffset } = range
         const row: LedgerRow = { ...none, ...write, topic, partition, fromOffset, untilOffset, committedAt }
+        // The unique index waits for whoever has inserted the same link, and not committed.
+        const link = `ledger ${topic}/${partition} ${row.kind} ${row.incarnation} ${row.epoch} ${fromOffset}`
+        await this.#lock(link)
         if (this.#database.state.ledger.some((other) => isSameLink(other, row))) {
+          this.#database.locks.releaseOne(link, this)
           this.failedAtServer('rejected')
           throw new OncesinkError(
             'DATABASE_REFUSED',

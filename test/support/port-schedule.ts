@@ -21,8 +21,16 @@ export const TOPIC = 't'
 export interface Step {
   readonly connection: number
   readonly name: string
+  readonly waits: Waits
   readonly run: (at: OpenConnection) => Promise<unknown>
 }
+
+/**
+ * For what a step may wait: for nobody; for one lock; or for several, one after another, or for one where those who wait
+ * together are not served in turn. Of the last kind at most one waits at a time, and nothing else with it: who of several
+ * that a COMMIT wakes up comes first to the next lock is for the server to say.
+ */
+type Waits = 'never' | 'once' | 'alone'
 
 export interface OpenConnection {
   connection: Connection
@@ -109,13 +117,14 @@ export async function playSimulated(
 
   const maker = new ScheduleMaker(new Dice(seed, 7), job)
   const pending = new Map<number, number>()
+  const waiting = () => [...pending.keys()].map((number) => steps[number]?.step.waits ?? 'never')
   const steps: PlayedStep[] = []
   for (let number = 0; number < STEPS; number += 1) {
     const idle = open.map((_, i) => i).filter((i) => ![...pending.values()].includes(i))
     const on = idle[maker.dice.below(idle.length)]
     const at = on === undefined ? undefined : open[on]
     if (on === undefined || !at) break
-    const step = maker.next(on, at, [...database.state.positions.values()])
+    const step = maker.next(on, at, [...database.state.positions.values()], waiting())
     const answers = new Map<number, string>()
     pending.set(number, on)
     const settle = (of: number) => (answer: string) => {
@@ -151,9 +160,10 @@ class ScheduleMaker {
     this.#job = job
   }
 
-  next(on: number, at: OpenConnection, positions: readonly PositionRow[]): Step {
+  /** @param waiting what others wait for now */
+  next(on: number, at: OpenConnection, positions: readonly PositionRow[], waiting: readonly Waits[]): Step {
     const { dice } = this
-    const step = (name: string, run: Step['run']): Step => ({ connection: on, name, run })
+    const step = (name: string, run: Step['run']): Step => ({ connection: on, name, waits: 'never', run })
     const state = this.#done.get(on)
     if (!state || at.trx === null) {
       const kind = dice.chance(0.45) ? 'claim' : 'batch'
@@ -164,9 +174,13 @@ class ScheduleMaker {
     }
     if (state.stage >= 3 || dice.chance(0.15)) return this.#end(on)
     state.stage += 1
-    return state.kind === 'claim'
-      ? this.#claimStep(on, state.stage, positions)
-      : this.#batchStep(on, state.stage, positions)
+    const made =
+      state.kind === 'claim'
+        ? this.#claimStep(on, state.stage, positions)
+        : this.#batchStep(on, state.stage, positions)
+    const mayWait = made.waits === 'never' || waiting.length === 0
+    const mayJoin = made.waits === 'once' && !waiting.includes('alone')
+    return mayWait || mayJoin ? made : this.#end(on)
   }
 
   #end(on: number): Step {
@@ -176,6 +190,7 @@ class ScheduleMaker {
     return {
       connection: on,
       name,
+      waits: 'never',
       run: async (it) => {
         const { trx } = it
         it.trx = null
@@ -188,12 +203,12 @@ class ScheduleMaker {
   #claimStep(on: number, stage: number, positions: readonly PositionRow[]): Step {
     const job = this.#job
     const chosen = this.#some(positions).map(({ topic, partition }) => ({ topic, partition }))
-    if (stage === 1) return this.#of(on, 'lockJob', async (trx) => (await trx.lockJob(job))?.job)
-    if (stage === 2) return this.#of(on, 'lockPositions', (trx) => trx.lockPositions(job, positions))
+    if (stage === 1) return this.#of(on, 'once', 'lockJob', async (trx) => (await trx.lockJob(job))?.job)
+    if (stage === 2) return this.#of(on, 'alone', 'lockPositions', (trx) => trx.lockPositions(job, positions))
     const claimId = this.dice.uuid()
     this.#claimIds.push(claimId)
     const claims = chosen.map((tp) => ({ ...tp, claimId, owner: `owner ${on}` }))
-    return this.#of(on, `claimPositions ${claims.length}`, (trx) => trx.claimPositions(job, claims))
+    return this.#of(on, 'never', `claimPositions ${claims.length}`, (trx) => trx.claimPositions(job, claims))
   }
 
   #batchStep(on: number, stage: number, positions: readonly PositionRow[]): Step {
@@ -213,7 +228,12 @@ class ScheduleMaker {
         const claimId = dice.chance(0.8) && row.claimId !== null ? row.claimId : other
         return { range, epoch, claimId, leaderEpoch: dice.below(5) }
       })
-      return this.#of(on, `advanceRanges ${plain(advances)}`, (trx) => trx.advanceRanges(job, advances))
+      return this.#of(
+        on,
+        advances.length === 1 ? 'once' : 'alone',
+        `advanceRanges ${plain(advances)}`,
+        (trx) => trx.advanceRanges(job, advances),
+      )
     }
     if (stage === 2) {
       const items = ['a', 'b', 'c'].filter(() => dice.chance(0.5))
@@ -224,7 +244,7 @@ class ScheduleMaker {
       ])
       const aggregates = ['orders', 'offsets'].map((column) => ({ column, rule: 'add' as const }))
       const write = { table: 'totals', keys: ['item'], aggregates, rows }
-      return this.#of(on, `mergeRows ${items.join()}`, (trx) => trx.mergeRows(write))
+      return this.#of(on, 'alone', `mergeRows ${items.join()}`, (trx) => trx.mergeRows(write))
     }
     // Few places, so that some are taken already: the unique index then refuses the row.
     const from = BigInt(dice.below(3))
@@ -232,13 +252,16 @@ class ScheduleMaker {
     const counts = { records: 2, deadLetters: 0, digest: null, incarnation: 0, epoch: 1n }
     const [claimId, batchId] = [dice.uuid(), dice.uuid()]
     const row = { range, kind: 'batch' as const, claimId, batchId, ...counts }
-    return this.#of(on, `writeLedger ${range.partition}@${from}`, (trx) => trx.writeLedger(job, [row]))
+    return this.#of(on, 'alone', `writeLedger ${range.partition}@${from}`, (trx) =>
+      trx.writeLedger(job, [row]),
+    )
   }
 
-  #of(connection: number, name: string, run: (trx: Transaction) => Promise<unknown>): Step {
+  #of(connection: number, waits: Waits, name: string, run: (trx: Transaction) => Promise<unknown>): Step {
     return {
       connection,
       name,
+      waits,
       run: (it) => (it.trx ? run(it.trx) : Promise.reject(new Error('no transaction is open'))),
     }
   }

@@ -69,7 +69,7 @@ async function committed(arena: Arena, group: JobGroup, records: number): Promis
     group.requireAlive()
     if (performance.now() > until)
       throw new JobFailed(
-        `the job has not committed anything for ${RECOVERY_BOUND_MS / 1_000} s after a broker was killed`,
+        `${records} records were not committed within ${RECOVERY_BOUND_MS / 1_000} s after a broker was killed: ${arena.produced} were produced, positions are ${(await arena.positions()).join()}\n${group.describe()}`,
       )
     await sleep(POLL_MS)
   }

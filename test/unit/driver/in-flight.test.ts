@@ -24,7 +24,7 @@ function claimed(epoch: bigint, nextOffset: bigint): Claim {
   }
 }
 
-function computed(from: bigint, until: bigint) {
+function computed(from: bigint, until: bigint, tasksMs = 0) {
   const result: PartitionResult = {
     ...{ range: { ...tp, from, until }, records: Number(until - from), deadLetters: [], digest: null },
     ...{ lastOffset: until - 1n, bytes: 10, leaderEpoch: 0, computeMs: 1, partials: [] },
@@ -32,12 +32,12 @@ function computed(from: bigint, until: bigint) {
   return {
     plan: { maxRecords: 10, maxWaitMs: 0, includeEmptyRanges: false, order: 'fair' as const },
     results: [result],
-    ...{ startDelayMs: 0, computeMs: 0, tasksMs: 0, computedAtMs: 0, chunks: null },
+    ...{ startDelayMs: 0, computeMs: 0, tasksMs, computedAtMs: 0, chunks: null },
   }
 }
 
-/** Commits by partition; each transaction ends when it is told to. */
-function inFlight() {
+/** Each transaction, of a partition or of a whole batch, ends when it is told to. */
+function inFlight(unit: 'range' | 'batch' = 'range') {
   const ownership = new Ownership()
   const begun: string[] = []
   const waiting: (() => void)[] = []
@@ -58,7 +58,7 @@ function inFlight() {
     runtime: systemRuntime,
     events: new EventBus<JobEvents>(),
     executor: { progress: () => [] },
-    strategy: { name: 'own', unit: 'range', commit },
+    strategy: { name: 'own', unit, commit },
     ownership,
   }
   const flight = new InFlight(deps as unknown as ConstructorParameters<typeof InFlight>[0], {
@@ -98,4 +98,38 @@ test('what waits under a claim that is over makes room for what was computed und
   end()
   await flight.all()
   expect(ownership.claims()).toMatchObject([{ nextOffset: 3n }])
+})
+
+test.each([
+  [
+    'after a small batch that was all there was, the next one is taken when its commit has ended',
+    9n,
+    0.5,
+    false,
+  ],
+  ['after a batch that may not have been all there was, the next one is taken at once', 10n, 0.5, true],
+  ['after one that took time to compute, too', 9n, 1.5, true],
+])('%s', async (_, until, tasksMs, atOnce) => {
+  const { flight, ownership, own, begun, end } = inFlight('batch')
+  own(claimed(1n, 0n))
+  let isDue = false
+  flight.begin(computed(0n, until, tasksMs), ownership.claims())
+  void flight.due.then(() => {
+    isDue = true
+  })
+  await expect.poll(() => begun).toEqual([`0-${until}`])
+  expect(isDue).toBe(atOnce)
+  end()
+  await flight.settled()
+  await expect.poll(() => isDue).toBe(true)
+})
+
+test('where ranges commit one by one, a small one does not hold up the next batch', async () => {
+  const { flight, ownership, own, begun, end } = inFlight('range')
+  own(claimed(1n, 0n))
+  flight.begin(computed(0n, 5n), ownership.claims())
+  await expect.poll(() => begun).toEqual(['0-5'])
+  await flight.due
+  end()
+  await flight.all()
 })

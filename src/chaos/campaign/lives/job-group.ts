@@ -55,16 +55,21 @@ export class JobGroup {
     while (!signal.aborted) {
       this.requireAlive()
       if (this.lives.every(({ owned }) => owned.size === share)) return
-      if (performance.now() > until) {
-        const members = [...this.#lives].map(
-          ([name, life]) => `${name} owns ${[...life.owned.keys()].join() || 'nothing'}:\n${life.lastWords}`,
-        )
+      if (performance.now() > until)
         throw new JobFailed(
-          `the members do not settle within ${SETTLE_BOUND_MS / 1_000} s:\n${members.join('\n')}`,
+          `the members do not settle within ${SETTLE_BOUND_MS / 1_000} s:\n${this.describe()}`,
         )
-      }
       await sleep(POLL_MS)
     }
+  }
+
+  /** What each member owns, and the last that it has said. */
+  describe(): string {
+    const members = [...this.#lives].map(
+      ([name, life]) =>
+        `${name} owns ${[...life.owned.keys()].join() || 'nothing'}, ${life.commits} batches committed:\n${life.lastWords}`,
+    )
+    return members.join('\n')
   }
 
   /** @returns whether others than `from` have claimed all of `partitions` within the bound */
