@@ -64,7 +64,7 @@ export class KafkaTools {
    * them twice: then the client may have lost count of what it has sent, and a new one sends everything once more.
    */
   async produce(topic: string, messages: Message[]): Promise<void> {
-    const send = () => this.#producer.send({ topic, messages, acks: -1, compression: CompressionTypes.None })
+    const send = () => this.#sendByPartition(topic, messages)
     try {
       await send()
     } catch (error) {
@@ -74,6 +74,26 @@ export class KafkaTools {
       await Promise.all([lost.disconnect(), this.#producer.connect()])
       await send()
     }
+  }
+
+  /**
+   * Each partition in a call of its own. When a call has several, and one fails because its broker is away, the client
+   * asks only brokers that have not answered yet: where one that has is the partition's leader by then, its records are
+   * never sent, and the call says that all went well (kafkajs 2.2.4, producer/sendMessages.js).
+   */
+  async #sendByPartition(topic: string, messages: readonly Message[]): Promise<void> {
+    const byPartition = new Map<number | undefined, Message[]>()
+    for (const message of messages) {
+      const known = byPartition.get(message.partition)
+      if (known) known.push(message)
+      else byPartition.set(message.partition, [message])
+    }
+    const sent = await Promise.allSettled(
+      [...byPartition.values()].map((of) =>
+        this.#producer.send({ topic, messages: of, acks: -1, compression: CompressionTypes.None }),
+      ),
+    )
+    for (const outcome of sent) if (outcome.status === 'rejected') throw outcome.reason
   }
 
   /** Number of records of each partition, by the log's own bounds. */
