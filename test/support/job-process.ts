@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
 import { onTestFinished } from 'vitest'
 import type { FaultPoint } from '../../src/runtime/fault-points.ts'
+import { stateOf } from '../../src/services/native/processes.ts'
 import { eventually } from './eventually.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -146,16 +146,6 @@ export function logLines({ stderr }: Pick<Ended, 'stderr'>): LogLine[] {
     const entry = parse(line)
     return entry ? [entry] : []
   })
-}
-
-/** `R`unning, `S`leeping, s`T`opped ... as the kernel tells it; null when there is no such process. */
-export function stateOf(pid: number): string | null {
-  try {
-    // `pid (name) S ...`, where the name may contain anything.
-    return /\) (\w) [^)]*$/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1] ?? null
-  } catch {
-    return null
-  }
 }
 
 async function collect(child: ChildProcess): Promise<Ended> {

@@ -79,7 +79,7 @@ async function subject(
         ) {
           if (signal.aborted) break
           await sleep(POLL_MS)
-          if (life.end) throw new JobFailed(`${kind} ended by itself: ${life.end.lastWords}`)
+          if (life.end) throw new JobFailed(`${kind} ended by itself: ${life.lastWords}`)
           if (life.commits !== commits) [commits, idleMs] = [life.commits, 0]
         }
       } finally {
@@ -96,7 +96,7 @@ async function subject(
       } finally {
         await life.kill()
       }
-      if (life.commits === 0) throw new JobFailed(`${kind} has not written anything: ${life.end?.lastWords}`)
+      if (life.commits === 0) throw new JobFailed(`${kind} has not written anything: ${life.lastWords}`)
       kills += 1
       context.onProgress(kills, {})
     }

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultPoint } from '../../runtime/fault-points.ts'
 import { SeededRandom } from '../../runtime/seeded-random.ts'
+import type { LifeEnd } from '../life/life-process.ts'
 import { Arena } from './arena.ts'
 import type { CampaignContext, CampaignOutcome } from './campaign.ts'
 import { JobFailed } from './job-failed.ts'
-import type { JobLife, LifeEnd } from './lives/job-life.ts'
+import type { JobLife } from './lives/job-life.ts'
 import type { LifeFault } from './lives/life-plan.ts'
 import { combined, type Verdict } from './verdict.ts'
 
@@ -113,7 +114,7 @@ export async function jobKills(context: CampaignContext): Promise<CampaignOutcom
       end = await life.kill()
     }
     if (end.signal !== 'SIGKILL')
-      throw new JobFailed(`a life ended by itself, with exit code ${end.code}: ${end.lastWords}`)
+      throw new JobFailed(`a life ended by itself, with exit code ${end.code}: ${life.lastWords}`)
     if (life.commits === 0) counts.whileStarting += 1
     else if (life.faultAt === null) counts.atRandom += 1
     else if (moment.kind === 'point' && moment.fault.delayMs !== undefined) counts.duringCommit += 1
@@ -133,7 +134,7 @@ function momentOf(random: SeededRandom): Moment {
     return { kind: 'starting', afterMs: random.integer(0, MAX_STARTING_MS) }
   }
   if (random.integer(1, 3) === 1) return { kind: 'random', afterMs: random.integer(0, MAX_AFTER_COMMIT_MS) }
-  const fault = { signal: 'SIGKILL', visit: random.integer(1, 3), afterCommits: 1 } as const
+  const fault = { signal: 'SIGKILL', visit: random.integer(1, 3) } as const
   if (random.integer(1, 4) === 1) {
     const delayMs = random.integer(0, 2)
     return { kind: 'point', fault: { ...fault, point: 'transaction.ledger-written', delayMs } }

@@ -92,7 +92,7 @@ async function stopAt(
   life: JobLife,
   point: FaultPoint | null,
 ): Promise<'inCopy' | 'inTransaction' | 'elsewhere' | undefined> {
-  if (point !== null) life.arm({ signal: 'SIGSTOP', point, visit: 2, afterCommits: 0 })
+  if (point !== null) life.arm({ signal: 'SIGSTOP', point, visit: 2 })
   const isThere = point !== null && (await life.stands(POINT_BOUND_MS))
   // It must not stop once more when it has been woken.
   life.arm(null)

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SeededRandom } from '../../runtime/seeded-random.ts'
 import type { History } from '../history.ts'
-import { failureCode, Life, type LifeEnd, type LogLine, lastWords } from './life.ts'
+import { failureCode, Life, type LogLine, lastWords } from './life.ts'
+import type { LifeEnd } from './life-process.ts'
 import type { LifeSettings } from './settings.ts'
 
 const POLL_MS = 10
@@ -135,18 +136,9 @@ export class Lives {
     await Promise.all(this.alive.map((life) => this.kill(life)))
   }
 
-  async #stop(life: Life): Promise<LifeEnd> {
+  #stop(life: Life): Promise<LifeEnd> {
     this.expectEnd(life)
-    life.signal('SIGTERM')
-    const timer = new AbortController()
-    const deadline = sleep(STOP_MS, undefined, { signal: timer.signal }).then(
-      () => life.signal('SIGKILL'),
-      () => {},
-    )
-    const end = await life.ended
-    timer.abort()
-    await deadline
-    return end
+    return life.stop(STOP_MS)
   }
 
   #begin(member: string | null): Life {

@@ -7,26 +7,21 @@
  *   {"do":"jump","ms":-3600000}   moves this process's wall clock
  * It ends when its standard input does: no process outlives the run.
  */
-import { writeSync } from 'node:fs'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import process from 'node:process'
-import { createInterface } from 'node:readline'
 import type * as workerThreads from 'node:worker_threads'
 import { overlayJobs } from '../../job/job-overlay.ts'
 import { onCrashPoint } from '../../runtime/crash-point.ts'
 import { systemRuntime } from '../../runtime/runtime.ts'
+import { hearCommands, say } from './line-talk.ts'
 import { chaosJob } from './overlay.ts'
+import { ArmedFault, type OwnFault } from './own-fault.ts'
 import { routeConnections } from './route-connections.ts'
 import { readSettings } from './settings.ts'
 
 /** What the run tells a life to do. */
 export type LifeCommand =
-  | {
-      readonly do: 'arm'
-      readonly point: string
-      readonly visit: number
-      readonly signal: 'SIGKILL' | 'SIGSTOP'
-    }
+  | ({ readonly do: 'arm' } & OwnFault)
   | { readonly do: 'crashWorker' }
   | { readonly do: 'jump'; readonly ms: number }
 
@@ -41,19 +36,17 @@ if (settings) {
 if (threads.isMainThread) obey()
 
 function obey(): void {
-  let armed: { point: string; visitsLeft: number; signal: 'SIGKILL' | 'SIGSTOP' } | null = null
+  const armed = new ArmedFault()
   const known = new Set<string>()
   const reach = (point: string) => {
     if (!known.has(point)) {
       known.add(point)
-      say({ event: 'point', point })
+      tell({ event: 'point', point })
     }
-    if (armed?.point !== point) return
-    armed.visitsLeft -= 1
-    if (armed.visitsLeft > 0) return
-    const { signal } = armed
-    armed = null
-    say({ event: signal === 'SIGKILL' ? 'killedAt' : 'stoppedAt', point })
+    const fault = armed.dueAt(point)
+    if (fault === null) return
+    const { signal } = fault
+    tell({ event: signal === 'SIGKILL' ? 'killedAt' : 'stoppedAt', point })
     process.kill(process.pid, signal)
   }
   const runtime = systemRuntime as { -readonly [K in keyof typeof systemRuntime]: (typeof systemRuntime)[K] }
@@ -65,24 +58,19 @@ function obey(): void {
   Date.now = () => now() + jumpedMs
 
   const workers = rememberWorkers()
-  const input = createInterface({ input: process.stdin })
-  input.on('line', (line) => {
-    const command = JSON.parse(line) as LifeCommand
-    if (command.do === 'arm')
-      armed = { point: command.point, visitsLeft: command.visit, signal: command.signal }
+  hearCommands<LifeCommand>((command) => {
+    if (command.do === 'arm') armed.arm(command)
     else if (command.do === 'jump') {
       jumpedMs += command.ms
-      say({ event: 'jumped', ms: jumpedMs })
+      tell({ event: 'jumped', ms: jumpedMs })
     } else {
       const [worker] = workers
       if (worker) {
-        say({ event: 'workerCrashed' })
+        tell({ event: 'workerCrashed' })
         void worker.terminate()
       }
     }
   })
-  input.on('close', () => process.kill(process.pid, 'SIGKILL'))
-  process.stdin.unref()
 }
 
 /** Every worker thread that is started from now on and has not ended. */
@@ -99,7 +87,7 @@ function rememberWorkers(): Set<workerThreads.Worker> {
   return open
 }
 
-/** At once, or it would be gone with the process. */
-function say(line: Readonly<Record<string, unknown>>): void {
-  writeSync(process.stderr.fd, `${JSON.stringify(line)}\n`)
+/** Where the job's log is, too. */
+function tell(line: Readonly<Record<string, unknown>>): void {
+  say(process.stderr.fd, line)
 }

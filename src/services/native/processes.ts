@@ -13,10 +13,17 @@ export function isAlive(pid: number): boolean {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
   if (process.platform !== 'linux') return true
+  const state = stateOf(pid)
+  // It may have ended between the two questions.
+  return state !== undefined && state !== 'Z'
+}
+
+/** What the process does, as the kernel tells it: `R` (runs), `S` (sleeps), `T` (is stopped) ...; undefined where it does not. */
+export function stateOf(pid: number): string | undefined {
   try {
-    return stateAndParent(readFileSync(`/proc/${pid}/stat`, 'utf8')).state !== 'Z'
+    return stateAndParent(readFileSync(`/proc/${pid}/stat`, 'utf8')).state
   } catch {
-    return false // it ended between the two questions
+    return undefined
   }
 }
 

@@ -1,85 +1,51 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import process from 'node:process'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { LifeProcess } from '../../chaos/life/life-process.ts'
+import type { OwnFault } from '../../chaos/life/own-fault.ts'
 import { systemClock } from '../../runtime/clock.ts'
-import type { ContractFault, FromProcess, ProgramOptions, ToProcess } from './messages.ts'
+import type { FromProcess, ProgramOptions, ToProcess } from './messages.ts'
 import { until } from './until.ts'
 
 const program = fileURLToPath(new URL('./job-program.js', import.meta.url))
 
 /** Of a process that has not ended as it was to, the last so many things that it said are told. */
-const LAST_WORDS = 15
-
-export interface ProcessEnd {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
-}
+const LAST_SAID = 15
 
 export type OnCommit = (what: 'claim' | 'batch') => void
 
 /** One life of the contract's job. */
-export class ContractProcess {
+export class ContractProcess extends LifeProcess<FromProcess, ToProcess> {
   /** What it has told so far. */
   readonly told: FromProcess[] = []
-  /** Resolves when it is gone, however. */
-  readonly ended: Promise<ProcessEnd>
-  end: ProcessEnd | null = null
   readonly #name: string
-  readonly #child: ChildProcess
   readonly #onCommit: OnCommit
   /** When each of {@link told} was heard, in milliseconds since it was started. */
   readonly #heardAt: number[] = []
   readonly #startedAt = systemClock.monotonicMs()
-  #stderr = ''
 
   /** @param onCommit called before each COMMIT, which waits until it returns */
   constructor(name: string, options: ProgramOptions, onCommit: OnCommit = () => {}) {
+    super({ command: [process.execPath, program, JSON.stringify(options)], says: 'stdout' })
     this.#name = name
     this.#onCommit = onCommit
-    this.#child = spawn(process.execPath, [program, JSON.stringify(options)], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    })
-    const { stdin, stdout, stderr } = this.#child
-    // It may be gone before it has read what it was told, which somebody else notices.
-    stdin?.on('error', () => {})
-    if (stdout) createInterface({ input: stdout }).on('line', (line) => this.#hear(line))
-    stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.#stderr += text
-    })
-    this.ended = once(this.#child, 'close').then(([code, signal]) => {
-      this.end = { code, signal }
-      return this.end
-    })
   }
 
-  #hear(line: string): void {
+  protected override heard(said: FromProcess): void {
     this.#heardAt.push(Math.round(systemClock.monotonicMs() - this.#startedAt))
-    try {
-      const said = JSON.parse(line) as FromProcess
-      this.told.push(said)
-      if (said.say !== 'committing') return
-      this.#onCommit(said.what)
-      this.#tell({ say: 'go' })
-    } catch {
-      // A line that SIGKILL has cut, or what a strategy prints by itself.
-      this.told.push({ say: 'note', text: line })
-    }
+    this.told.push(said)
+    if (said.say !== 'committing') return
+    this.#onCommit(said.what)
+    this.command({ say: 'go' })
   }
 
-  kill(signal: NodeJS.Signals): void {
-    this.#child.kill(signal)
+  /** What a strategy prints by itself, too. */
+  protected override heardText(text: string): void {
+    this.heard({ say: 'note', text })
   }
 
-  /** From now on, `fault` is what it does. One that is stopped hears it when it goes on. */
-  arm(fault: ContractFault): void {
-    this.#tell({ say: 'arm', fault })
-  }
-
-  #tell(message: ToProcess): void {
-    this.#child.stdin?.write(`${JSON.stringify(message)}\n`)
+  /** From now on, `fault` is what it does. */
+  arm(fault: OwnFault): void {
+    this.command({ say: 'arm', fault })
   }
 
   /**
@@ -101,7 +67,7 @@ export class ContractProcess {
 
   /** Resolves when the kernel says that it is stopped. */
   async stopped(): Promise<void> {
-    await this.#whileAlive(`${this.#name} to be stopped`, () => isStopped(this.#child.pid))
+    await this.#whileAlive(`${this.#name} to be stopped`, () => this.isStopped)
   }
 
   async #whileAlive<T>(what: string, ask: () => T): Promise<NonNullable<T>> {
@@ -124,25 +90,15 @@ export class ContractProcess {
   }
 
   /** How it is, and what it has told at last. */
-  lastWords(): string {
+  explain(): string {
     const words = this.told
       .map((said, i) => `  ${this.#heardAt[i]} ms ${JSON.stringify(said)}`)
-      .slice(-LAST_WORDS)
+      .slice(-LAST_SAID)
     const now = Math.round(systemClock.monotonicMs() - this.#startedAt)
     return [
       `${this.#name} ${this.#how()} (${now} ms after its start); its last words:`,
       ...words,
-      this.#stderr,
+      this.lastWords,
     ].join('\n')
-  }
-}
-
-/** Whether the kernel says that it is stopped. Where it does not tell: that the signal was sent is enough. */
-function isStopped(pid: number | undefined): boolean {
-  try {
-    // `pid (name) T ...`, where the name may contain anything.
-    return /\) T [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  } catch {
-    return process.platform !== 'linux'
   }
 }

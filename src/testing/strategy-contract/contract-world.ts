@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { OwnFault } from '../../chaos/life/own-fault.ts'
 import { checkChain } from '../../check/chain.ts'
 import { formatReport } from '../../check/report.ts'
 import { verifyJob } from '../../check/verify-job.ts'
@@ -17,7 +18,6 @@ import { ContractLog, type Poison } from './contract-log.ts'
 import { ContractProcess, type OnCommit } from './contract-process.ts'
 import type { ContractTopics } from './contract-topics.ts'
 import { differences, expectedTables, type TableContents } from './expected-tables.ts'
-import type { ContractFault } from './messages.ts'
 import { until } from './until.ts'
 
 /** A failure tells of the last so many processes. */
@@ -39,7 +39,7 @@ export interface LifeOptions {
   /** A member of the job's group; default: the process owns all partitions. */
   readonly member?: string
   readonly once?: boolean
-  readonly fault?: ContractFault
+  readonly fault?: OwnFault
   /** Default `deadLetter`. */
   readonly poison?: ContractJobSettings['poison']
   /** Default: that of the world. */
@@ -104,14 +104,13 @@ export class ContractWorld {
   }
 
   async close(): Promise<void> {
-    for (const process of this.#processes) process.kill('SIGKILL')
-    await Promise.all(this.#processes.map(({ ended }) => ended))
+    await Promise.all(this.#processes.map((process) => process.kill()))
     await Promise.all([rm(this.#directory, { recursive: true, force: true }), this.#dropDatabase()])
   }
 
   /** Adds to the message of `error` what can be said of the world: its seed, and what the last processes have told. */
   explain(error: Error): Error {
-    const processes = this.#processes.slice(-EXPLAINED).map((process) => process.lastWords())
+    const processes = this.#processes.slice(-EXPLAINED).map((process) => process.explain())
     error.message = [error.message, `seed ${this.seed}`, ...processes].join('\n')
     return error
   }

@@ -1,6 +1,6 @@
-import { writeSync } from 'node:fs'
 import process from 'node:process'
-import { createInterface } from 'node:readline'
+import { hearCommands, say } from '../../chaos/life/line-talk.ts'
+import { ArmedFault } from '../../chaos/life/own-fault.ts'
 import { asError, ExitCode, OncesinkError } from '../../errors.ts'
 import { start } from '../../job/start.ts'
 import type { FaultPoint } from '../../runtime/fault-points.ts'
@@ -8,7 +8,7 @@ import { systemRuntime } from '../../runtime/runtime.ts'
 import { EventBus, type JobEvents } from '../../telemetry/events.ts'
 import { contractJob } from './contract-job.ts'
 import { loadStrategy } from './load-strategy.ts'
-import type { ContractFault, FromProcess, ProgramOptions, ToProcess } from './messages.ts'
+import type { FromProcess, ProgramOptions, ToProcess } from './messages.ts'
 
 /*
  * One process of a scenario: runs the contract's job, tells what happens to it, and sends itself the signal that it was
@@ -16,8 +16,8 @@ import type { ContractFault, FromProcess, ProgramOptions, ToProcess } from './me
  */
 
 const options = JSON.parse(process.argv[2] ?? '') as ProgramOptions
-let fault: ContractFault | null = options.fault
-let visits = 0
+const armed = new ArmedFault()
+armed.arm(options.fault)
 const reached = new Set<string>()
 /** Fault points just before a COMMIT. */
 const commits: Partial<Record<string, 'claim' | 'batch'>> = {
@@ -27,69 +27,53 @@ const commits: Partial<Record<string, 'claim' | 'batch'>> = {
 /** Continue what waits for `go`, in its order. */
 const waiting: (() => void)[] = []
 
-function say(what: FromProcess): void {
-  const line = Buffer.from(`${JSON.stringify(what)}\n`)
-  for (let written = 0; written < line.length; ) {
-    try {
-      written += writeSync(process.stdout.fd, line, written)
-    } catch (error) {
-      // The pipe is full; whoever reads it is busy.
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
-    }
-  }
+function tell(what: FromProcess): void {
+  say(process.stdout.fd, what)
 }
 
 async function reach(point: FaultPoint): Promise<void> {
   if (!reached.has(point)) {
     reached.add(point)
-    say({ say: 'point', point })
+    tell({ say: 'point', point })
   }
   const what = options.asksBeforeCommit ? commits[point] : undefined
   if (what !== undefined) {
-    say({ say: 'committing', what })
+    tell({ say: 'committing', what })
     await new Promise<void>((resolve) => waiting.push(resolve))
   }
-  if (fault === null || point !== fault.point) return
-  visits += 1
-  if (visits < fault.visit) return
-  const due = fault
-  fault = null
-  say({ say: 'fault', fault: due })
-  process.kill(process.pid, due.signal)
+  const fault = armed.dueAt(point)
+  if (fault === null) return
+  tell({ say: 'fault', fault })
+  process.kill(process.pid, fault.signal)
 }
 
 const stopping = new AbortController()
 process.on('SIGTERM', () => stopping.abort())
-createInterface({ input: process.stdin })
-  .on('line', (line) => {
-    const told = JSON.parse(line) as ToProcess
-    if (told.say === 'go') return waiting.shift()?.()
-    fault = told.fault
-    visits = 0
-  })
-  .on('close', () => process.kill(process.pid, 'SIGKILL'))
-process.stdin.unref()
+hearCommands<ToProcess>((command) => {
+  if (command.say === 'go') waiting.shift()?.()
+  else armed.arm(command.fault)
+})
 
-function tell(events: EventBus<JobEvents>): void {
+function tellOf(events: EventBus<JobEvents>): void {
   const numbers = (list: readonly { readonly partition: number }[]) => list.map(({ partition }) => partition)
-  events.on('claimed', ({ claims }) => say({ say: 'claimed', partitions: numbers(claims) }))
-  events.on('batch', ({ records, deadLetters }) => say({ say: 'batch', records, deadLetters }))
+  events.on('claimed', ({ claims }) => tell({ say: 'claimed', partitions: numbers(claims) }))
+  events.on('batch', ({ records, deadLetters }) => tell({ say: 'batch', records, deadLetters }))
   events.on('batchFailed', ({ reason, error }) =>
-    say({ say: 'batchFailed', reason, error: error?.message ?? null }),
+    tell({ say: 'batchFailed', reason, error: error?.message ?? null }),
   )
-  events.on('outcomeSettled', ({ committed }) => say({ say: 'outcomeSettled', committed }))
-  events.on('lost', ({ partitions }) => say({ say: 'lost', partitions: numbers(partitions) }))
-  events.on('retrying', ({ what, error }) => say({ say: 'note', text: `${what} is away: ${error.message}` }))
+  events.on('outcomeSettled', ({ committed }) => tell({ say: 'outcomeSettled', committed }))
+  events.on('lost', ({ partitions }) => tell({ say: 'lost', partitions: numbers(partitions) }))
+  events.on('retrying', ({ what, error }) => tell({ say: 'note', text: `${what} is away: ${error.message}` }))
   events.on('blockerEnded', ({ application }) =>
-    say({ say: 'note', text: `ended the session of ${application}` }),
+    tell({ say: 'note', text: `ended the session of ${application}` }),
   )
-  events.on('warning', ({ message }) => say({ say: 'note', text: message }))
+  events.on('warning', ({ message }) => tell({ say: 'note', text: message }))
 }
 
 try {
   const strategy = await loadStrategy(options.strategy, { directory: options.directory })
   const events = new EventBus<JobEvents>()
-  tell(events)
+  tellOf(events)
   const runtime = { ...systemRuntime, faultPoints: { reach } }
   const job = contractJob(options.job, strategy)
   const { once } = options
@@ -98,7 +82,7 @@ try {
   process.exitCode = ExitCode.ok
 } catch (thrown) {
   const error = asError(thrown)
-  say({
+  tell({
     say: 'failed',
     code: error instanceof OncesinkError ? error.code : error.name,
     message: error instanceof OncesinkError ? error.message : (error.stack ?? error.message),

@@ -1,3 +1,4 @@
+import type { OwnFault } from '../../chaos/life/own-fault.ts'
 import type { ContractJobSettings } from './contract-job.ts'
 
 /*
@@ -13,20 +14,13 @@ export interface ProgramOptions {
   readonly directory: string
   /** End when everything is done that was in the log at the start. */
   readonly once: boolean
-  readonly fault: ContractFault | null
+  readonly fault: OwnFault | null
   /** Before each COMMIT of a claim or a batch, says so and waits for `go`. */
   readonly asksBeforeCommit: boolean
 }
 
-/** A signal that a process sends to itself when it comes by `point` for the `visit`-th time, from 1. */
-export interface ContractFault {
-  readonly point: string
-  readonly visit: number
-  readonly signal: 'SIGKILL' | 'SIGSTOP'
-}
-
 /** What a process is told. */
-export type ToProcess = { readonly say: 'arm'; readonly fault: ContractFault } | { readonly say: 'go' }
+export type ToProcess = { readonly say: 'arm'; readonly fault: OwnFault } | { readonly say: 'go' }
 
 /** What a process tells. */
 export type FromProcess =
@@ -39,6 +33,6 @@ export type FromProcess =
   /** Each fault point, when it is reached for the first time. */
   | { readonly say: 'point'; readonly point: string }
   /** The signal follows. */
-  | { readonly say: 'fault'; readonly fault: ContractFault }
+  | { readonly say: 'fault'; readonly fault: OwnFault }
   | { readonly say: 'committing'; readonly what: 'claim' | 'batch' }
   | { readonly say: 'failed'; readonly code: string; readonly message: string }

@@ -2,15 +2,15 @@
  * What others do: a plain consumer and a plain connection, with the positions in Kafka. Three ways that are all wrong;
  * the checker has to find what they lose or repeat. It takes a ControlPlan as JSON, and speaks as job-program.ts does.
  */
-import { writeSync } from 'node:fs'
 import process from 'node:process'
 import kafkajs from 'kafkajs'
+import { hearCommands, say } from '../../life/line-talk.ts'
 import { connectSql } from '../sql.ts'
 import type { ControlPlan, LifeLine } from './life-plan.ts'
 
 const { Kafka, logLevel } = kafkajs
 
-process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL')).resume()
+hearCommands(() => {})
 
 const { kind, spec } = JSON.parse(process.argv[2] ?? '') as ControlPlan
 void consume()
@@ -58,13 +58,13 @@ async function consume(): Promise<void> {
           // A callback hears of what has failed, and tries again: which is no help to who is dead.
           else await commit().catch(() => commit())
         }
-        say({ event: 'batch', records: messages.length })
+        tell({ event: 'batch', records: messages.length })
         await heartbeat()
       }
     },
   })
 }
 
-function say(line: LifeLine): void {
-  writeSync(process.stdout.fd, `${JSON.stringify(line)}\n`)
+function tell(line: LifeLine): void {
+  say(process.stdout.fd, line)
 }

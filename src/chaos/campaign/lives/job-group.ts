@@ -37,11 +37,11 @@ export class JobGroup {
 
   /** @throws JobFailed when a member has ended for another reason than that it was replaced */
   requireAlive(): void {
-    for (const [name, { end }] of this.#lives) {
+    for (const [name, { end, lastWords }] of this.#lives) {
       if (!end) continue
       if (end.code !== ExitCode.ownershipLost)
         throw new JobFailed(
-          `member ${name} ended by itself (${end.signal ?? `exit code ${end.code}`}): ${end.lastWords}`,
+          `member ${name} ended by itself (${end.signal ?? `exit code ${end.code}`}): ${lastWords}`,
         )
       this.replaced += 1
       this.#begin(name)

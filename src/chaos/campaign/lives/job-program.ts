@@ -1,56 +1,50 @@
 /*
- * One life of the job of a campaign, in a process of its own, which takes a LifePlan as JSON. It says on standard output, a JSON object a line, what it does (see LifeLine), takes further faults from standard input, and ends
- * when that is closed.
+ * One life of the job of a campaign, in a process of its own, which takes a LifePlan as JSON. It says on standard output
+ * what it does (see LifeLine), and is commanded to take another fault, or none (LifeFault | null).
  */
-import { writeSync } from 'node:fs'
 import process from 'node:process'
-import { createInterface } from 'node:readline'
 import { asError, ExitCode, OncesinkError } from '../../../errors.ts'
 import { start } from '../../../job/start.ts'
 import { systemRuntime } from '../../../runtime/runtime.ts'
 import { EventBus, type JobEvents } from '../../../telemetry/events.ts'
+import { hearCommands, say } from '../../life/line-talk.ts'
+import { ArmedFault } from '../../life/own-fault.ts'
 import { witnessJob } from '../witness-job.ts'
 import type { LifeFault, LifeLine, LifePlan } from './life-plan.ts'
 
 const plan = JSON.parse(process.argv[2] ?? '') as LifePlan
-let fault: LifeFault | null = plan.fault ?? null
-let commits = 0
-let visits = 0
-
-createInterface({ input: process.stdin })
-  .on('line', (line) => {
-    fault = JSON.parse(line) as LifeFault | null
-    visits = 0
-  })
-  .on('close', () => process.kill(process.pid, 'SIGKILL'))
+const armed = new ArmedFault<LifeFault>()
+hearCommands<LifeFault | null>((fault) => armed.arm(fault))
 
 const events = new EventBus<JobEvents>()
 events.on('claimed', ({ claims }) =>
-  say({ event: 'claimed', nextOffsets: claims.map((c) => [c.partition, Number(c.nextOffset)]) }),
+  tell({ event: 'claimed', nextOffsets: claims.map((c) => [c.partition, Number(c.nextOffset)]) }),
 )
-events.on('lost', ({ partitions }) => say({ event: 'lost', partitions: partitions.map((p) => p.partition) }))
+events.on('lost', ({ partitions }) => tell({ event: 'lost', partitions: partitions.map((p) => p.partition) }))
+let hasCommitted = false
 events.on('batch', ({ records }) => {
-  commits += 1
-  say({ event: 'batch', records })
+  if (!hasCommitted && plan.fault) armed.arm(plan.fault)
+  hasCommitted = true
+  tell({ event: 'batch', records })
 })
-events.on('batchFailed', ({ reason }) => say({ event: 'batchFailed', reason }))
 
 // For people, when something goes wrong.
-events.on('stateChanged', ({ from, to }) => tell(`${from} -> ${to}`))
+events.on('batchFailed', ({ reason }) => note(`batch failed (${reason})`))
+events.on('stateChanged', ({ from, to }) => note(`${from} -> ${to}`))
 events.on('retrying', ({ what, error, delayMs }) =>
-  tell(`${what} is away, again in ${delayMs} ms: ${error.message}`),
+  note(`${what} is away, again in ${delayMs} ms: ${error.message}`),
 )
-events.on('recovered', ({ what }) => tell(`${what} is back`))
-events.on('warning', ({ message }) => tell(message))
+events.on('recovered', ({ what }) => note(`${what} is back`))
+events.on('warning', ({ message }) => note(message))
 
 const stopping = new AbortController()
 process.on('SIGTERM', () => stopping.abort())
 
-// Standard input would keep the process alive.
+// Whatever else is still open would keep the process alive.
 void live().then((code) => process.exit(code))
 
 async function live(): Promise<number> {
-  const runtime = { ...systemRuntime, faultPoints: { reach: faultAt } }
+  const runtime = { ...systemRuntime, faultPoints: { reach } }
   try {
     const running = await start(witnessJob(plan.spec), { events, runtime, signal: stopping.signal })
     await running.done
@@ -62,14 +56,12 @@ async function live(): Promise<number> {
   }
 }
 
-/** Sends the signal at the n-th visit of the point after the n-th commit. */
-async function faultAt(point: string): Promise<void> {
-  if (!fault || point !== fault.point || commits < fault.afterCommits) return
-  visits += 1
-  if (visits !== fault.visit) return
+async function reach(point: string): Promise<void> {
+  const fault = armed.dueAt(point)
+  if (fault === null) return
   const { signal, delayMs } = fault
   const strike = () => {
-    say({ event: 'fault', point })
+    tell({ event: 'fault', point })
     process.kill(process.pid, signal)
   }
   // What comes next is on its way when the signal comes.
@@ -77,11 +69,10 @@ async function faultAt(point: string): Promise<void> {
   else setTimeout(strike, delayMs)
 }
 
-function tell(text: string): void {
+function note(text: string): void {
   process.stderr.write(`${new Date().toISOString()} ${text}\n`)
 }
 
-/** Written before the next statement: nothing that was said is lost with the process. */
-function say(line: LifeLine): void {
-  writeSync(process.stdout.fd, `${JSON.stringify(line)}\n`)
+function tell(line: LifeLine): void {
+  say(process.stdout.fd, line)
 }

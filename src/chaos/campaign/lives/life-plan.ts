@@ -1,19 +1,16 @@
 import type { FaultPoint } from '../../../runtime/fault-points.ts'
+import type { OwnFault } from '../../life/own-fault.ts'
 import type { JobSpec } from '../witness-job.ts'
 
-/** A signal that a process sends to itself. */
-export interface LifeFault {
-  readonly signal: 'SIGKILL' | 'SIGSTOP'
+export interface LifeFault extends OwnFault {
   readonly point: FaultPoint
-  /** At which visit of the point, from 1, counted once {@link afterCommits} batches have committed. */
-  readonly visit: number
-  readonly afterCommits: number
   /** So many milliseconds after it was reached. Default: before anything else happens. */
   readonly delayMs?: number
 }
 
 export interface LifePlan {
   readonly spec: JobSpec
+  /** Armed when the first batch has committed. */
   readonly fault?: LifeFault
 }
 
@@ -31,5 +28,4 @@ export type LifeLine =
   | { readonly event: 'claimed'; readonly nextOffsets: readonly (readonly [number, number])[] }
   | { readonly event: 'lost'; readonly partitions: readonly number[] }
   | { readonly event: 'batch'; readonly records: number }
-  | { readonly event: 'batchFailed'; readonly reason: string }
   | { readonly event: 'fault'; readonly point: string }

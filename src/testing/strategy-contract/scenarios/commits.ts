@@ -42,7 +42,7 @@ export const commits: Scenario = {
         await world.produce(RECORDS, ['throws'])
         await world.drained(process)
       } while (due())
-      process.kill('SIGTERM')
+      process.signal('SIGTERM')
       await process.endsWith(0)
       const { cutBeforeCommit, cutAfterCommit } = injected
       await world.checkComplete(`after ${cutBeforeCommit} lost COMMITs and ${cutAfterCommit} lost answers`)

@@ -24,11 +24,11 @@ export const members: Scenario = {
     const third = world.run({ strategy, member: 'third' })
     await third.hears('claimed')
     await world.produce(RECORDS)
-    second.kill('SIGTERM')
+    second.signal('SIGTERM')
     await second.endsWith(0)
     await world.produce(RECORDS)
     await world.drained(third)
-    third.kill('SIGTERM')
+    third.signal('SIGTERM')
     await third.endsWith(0)
     await world.checkComplete('after all members have left')
   },

@@ -35,18 +35,18 @@ export const stops: Scenario = {
       const claim = claiming.shift()
       if (claim !== undefined) {
         sleeper.arm({ point: claim, visit: 1, signal: 'SIGSTOP' })
-        sleeper.kill('SIGCONT')
+        sleeper.signal('SIGCONT')
         await replaced(world, { sleeper, other }, claim)
       }
       const since = sleeper.told.length
-      sleeper.kill('SIGCONT')
+      sleeper.signal('SIGCONT')
       await sleeper.hears('claimed', since)
       await world.check(`after it woke up at ${claim ?? point}`)
     }
     await world.produce(RECORDS)
     await world.drained(sleeper, other)
     for (const process of [sleeper, other]) {
-      process.kill('SIGTERM')
+      process.signal('SIGTERM')
       await process.endsWith(0)
     }
     await world.checkComplete('after the last stop')
