@@ -299,7 +299,8 @@ const quickFailures = {
   'min.insync.replicas': '2',
 }
 
-const databaseSettings: Readonly<Record<Engine, Readonly<Record<string, string>>>> = {
+/** Of a server that faults can harm. */
+export const databaseSettings: Readonly<Record<Engine, Readonly<Record<string, string>>>> = {
   postgres: {},
   // No file that is written all the time may be larger than a disk that is full: see `disk-full`.
   mysql: { 'innodb-buffer-pool-size': '64M', 'max-binlog-size': '8M' },

@@ -14,7 +14,7 @@ interface Filling {
   readonly leastBytes: number
   /** Size of the table's file. */
   readonly size: string
-  readonly insert: (rows: number) => string
+  readonly insert: (rows: number, width: number) => string
   readonly isFull: (error: unknown) => boolean
   /** How a process tells that it has met the limit. */
   readonly told: RegExp
@@ -22,16 +22,16 @@ interface Filling {
 
 const TABLE = 'oncesink_chaos_witness'
 const MIB = 1_024 * 1_024
-/** Wide, so that there are few of them; and one that fits into what is left of a page. */
-const value = (rows: number) => (rows > 1 ? "repeat('x', 200)" : "'x'")
+/** Widths of the rows' text: wide ones, so that there are few of them, then those that fit into what is left of a page. */
+const WIDTHS = [200, 1]
 
 const postgres: Filling = {
   begin: 'BEGIN',
   // Files of its log have 16 MiB.
   leastBytes: 18 * MIB,
   size: `SELECT pg_relation_size('${TABLE}') AS bytes`,
-  insert: (rows) =>
-    `SAVEPOINT room; INSERT INTO ${TABLE} SELECT ${value(rows)}, 0, i FROM generate_series(1, ${rows}) i`,
+  insert: (rows, width) =>
+    `SAVEPOINT room; INSERT INTO ${TABLE} SELECT repeat('x', ${width}), 0, i FROM generate_series(1, ${rows}) i`,
   isFull: (error) => /too large|could not extend/i.test(String(error)),
   told: /file too large|could not extend/i,
 }
@@ -43,9 +43,9 @@ const mysqlFamily = (tablespaces: string): Filling => ({
   // MySQL's own tables are in a file of nearly 30 MiB, and its undo logs grow by 16 MiB.
   leastBytes: 40 * MIB,
   size: `SELECT FILE_SIZE AS bytes FROM information_schema.${tablespaces} WHERE NAME LIKE '%/${TABLE}'`,
-  insert: (rows) =>
+  insert: (rows, width) =>
     `INSERT INTO ${TABLE} WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows})
-     SELECT ${value(rows)}, 0, i FROM n`,
+     SELECT repeat('x', ${width}), 0, i FROM n`,
   isFull: (error) => (error as { errno?: number }).errno === 1114,
   told: /is full/i,
 })
@@ -77,7 +77,11 @@ export const diskFull: Nemesis = {
     const [row] = await runStatements(engine, url, size)
     const limit = Math.max(leastBytes, Number(row?.bytes) + 64 * 1_024)
     await limitFileSize(control.pid, String(limit))
-    await inSession(engine, url, (run) => fillUp(world, random, run))
+    await inSession(engine, url, async (run) => {
+      await fillUp(world, limit, run)
+      await refuse(world, random)
+      await run('ROLLBACK')
+    })
   },
   async heal(world) {
     const { control } = world.database
@@ -87,19 +91,33 @@ export const diskFull: Nemesis = {
   },
 }
 
-async function fillUp(world: World, random: SeededRandom, run: RunSql): Promise<void> {
+/**
+ * Leaves no room in the table for one more row.
+ * @throws Error where the limit does not hold, before it fills the real disk
+ */
+async function fillUp(world: World, limit: number, run: RunSql): Promise<void> {
   const { engine } = world.database
-  const { begin, insert, isFull, told } = fillings[engine]
+  const { begin, insert, isFull } = fillings[engine]
   await run(begin)
-  for (let rows = ROWS; rows >= 1 && !world.signal.aborted; ) {
-    try {
-      await run(insert(rows))
-    } catch (error) {
-      if (!isFull(error)) throw error
-      if (engine === 'postgres') await run('ROLLBACK TO room')
-      rows = Math.floor(rows / 4)
+  let bytes = 0
+  for (const width of WIDTHS) {
+    for (let rows = ROWS; rows >= 1 && !world.signal.aborted; ) {
+      if (bytes > limit) throw new Error(`no file may be larger than ${limit} bytes, and one takes more`)
+      try {
+        await run(insert(rows, width))
+        bytes += rows * width
+      } catch (error) {
+        if (!isFull(error)) throw error
+        if (engine === 'postgres') await run('ROLLBACK TO room')
+        rows = rows > 1 ? Math.ceil(rows / 4) : 0
+      }
     }
   }
+}
+
+/** Waits until a process has met the limit, and some time more. */
+async function refuse(world: World, random: SeededRandom): Promise<void> {
+  const { told } = fillings[world.database.engine]
   const failed = () =>
     world.history.entries.filter((entry) => entry.kind === 'said' && told.test(entry.detail)).length
   const before = failed()
@@ -108,7 +126,6 @@ async function fillUp(world: World, random: SeededRandom, run: RunSql): Promise<
     world.history.fault('disk-full', 'the table of witnesses could not grow, and the transaction failed')
     await pause(world, random.integer(200, 1_000))
   }
-  await run('ROLLBACK')
 }
 
 /** PostgreSQL has a process for each session, which inherits the limit when it begins. */
