@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import process from 'node:process'
+import { INTERRUPTED, Interruption } from '../chaos/interruption.ts'
 import type { ChaosOptions } from '../chaos/options.ts'
 import { chaosHtml } from '../chaos/report/html.ts'
 import { chaosJson } from '../chaos/report/json.ts'
@@ -15,25 +16,18 @@ export interface ChaosCommand extends Omit<ChaosOptions, 'signal' | 'onProgress'
   readonly report: string | null
 }
 
-/** What shells expect of a program that was ended by SIGINT. */
-const INTERRUPTED = 130
-
 /** `oncesink chaos`: faults against the job, then the proof. Progress goes to standard error. */
 export async function chaos(command: ChaosCommand): Promise<ExitCode | typeof INTERRUPTED> {
-  const stopping = new AbortController()
-  const onSignal = () => {
-    process.stderr.write('ending the job and its servers (again to exit at once)\n')
-    if (stopping.signal.aborted) process.exit(INTERRUPTED)
-    stopping.abort(new Error('interrupted'))
-  }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
+  const interruption = new Interruption({
+    onAsked: () => process.stderr.write('ending the job and its servers (again to exit at once)\n'),
+  })
+  const { signal } = interruption
   const { json, report, ...options } = command
   const line = new StatusLine(process.stderr.isTTY === true, (text) => void process.stderr.write(text))
   try {
     const result = await runChaos({
       ...options,
-      signal: stopping.signal,
+      signal,
       onProgress: (message) => line.note(message),
       onStatus: (status) => line.show(status),
     })
@@ -41,11 +35,10 @@ export async function chaos(command: ChaosCommand): Promise<ExitCode | typeof IN
     process.stdout.write(json ? `${JSON.stringify(chaosJson(result))}\n` : `${chaosText(result)}\n`)
     return result.exitCode
   } catch (error) {
-    if (stopping.signal.aborted) return INTERRUPTED
+    if (signal.aborted) return INTERRUPTED
     throw error
   } finally {
-    process.off('SIGINT', onSignal)
-    process.off('SIGTERM', onSignal)
+    interruption.close()
   }
 }
 

@@ -7,6 +7,7 @@ import { environmentKafka, environmentMysql, environmentPostgres } from './envir
 import { startNativeKafka } from './native/kafka.ts'
 import { startNativeMariadb, startNativeMysql } from './native/mysql-server.ts'
 import { startNativePostgres } from './native/postgres.ts'
+import { removeSandboxes } from './native/sandbox.ts'
 import { chooseProvider, databaseNames, kafkaName } from './provider.ts'
 import type {
   DatabaseOptions,
@@ -87,6 +88,14 @@ export async function startNativeDatabase(
   options: DatabaseOptions = {},
 ): Promise<NativeDatabase> {
   return nativeStarts[engine](options)
+}
+
+/**
+ * Ends every server of this machine that this process has started, also those that are about to start, and removes their
+ * data. For whoever cannot wait until they are ended one after another.
+ */
+export async function endNativeServers(): Promise<void> {
+  await removeSandboxes()
 }
 
 const nativeStarts = {

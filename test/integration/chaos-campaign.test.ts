@@ -22,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await servers.close()
-  await programs.remove()
+  programs.remove()
 })
 
 /** Runs one campaign, and requires what is required of every one: all that was asked for, and no record lost or repeated. */

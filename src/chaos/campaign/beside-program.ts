@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { endsWithThisProcess } from '../life/ends-with-this-process.ts'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 
@@ -45,6 +46,7 @@ export async function runBeside({
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  endsWithThisProcess(child)
   const end = () => void child.kill('SIGINT')
   if (signal.aborted) end()
   signal.addEventListener('abort', end, { once: true })

@@ -2,7 +2,8 @@
 import { randomInt } from 'node:crypto'
 import process from 'node:process'
 import { asError, ExitCode, OncesinkError } from '../../errors.ts'
-import { conclude } from './conclusion.ts'
+import { Interruption } from '../interruption.ts'
+import { type Beside, conclude } from './conclusion.ts'
 import { tasksOf } from './figures.ts'
 import { Programs } from './lives/programs.ts'
 import { runMutants } from './mutants.ts'
@@ -13,8 +14,6 @@ import { Servers } from './servers.ts'
 import { simulate } from './simulation.ts'
 import { reportText } from './table.ts'
 
-/** What shells expect of a program that was ended by SIGINT. */
-const INTERRUPTED = 130
 /** To check, to print and to end the servers, after the last fault. */
 const CLOSING_SECONDS = 20
 /** Timers hold 31 bits of milliseconds. */
@@ -49,35 +48,35 @@ async function chaos(options: ChaosOptions): Promise<number> {
   const began = performance.now()
   // With --json standard output carries the object and nothing else.
   const stream = options.json ? process.stderr : process.stdout
-  const progress = new Progress((line) => void stream.write(`${line}\n`))
-  const stopping = new AbortController()
-  const onSignal = () => {
-    // Jobs and servers notice by themselves that this process is gone.
-    if (stopping.signal.aborted) process.exit(INTERRUPTED)
-    progress.note(
-      'ending the jobs, checking what was reached, and ending the servers (once more ends at once) ...',
-    )
-    stopping.abort(new Error('interrupted'))
-  }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
+  const progress = new Progress((line) => {
+    if (!interruption.isAtOnce) stream.write(`${line}\n`)
+  })
+  let beside: Promise<Beside> | null = null
+  const interruption = new Interruption({
+    onAsked: () =>
+      progress.note(
+        'ending the jobs, checking what was reached, and ending the servers (once more ends at once) ...',
+      ),
+    // They were told to end when this program was.
+    endAtOnce: async () => beside,
+  })
   const servers = new Servers((message) => progress.note(message))
   const programs = await Programs.build()
   try {
-    const { seed, scale, long, beside, minutes } = options
+    const { seed, scale, long, minutes } = options
     progress.note(`seed ${seed}`)
-    const { signal } = stopping
+    const { signal } = interruption
     const note = (text: string) => progress.note(text)
     const secondsLeft = () =>
       Math.max(1, minutes * 60 - CLOSING_SECONDS - (performance.now() - began) / 1_000)
     const over = AbortSignal.timeout(Math.ceil(Math.min(secondsLeft(), MAX_SECONDS) * 1_000))
     // What computes takes what the campaigns leave of the processors, all the time.
-    const runBeside = async () => {
+    const runBeside = async (): Promise<Beside> => {
       const context = { signal: AbortSignal.any([signal, over]), note }
-      const mutants = beside.includes('mutants')
+      const mutants = options.beside.includes('mutants')
         ? await runMutants({ ...context, env: await servers.environment() })
         : null
-      const simulation = beside.includes('simulation')
+      const simulation = options.beside.includes('simulation')
         ? await simulate({ scale, long, seed, ...context })
         : null
       return { mutants, simulation }
@@ -92,7 +91,8 @@ async function chaos(options: ChaosOptions): Promise<number> {
       onProgress: (task, reached, counts) => progress.show(task, reached, counts),
       onResult: (result) => progress.done(result),
     })
-    const [results, found] = await Promise.all([running, runBeside()])
+    beside = runBeside()
+    const [results, found] = await interruption.unlessAtOnce(Promise.all([running, beside]))
     const seconds = (performance.now() - began) / 1_000
     const report = conclude(results, found, { seed, seconds })
     stream.write(`\n${reportText(report)}\n`)
@@ -100,8 +100,7 @@ async function chaos(options: ChaosOptions): Promise<number> {
     return report.exitCode
   } finally {
     await servers.close()
-    await programs.remove()
-    process.off('SIGINT', onSignal)
-    process.off('SIGTERM', onSignal)
+    programs.remove()
+    interruption.close()
   }
 }

@@ -44,6 +44,9 @@ ${rows.join('\n')}
 Exit codes: 0 everything was reached and nothing was lost or repeated; 1 could not be run; 2 wrong options;
 4 violation; 5 inconclusive (a target was not reached, something could not be checked, or it was interrupted).
 
+Ctrl-C ends the jobs, checks and prints what was reached until then, and ends the servers; once more ends all of it at
+once, with exit code 130.
+
 Servers: those of ONCESINK_KAFKA_BROKERS and ONCESINK_POSTGRES_URL (_MYSQL_URL, _MARIADB_URL), else Docker, else processes
 of this machine. Servers that are killed are always processes of this machine.
 `

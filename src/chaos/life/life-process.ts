@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { stateOf } from '../../services/native/processes.ts'
+import { endsWithThisProcess } from './ends-with-this-process.ts'
 
 /** Of what it has written to standard error. */
 const LAST_LINES = 30
@@ -126,20 +127,4 @@ export function parseLine(text: string): Readonly<Record<string, unknown>> | nul
   } catch {
     return null
   }
-}
-
-const living = new Set<ChildProcess>()
-
-/** Its standard input is closed then, which one that is stopped does not notice. */
-function endsWithThisProcess(child: ChildProcess): void {
-  if (living.size === 0) process.on('exit', killLiving)
-  living.add(child)
-  child.once('close', () => {
-    living.delete(child)
-    if (living.size === 0) process.off('exit', killLiving)
-  })
-}
-
-function killLiving(): void {
-  for (const child of living) child.kill('SIGKILL')
 }

@@ -68,6 +68,8 @@ export class Sandbox {
       stdio: ['pipe', 'ignore', 'ignore'],
     })
     await once(watchdog, 'spawn')
+    const sandbox = new Sandbox(dir, watchdog, options.account)
+    open.add(sandbox)
     // It does not keep this process alive: one that ends without remove() is just what it waits for.
     watchdog.unref()
     await mkdir(join(dir, 'run'))
@@ -76,7 +78,7 @@ export class Sandbox {
       await chown(dir, account.uid, account.gid)
       await chown(join(dir, 'run'), account.uid, account.gid)
     }
-    return new Sandbox(dir, watchdog, account)
+    return sandbox
   }
 
   /** Starts a process that ends with the sandbox. Output goes to the open file `log`. */
@@ -110,5 +112,13 @@ export class Sandbox {
     this.#watchdog.ref()
     this.#watchdog.stdin?.end()
     await ended
+    open.delete(this)
   }
+}
+
+const open = new Set<Sandbox>()
+
+/** Removes every sandbox that this process has. */
+export async function removeSandboxes(): Promise<void> {
+  await Promise.all([...open].map((sandbox) => sandbox.remove()))
 }

@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdir, mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
@@ -27,32 +28,21 @@ export class Programs {
 
   private constructor(folder: string) {
     this.#folder = folder
+    process.on('exit', this.remove)
   }
 
   static async build(): Promise<Programs> {
     // As deep below the root as the built modules, which look for `sql` from where they are.
     const parent = join(root, '.cache/lives')
     await mkdir(parent, { recursive: true })
-    const folder = await mkdtemp(join(parent, 'programs-'))
-    const built = (name: string) => join(root, `dist/chaos/campaign/lives/${name}.js`)
-    const bundle = await rolldown({
-      input: Object.fromEntries(
-        [...names.map((name) => `${name}-program`), 'launcher'].map((n) => [n, built(n)]),
-      ),
-      platform: 'node',
-      external: isLeftAlone,
-    })
+    const programs = new Programs(await mkdtemp(join(parent, `programs-${process.pid}-`)))
     try {
-      await bundle.write({
-        dir: folder,
-        format: 'cjs',
-        entryFileNames: '[name].cjs',
-        chunkFileNames: '[name].cjs',
-      })
-    } finally {
-      await bundle.close()
+      await bundle(programs.#folder)
+      return programs
+    } catch (error) {
+      programs.remove()
+      throw error
     }
-    return new Programs(folder)
   }
 
   /** Begins a life of a job. */
@@ -86,8 +76,31 @@ export class Programs {
     return [process.execPath, file('launcher'), ...options, file(`${name}-program`)]
   }
 
-  remove(): Promise<void> {
-    return rm(this.#folder, { recursive: true, force: true })
+  /** Removes the files, as the end of this process does at the latest. */
+  readonly remove = (): void => {
+    process.off('exit', this.remove)
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+async function bundle(folder: string): Promise<void> {
+  const built = (name: string) => join(root, `dist/chaos/campaign/lives/${name}.js`)
+  const bundled = await rolldown({
+    input: Object.fromEntries(
+      [...names.map((name) => `${name}-program`), 'launcher'].map((n) => [n, built(n)]),
+    ),
+    platform: 'node',
+    external: isLeftAlone,
+  })
+  try {
+    await bundled.write({
+      dir: folder,
+      format: 'cjs',
+      entryFileNames: '[name].cjs',
+      chunkFileNames: '[name].cjs',
+    })
+  } finally {
+    await bundled.close()
   }
 }
 
