@@ -75,6 +75,7 @@ async function loop(deps: DriverDeps, options: DriveOptions, attention: Attentio
   const planner = new Planner({
     ...{ maxRecordsPerBatch, maxBytesPerBatch, until },
     ...{ rate: deps.rate, unit: strategy.unit },
+    joinRanges: strategy.unit === 'batch' && strategy.joinsRanges === true,
   })
   const pace = pacemaker(deps)
   const housekeeping = new Housekeeping(deps)
@@ -170,9 +171,9 @@ async function loop(deps: DriverDeps, options: DriveOptions, attention: Attentio
         continue
       }
 
-      // Partitions come and go; what was computed of those that stay is committed.
+      // Partitions come and go; what was computed of those that stay is committed, or read again.
       await assignment.update()
-      flight.begin(computed, claims)
+      if (!(flight.begin(computed, claims) || (await recover()))) return enter('stopped')
     }
 
     enter('stopping')

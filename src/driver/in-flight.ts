@@ -1,5 +1,5 @@
 import { asError, invariant } from '../errors.ts'
-import type { PartitionResult } from '../executor/executor.ts'
+import { areSeparate, type PartitionResult } from '../executor/executor.ts'
 import type { Claim } from '../model/claim.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import {
@@ -80,15 +80,17 @@ export class InFlight {
   /**
    * Begins to commit what was computed under `claims`. What follows a range that is still in flight waits for it.
    * Results are left out that continue one that has failed meanwhile, or whose partition was lost.
+   * @returns false when the others cannot be separated from those: nothing is begun, and everything is to be sought again
    */
-  begin(batch: BatchComputed, claims: readonly Claim[]): void {
+  begin(batch: BatchComputed, claims: readonly Claim[]): boolean {
     const { ownership, strategy } = this.#deps
     const failed = this.#ended.flatMap(failedClaims)
     const results = ownership.stillOwned(
       claims.filter((claim) => !failed.includes(claimKey(claim))),
       batch.results,
     )
-    if (results.length === 0) return
+    if (results.length === 0) return true
+    if (results.length < batch.results.length && !areSeparate(batch.results)) return false
     const ends: BatchEnd[] = []
     const enter = (key: string, part: BatchToCommit) => this.#enter(key, { part, claims }, ends)
     const lanes =
@@ -97,6 +99,7 @@ export class InFlight {
         : [enter(EVERYTHING, this.#whole({ ...batch, results }))]
     this.#batch = { lanes: lanes.filter((lane) => lane !== null), ends }
     if (strategy.unit !== 'range' && isSmall(batch)) this.#due = this.all()
+    return true
   }
 
   /** For a strategy that takes a stream, the ranges of the batch are fixed now, and the rest of it is still to be read. */

@@ -23,6 +23,8 @@ export interface PlannerOptions {
   readonly until: ReadonlyMap<string, bigint> | null
   /** What commits or fails as a whole, and so is searched as a whole when it is rejected. */
   readonly unit: AtomicUnit
+  /** See {@link BatchPlan.joinRanges}. @default false */
+  readonly joinRanges?: boolean
 }
 
 /**
@@ -72,6 +74,7 @@ export class Planner {
       order: whole?.limit ? 'sequential' : 'fair',
       ...(until.size > 0 || bounds ? { until } : {}),
       ...(condemned.length > 0 ? { condemned } : {}),
+      ...(this.#options.joinRanges ? { joinRanges: true } : {}),
     }
   }
 

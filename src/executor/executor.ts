@@ -25,7 +25,8 @@ export interface Executor {
   drop(partitions: readonly TopicPartition[]): void
   /**
    * Fetches the next ranges within the plan's limits and runs one partition task per range.
-   * @returns results in partition order; empty when there was nothing to read
+   * @returns results in partition order; empty when there was nothing to read. Those of partitions that were sought or
+   *   dropped meanwhile are left out, unless the others cannot be separated from them any more ({@link areSeparate})
    * @throws OncesinkError JOB_FUNCTION_FAILED with the record's coordinates, DEAD_LETTER_LIMIT, or the source's errors
    */
   compute(plan: BatchPlan, signal: AbortSignal): Promise<PartitionResult[]>
@@ -43,6 +44,11 @@ export interface BatchPlan extends TakeLimits {
   readonly condemned?: readonly CondemnedRecord[]
   /** Dead letters that the batch has already, where this is a later part of it. @default 0 */
   readonly deadLettersBefore?: number
+  /**
+   * Whether the batch commits as a whole, so that nobody asks what one of its ranges alone has come to: the executor may
+   * then add up several of them as one, see {@link PartitionResult.partials}. @default false
+   */
+  readonly joinRanges?: boolean
 }
 
 export interface CondemnedRecord extends TopicPartition {
@@ -65,8 +71,16 @@ export interface PartitionResult {
   readonly leaderEpoch: number
   /** Milliseconds from having the range's records to having its partial results: decoding and aggregating, no waiting. */
   readonly computeMs: number
-  /** One partial result per pipeline, in the order of the job's pipelines. */
+  /**
+   * One partial result per pipeline, in the order of the job's pipelines; none where this range was added up with others
+   * ({@link BatchPlan.joinRanges}), and an earlier result of the batch has what they have come to together.
+   */
   readonly partials: readonly PartialResult[]
+}
+
+/** Whether each of these results can be committed without the others. */
+export function areSeparate(results: readonly Pick<PartitionResult, 'partials'>[]): boolean {
+  return results.every(({ partials }) => partials.length > 0)
 }
 
 /** Where the partition tasks of a job run. Made from the option `executor` of a job. */

@@ -3,15 +3,33 @@ import { type TopicPartition, topicPartitionKey } from '../model/topic-partition
 import type { Runtime } from '../runtime/runtime.ts'
 import type { FetchedRange, Source } from '../source/source.ts'
 import { refuseTooMany, runWithDeadLetters } from './dead-letters.ts'
-import type { CondemnedRecord, Executor, PartitionResult } from './executor.ts'
+import {
+  areSeparate,
+  type BatchPlan,
+  type CondemnedRecord,
+  type Executor,
+  type PartitionResult,
+} from './executor.ts'
 import type { PartitionTask } from './partition-task.ts'
+
+/** A range, and whether its partition has begun a new generation since it was taken. */
+interface Taken {
+  readonly fetched: FetchedRange
+  readonly isStale: () => boolean
+}
+
+interface Computed {
+  readonly result: PartitionResult
+  readonly isStale: () => boolean
+}
 
 /**
  * Runs partition tasks in this thread, one after another.
  *
  * States per partition: `reading` at a generation; seek and drop begin a new generation, and what was taken in an
  * earlier one is discarded. Ranges of other partitions stay: the source has moved on behind them, so they must be
- * committed or sought again by whoever asked for them.
+ * committed or sought again by whoever asked for them. Where ranges were added up as one, they are so once more
+ * without those that were discarded.
  *
  * Aborting the signal of `compute` ends the waiting for records. Ranges that were taken are computed and returned.
  */
@@ -23,37 +41,72 @@ export function createInlineExecutor(
 ): Executor {
   const generations = new Map<string, number>()
   const generationOf = (tp: TopicPartition) => generations.get(topicPartitionKey(tp)) ?? 0
-  /** The range that is being computed. */
-  let current: { readonly partition: string; readonly abandon: AbortController } | null = null
+  /** What is being computed. */
+  let current: { readonly partitions: ReadonlySet<string>; readonly abandon: AbortController } | null = null
 
   function beginGeneration(partitions: readonly TopicPartition[]): void {
     for (const tp of partitions) {
       const partition = topicPartitionKey(tp)
       generations.set(partition, generationOf(tp) + 1)
-      if (current?.partition === partition) current.abandon.abort()
+      if (current?.partitions.has(partition)) current.abandon.abort()
     }
   }
 
-  /** Null when the range was taken in an earlier generation. */
-  async function computeRange(
-    fetched: FetchedRange,
-    isStale: () => boolean,
-    condemned: readonly CondemnedRecord[] | undefined,
-  ): Promise<PartitionResult | null> {
-    if (isStale()) return null
+  /** `stale` when one of the ranges is of an earlier generation by the end. */
+  async function computing<T>(
+    taken: readonly Taken[],
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T | 'stale'> {
+    const isStale = () => taken.some((range) => range.isStale())
+    if (isStale()) return 'stale'
     const abandon = new AbortController()
-    current = { partition: topicPartitionKey(fetched.range), abandon }
+    current = { partitions: new Set(taken.map(({ fetched }) => topicPartitionKey(fetched.range))), abandon }
     try {
-      return poison.kind === 'fail'
-        ? await task.run(fetched, abandon.signal)
-        : await runWithDeadLetters(task, fetched, abandon.signal, poison, condemned)
+      const done = await work(abandon.signal)
+      return isStale() ? 'stale' : done
     } catch (error) {
       // Whatever a stale range has to say does not matter any more: its records are read again, or by somebody else.
-      if (isStale()) return null
+      if (isStale()) return 'stale'
       throw error
     } finally {
       current = null
     }
+  }
+
+  async function computeOneByOne(
+    taken: readonly Taken[],
+    condemned: readonly CondemnedRecord[] | undefined,
+  ): Promise<Computed[]> {
+    const results: Computed[] = []
+    for (const one of taken) {
+      const { fetched, isStale } = one
+      const result = await computing([one], (signal) =>
+        poison.kind === 'fail'
+          ? task.run(fetched, signal)
+          : runWithDeadLetters(task, fetched, signal, poison, condemned),
+      )
+      if (result !== 'stale') results.push({ result, isStale })
+    }
+    return results
+  }
+
+  /** Null where they have to be computed one by one. */
+  async function computeAsOne(taken: readonly Taken[]): Promise<Computed[] | null> {
+    for (;;) {
+      const fresh = taken.filter(({ isStale }) => !isStale())
+      const ranges = fresh.map(({ fetched }) => fetched)
+      const results = await computing(fresh, (signal) => task.runAsOne(ranges, signal))
+      if (results === 'stale') continue
+      return results?.map((result, i) => ({ result, isStale: (fresh[i] as Taken).isStale })) ?? null
+    }
+  }
+
+  async function computeTaken(
+    taken: readonly Taken[],
+    { joinRanges = false, condemned }: BatchPlan,
+  ): Promise<Computed[]> {
+    const asOne = joinRanges && condemned === undefined && taken.length > 1 ? await computeAsOne(taken) : null
+    return asOne ?? computeOneByOne(taken, condemned)
   }
 
   return {
@@ -82,15 +135,14 @@ export function createInlineExecutor(
       })
       if (taken.length === 0) return []
       await runtime.faultPoints.reach('batch.fetched')
-      const results: { result: PartitionResult; isStale: () => boolean }[] = []
-      for (const { fetched, isStale } of taken) {
-        const result = await computeRange(fetched, isStale, plan.condemned)
-        if (result) results.push({ result, isStale })
+      for (;;) {
+        const computed = await computeTaken(taken, plan)
+        if (computed.length > 0) await runtime.faultPoints.reach('batch.computed')
+        const fresh = computed.filter(({ isStale }) => !isStale()).map(({ result }) => result)
+        if (fresh.length < computed.length && !areSeparate(computed.map(({ result }) => result))) continue
+        refuseTooMany(fresh, poison, plan.deadLettersBefore)
+        return fresh
       }
-      if (results.length > 0) await runtime.faultPoints.reach('batch.computed')
-      const fresh = results.filter(({ isStale }) => !isStale()).map(({ result }) => result)
-      refuseTooMany(fresh, poison, plan.deadLettersBefore)
-      return fresh
     },
 
     /** Abandons the work at hand. The source belongs to whoever made it. */

@@ -1,3 +1,4 @@
+import type { PartialResult } from '../aggregation/partial-result.ts'
 import type { Decoder } from '../decode/decoder.ts'
 import { type DecodedBlock, type ShortCuts, shortCutsOf } from '../decode/short-cuts.ts'
 import { invariant, OncesinkError } from '../errors.ts'
@@ -27,6 +28,14 @@ export interface PartitionTask {
    *   records are not what the range says; the signal's reason when it is aborted meanwhile; what `onFailure` throws
    */
   run(fetched: FetchedRange, signal: AbortSignal, tolerance?: Tolerance): Promise<PartitionResult>
+  /**
+   * Runs ranges one after another and adds all of them up as one: the first result has the partial results of all, the
+   * others have none. What that comes to is what merging their own partial results, in this order, comes to.
+   * @returns null where each has to be run by itself: a record fails, or there is a pipeline whose values are not added up
+   *   by the job's aggregates alone
+   * @throws OncesinkError INVARIANT_VIOLATED as {@link run}; the signal's reason when it is aborted meanwhile
+   */
+  runAsOne(fetched: readonly FetchedRange[], signal: AbortSignal): Promise<PartitionResult[] | null>
   /** Why the record with index `i` fails when it stands alone, or null. */
   probe(segment: RecordSegment, i: number): FunctionFailure | null
 }
@@ -85,27 +94,35 @@ export function compilePartitionTask(
     const newCollector = collectorsOf(pipeline, suffix, fast)
     return { steps: pipeline.steps, suffix, newCollector }
   })
-  const newCollectors = () => compiled.map(({ newCollector }) => newCollector())
   const probe = new Probe(root, compiled, way)
+  /** Aggregates do not depend on the order in which records come. What a job's own `merge` makes of two values might. */
+  const canJoin = pipelines.every(({ terminal }) => terminal.kind === 'aggregate')
+  /** Of all ranges: each of them may be too short for a pause. */
+  let busySince = clock.monotonicMs()
 
-  /** One pass over the range with collectors of its own. */
-  async function pass(fetched: FetchedRange, signal: AbortSignal, leaveOut: LeaveOut): Promise<Pass> {
-    const collectors = newCollectors()
+  function newGathering(): Gathering {
+    const collectors = compiled.map(({ newCollector }) => newCollector())
     const pushes = compiled.map(({ steps, suffix }, i) =>
       throughSteps(steps, (collectors[i] as Collector).push, suffix),
     )
-    const fromBytes = collectors[0]?.fromBytes ?? null
-    const block = new BlockRunner(
-      new RecordRunner(root, pushes, way),
-      fromBytes,
-      fetched.range,
-      leaveOut,
-      watch ?? null,
-      digest ? new RangeDigest() : null,
-    )
-    watch?.atRange(fetched.range)
-    let busySince = clock.monotonicMs()
-    for (const { segment, begin, end } of fetched.slices) {
+    return {
+      runner: new RecordRunner(root, pushes, way),
+      fromBytes: collectors[0]?.fromBytes ?? null,
+      finish: () => collectors.map((collector) => collector.finish()),
+    }
+  }
+
+  /** One pass over the range, whose values are gathered with those that are there already. */
+  async function pass(
+    { range, records, slices }: FetchedRange,
+    { runner, fromBytes }: Gathering,
+    signal: AbortSignal,
+    leaveOut: LeaveOut,
+  ): Promise<BlockRunner> {
+    const sum = digest ? new RangeDigest() : null
+    const block = new BlockRunner(runner, fromBytes, range, leaveOut, watch ?? null, sum)
+    watch?.atRange(range)
+    for (const { segment, begin, end } of slices) {
       block.enter(segment)
       for (let at = begin; at < end; at += BLOCK_RECORDS) {
         block.run(segment, at, Math.min(at + BLOCK_RECORDS, end))
@@ -115,7 +132,14 @@ export function compilePartitionTask(
         busySince = clock.monotonicMs()
       }
     }
-    return { block, collectors }
+    invariant(block.records === records, `${formatRange(range)} has ${block.records} records, not ${records}`)
+    return block
+  }
+
+  /** One pass over the range alone. */
+  async function passAlone(fetched: FetchedRange, signal: AbortSignal, leaveOut: LeaveOut): Promise<Pass> {
+    const gathering = newGathering()
+    return { block: await pass(fetched, gathering, signal, leaveOut), gathering }
   }
 
   /**
@@ -130,7 +154,7 @@ export function compilePartitionTask(
   ): Promise<Pass> {
     const known = leaveOut.size === 0 ? null : (offset: number) => leaveOut.has(offset)
     try {
-      return await pass(fetched, signal, known)
+      return await passAlone(fetched, signal, known)
     } catch (error) {
       if (!isRecordFailure(error)) throw error
     }
@@ -141,44 +165,50 @@ export function compilePartitionTask(
       return failure !== null
     }
     try {
-      return await pass(fetched, signal, careful)
+      return await passAlone(fetched, signal, careful)
     } catch (error) {
       if (!isRecordFailure(error)) throw error
       const { segment, i, failure } = error
       // Nothing in its range is left to blame.
       if (fetched.records > 1) throw recordFailed(segment, i, failure, true)
       onFailure(segment, i, failure)
-      return pass(fetched, signal, () => true)
+      return passAlone(fetched, signal, () => true)
     }
   }
 
   return {
     async run(fetched, signal, tolerance) {
-      const { range, records, bytes, leaderEpoch } = fetched
       const beganAt = clock.monotonicMs()
-      const { block, collectors } = await (tolerance
+      const { block, gathering } = await (tolerance
         ? tolerantPass(fetched, signal, tolerance)
-        : pass(fetched, signal, null)
+        : passAlone(fetched, signal, null)
       ).catch((error: unknown) => {
         throw isRecordFailure(error) ? recordFailed(error.segment, error.i, error.failure) : error
       })
-      invariant(
-        block.records === records,
-        `${formatRange(range)} has ${block.records} records, not ${records}`,
-      )
-      const partials = collectors.map((collector) => collector.finish())
-      return {
-        range,
-        records,
-        deadLetters: [],
-        digest: block.digest?.sum ?? null,
-        lastOffset: records === 0 ? null : BigInt(block.lastOffset),
-        bytes,
-        leaderEpoch,
-        computeMs: clock.monotonicMs() - beganAt,
-        partials,
-      }
+      const partials = gathering.finish()
+      return { ...contentsOf(fetched, block), computeMs: clock.monotonicMs() - beganAt, partials }
     },
+
+    async runAsOne(ranges, signal) {
+      if (!canJoin) return null
+      const gathering = newGathering()
+      const results: PartitionResult[] = []
+      let beganAt = clock.monotonicMs()
+      try {
+        for (const fetched of ranges) {
+          const block = await pass(fetched, gathering, signal, null)
+          const endedAt = clock.monotonicMs()
+          results.push({ ...contentsOf(fetched, block), computeMs: endedAt - beganAt, partials: [] })
+          beganAt = endedAt
+        }
+      } catch (error) {
+        if (isRecordFailure(error)) return null
+        throw error
+      }
+      const [first, ...rest] = results
+      return first ? [{ ...first, partials: gathering.finish() }, ...rest] : []
+    },
+
     probe: (segment, i) => probe.run(segment, i),
   }
 }
@@ -195,9 +225,32 @@ interface CompiledPipeline {
   readonly newCollector: () => Collector
 }
 
+/** Where the values of one range are gathered, or those of several. */
+interface Gathering {
+  readonly runner: RecordRunner
+  readonly fromBytes: FromBytes | null
+  finish(): PartialResult[]
+}
+
 interface Pass {
   readonly block: BlockRunner
-  readonly collectors: readonly Collector[]
+  readonly gathering: Gathering
+}
+
+/** What a range has, besides what it has come to. */
+function contentsOf(
+  { range, records, bytes, leaderEpoch }: FetchedRange,
+  { digest, lastOffset }: BlockRunner,
+): Omit<PartitionResult, 'computeMs' | 'partials'> {
+  return {
+    range,
+    records,
+    deadLetters: [],
+    digest: digest?.sum ?? null,
+    lastOffset: records === 0 ? null : BigInt(lastOffset),
+    bytes,
+    leaderEpoch,
+  }
 }
 
 /** Says of a record whether it is left out; null when none is. */

@@ -2,7 +2,7 @@ import { collectPartials } from '../aggregation/collect.ts'
 import type { PartialResult } from '../aggregation/partial-result.ts'
 import { commitBatch } from '../database/protocol/commit-batch.ts'
 import { asError, invariant, OncesinkError } from '../errors.ts'
-import { deliverPartials, partialAt } from './deliver-partials.ts'
+import { deliverPartials, partialsOf } from './deliver-partials.ts'
 import type {
   CommitReport,
   ComputedBatch,
@@ -23,14 +23,12 @@ function create({ session, pipelines }: StrategyParts): ComputedStrategy {
   return {
     name: 'collectThenCommit',
     unit: 'batch',
+    joinsRanges: true,
     async commit(batch) {
       let collected: readonly PartialResult[]
       try {
         collected = pipelines.map((pipeline, i) =>
-          collectPartials(
-            pipeline.terminal,
-            batch.results.map((result) => partialAt(result.partials, i)),
-          ),
+          collectPartials(pipeline.terminal, partialsOf(batch.results, i)),
         )
       } catch (error) {
         return notBegun(batch, asError(error))

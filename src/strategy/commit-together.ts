@@ -1,9 +1,9 @@
 import { collectPartials } from '../aggregation/collect.ts'
-import type { PartialResult } from '../aggregation/partial-result.ts'
 import type { Transaction } from '../database/dialect.ts'
 import { type BatchToCommit, commitBatch } from '../database/protocol/commit-batch.ts'
 import { invariant } from '../errors.ts'
 import { deliver } from '../sink/deliver.ts'
+import { partialsOf } from './deliver-partials.ts'
 import type { CommitReport, ComputedBatch, StrategyParts } from './strategy.ts'
 
 /**
@@ -55,8 +55,8 @@ export async function deliverBatch(
   }
   let rows = 0
   for (const [i, pipeline] of pipelines.entries()) {
-    const partials = results.flatMap(({ partials }): PartialResult[] => partials.slice(i, i + 1))
-    rows += await deliver(trx, pipeline, collectPartials(pipeline.terminal, partials), info)
+    const collected = collectPartials(pipeline.terminal, partialsOf(results, i))
+    rows += await deliver(trx, pipeline, collected, info)
   }
   return rows
 }

@@ -77,6 +77,11 @@ interface AnyStrategy {
 /** A strategy that is given what is fetched and computed already. The next batch is computed meanwhile. */
 export interface ComputedStrategy extends AnyStrategy {
   readonly unit: 'batch' | 'range'
+  /**
+   * Whether it only asks what a batch has come to as a whole, so that ranges may be added up as one: then results may have
+   * no `partials`, see {@link PartitionResult.partials}. Many short ranges are much faster so. @default false
+   */
+  readonly joinsRanges?: boolean
   /** Never rejects for a failed batch: what happened is in the outcomes. It rejects only with `crash` errors. */
   commit(batch: ComputedBatch): Promise<CommitReport>
 }

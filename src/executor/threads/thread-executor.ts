@@ -11,7 +11,13 @@ import { type Portion, shareBatch, type Taker } from '../../source/share-fairly.
 import type { PartitionOffer, PartitionProgress, SeekPosition } from '../../source/source.ts'
 import type { JobEventBus } from '../../telemetry/events.ts'
 import { refuseTooMany } from '../dead-letters.ts'
-import type { BatchPlan, Executor, PartitionResult, WorkerThreadsPlan } from '../executor.ts'
+import {
+  areSeparate,
+  type BatchPlan,
+  type Executor,
+  type PartitionResult,
+  type WorkerThreadsPlan,
+} from '../executor.ts'
 import { Assignment } from './assignment.ts'
 import { decodeResult } from './encode-result.ts'
 import { Watchdog } from './watchdog.ts'
@@ -158,10 +164,20 @@ class ThreadExecutor implements Executor {
     // Records are fetched and computed in one go, elsewhere.
     await this.#deps.runtime.faultPoints.reach('batch.fetched')
     await this.#deps.runtime.faultPoints.reach('batch.computed')
-    const fresh = results.filter(({ generation, result }) => generation === this.#generationOf(result.range))
-    const sorted = fresh.map(({ result }) => result).sort((a, b) => compareTopicPartitions(a.range, b.range))
+    const sorted = this.#fresh(results).sort((a, b) => compareTopicPartitions(a.range, b.range))
     refuseTooMany(sorted, this.#deps.poison, plan.deadLettersBefore)
     return sorted
+  }
+
+  /** Results of the generation that goes on; all of them where it cannot be told what the others have added. */
+  #fresh(
+    tagged: readonly { readonly generation: number; readonly result: PartitionResult }[],
+  ): PartitionResult[] {
+    const all = tagged.map(({ result }) => result)
+    const fresh = tagged
+      .filter(({ generation, result }) => generation === this.#generationOf(result.range))
+      .map(({ result }) => result)
+    return fresh.length === 0 || areSeparate(all) ? fresh : all
   }
 
   /** Every partition with records gets its share of the batch, whichever worker reads it. */

@@ -15,13 +15,25 @@ export const drivingMutants: readonly Mutant[] = [
     killedBy: simulation(),
   },
   {
+    name: 'part of what was added up as one committed',
+    breaks: 'ranges whose partition was lost are counted with the others that they were added up with',
+    edits: [
+      {
+        file: 'src/driver/in-flight.ts',
+        find: 'if (results.length < batch.results.length && !areSeparate(batch.results)) return false',
+        replace: '',
+      },
+    ],
+    killedBy: simulation(),
+  },
+  {
     name: 'result of an earlier generation accepted',
     breaks: 'what was taken before a seek is computed and handed out after it',
     edits: [
       {
         file: 'src/executor/inline.ts',
-        find: 'results.filter(({ isStale }) => !isStale())',
-        replace: 'results.filter(() => true)',
+        find: 'computed.filter(({ isStale }) => !isStale())',
+        replace: 'computed.filter(() => true)',
       },
     ],
     killedBy: unit('executor/inline.test.ts', 'discards everything when all partitions are sought meanwhile'),
@@ -32,9 +44,9 @@ export const drivingMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/executor/inline.ts',
-        find: 'if (result) results.push({ result, isStale })',
+        find: '!isStale()).map(({ result }) => result)\n',
         replace:
-          "const end = plan.order === 'sequential' ? plan.until?.get(topicPartitionKey(fetched.range)) : undefined\n        if (result) results.push({ result: { ...result, range: { ...result.range, until: end ?? result.range.until } }, isStale })",
+          "!isStale()).map(({ result }) => {\n          const end = plan.order === 'sequential' ? plan.until?.get(topicPartitionKey(result.range)) : undefined\n          return { ...result, range: { ...result.range, until: end ?? result.range.until } }\n        })\n",
       },
     ],
     killedBy: simulation(),

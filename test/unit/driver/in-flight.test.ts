@@ -8,6 +8,7 @@ import type { ComputedBatch } from '../../../src/strategy/strategy.ts'
 import { EventBus, type JobEvents } from '../../../src/telemetry/events.ts'
 
 const tp = { topic: 't', partition: 0 }
+const nothing = { kind: 'rows' as const, rows: [], metas: null }
 
 function claimed(epoch: bigint, nextOffset: bigint): Claim {
   return {
@@ -27,7 +28,7 @@ function claimed(epoch: bigint, nextOffset: bigint): Claim {
 function computed(from: bigint, until: bigint, tasksMs = 0) {
   const result: PartitionResult = {
     ...{ range: { ...tp, from, until }, records: Number(until - from), deadLetters: [], digest: null },
-    ...{ lastOffset: until - 1n, bytes: 10, leaderEpoch: 0, computeMs: 1, partials: [] },
+    ...{ lastOffset: until - 1n, bytes: 10, leaderEpoch: 0, computeMs: 1, partials: [nothing] },
   }
   return {
     plan: { maxRecords: 10, maxWaitMs: 0, includeEmptyRanges: false, order: 'fair' as const },

@@ -62,6 +62,14 @@ describe('how large the next batch may be', () => {
     })
   })
 
+  test('says whether ranges may be added up as one, where nobody asks for each of them', () => {
+    const limits = { maxRecordsPerBatch: 1000, maxBytesPerBatch: 5000, rate, until: null }
+    const planner = new Planner({ ...limits, unit: 'batch', joinRanges: true })
+    expect(planner.next(0, owned).joinRanges).toBe(true)
+    planner.rejected([result(0, 0n, 10n, 10)])
+    expect(planner.next(0, owned)).toMatchObject({ order: 'sequential', joinRanges: true })
+  })
+
   test('ranges without visible records are asked for every 5 seconds, however much is committed in between', () => {
     const planner = newPlanner()
     const asked: number[] = []

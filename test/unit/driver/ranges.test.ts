@@ -14,14 +14,16 @@ import { eventually } from '../../support/eventually.ts'
 
 const PARTITIONS = [0, 1, 2].map((partition): TopicPartition => ({ topic: 't', partition }))
 const RECORDS = 5n
+const nothing = { kind: 'rows' as const, rows: [], metas: null }
 
 type Fate = (range: PartitionResult['range']) => Promise<RangeOutcome | null> | RangeOutcome | null
 
 /**
  * A driver over partitions that never end, and a database that is a map of positions. `fate` decides about ranges; null
- * commits.
+ * commits. With `asOne` batches commit as a whole, and their ranges are added up as one where the plan allows it.
  */
-function startDriver(fate: Fate) {
+function startDriver(fate: Fate, asOne = false) {
+  let lost: TopicPartition[] = []
   const stored = PARTITIONS.map(() => 0n)
   const reading = new Map<number, bigint>()
   const heard: {
@@ -44,7 +46,7 @@ function startDriver(fate: Fate) {
     return Promise.resolve({ claims: made, lost: [] })
   }
   const compute = async (plan: BatchPlan, signal: AbortSignal): Promise<PartitionResult[]> => {
-    const results = [...reading].flatMap(([partition, from]) => {
+    const results = [...reading].flatMap(([partition, from], i) => {
       const bound = plan.until?.get(`t/${partition}`) ?? from + RECORDS
       const most = BigInt(plan.maxRecordsOf?.get(`t/${partition}`) ?? Number(RECORDS))
       const until = [from + most, from + RECORDS, bound].reduce((a, b) => (a < b ? a : b))
@@ -58,7 +60,8 @@ function startDriver(fate: Fate) {
             records: Number(until - from),
             lastOffset: until - 1n,
           },
-          ...{ deadLetters: [], digest: null, bytes: 0, leaderEpoch: 0, computeMs: 0, partials: [] },
+          ...{ deadLetters: [], digest: null, bytes: 0, leaderEpoch: 0, computeMs: 0 },
+          partials: plan.joinRanges && i > 0 ? [] : [nothing],
         },
       ]
     })
@@ -102,7 +105,11 @@ function startDriver(fate: Fate) {
     },
     claimer: { takeOver: claim, claimAgain: claim },
     membership: {
-      ...{ isShared: false, onChange: () => () => {}, takeChanges: () => ({ gained: [], lost: [] }) },
+      ...{
+        isShared: false,
+        onChange: () => () => {},
+        takeChanges: () => ({ gained: [], lost: lost.splice(0) }),
+      },
       ...{ start: () => Promise.resolve(PARTITIONS), confirm: () => Promise.resolve(true) },
     },
     executor: {
@@ -116,7 +123,7 @@ function startDriver(fate: Fate) {
       },
     },
     rate: { next: () => ({ maxRecords: 100 }), observe: () => {}, timedOut: () => {} },
-    strategy: { name: 'test', unit: 'range', commit },
+    strategy: { name: 'test', ...(asOne ? { unit: 'batch', joinsRanges: true } : { unit: 'range' }), commit },
   } as unknown as DriverDeps
   const stop = new AbortController()
   const done = drive(deps, { stop: stop.signal, once: false, onRunning: () => {} })
@@ -127,7 +134,10 @@ function startDriver(fate: Fate) {
   })
   const countOf = (lines: readonly string[], partition: number) =>
     lines.filter((line) => line.startsWith(`${partition} `)).length
-  return { heard, settled, stored, done, stop: () => stop.abort(), countOf }
+  const lose = (partition: number) => {
+    lost = PARTITIONS.filter((tp) => tp.partition === partition)
+  }
+  return { heard, settled, stored, done, stop: () => stop.abort(), countOf, lose }
 }
 
 const aborted = (
@@ -230,5 +240,44 @@ describe('where ranges commit one by one', () => {
     )
     await eventually(() => countOf(heard.committed, 0) > 0)
     expect(heard.states).toEqual(['running', 'recovering', 'running'])
+  })
+})
+
+describe('where ranges of a batch were added up as one', () => {
+  test('a batch of which one was lost is read again without it, from where the others are', async () => {
+    const world = startDriver(() => null, true)
+    const { heard, countOf } = world
+    await eventually(() => countOf(heard.committed, 1) > 3)
+    world.lose(1)
+    await eventually(() => heard.states.includes('recovering'))
+    const before = countOf(heard.committed, 1)
+    await eventually(() => countOf(heard.committed, 2) > before + 3)
+    expect(countOf(heard.committed, 1)).toBe(before)
+    expect(heard.claimed).toEqual([
+      [0, 1, 2],
+      [0, 2],
+    ])
+    // Nothing is left out, nothing is committed twice, and only the batch at hand was computed twice.
+    for (const partition of [0, 2]) {
+      const of = (lines: readonly string[]) => lines.filter((line) => line.startsWith(`${partition} `))
+      const committed = of(heard.committed)
+      expect(committed).toEqual(committed.map((_, i) => `${partition} from ${i * Number(RECORDS)}`))
+      expect(of(heard.computed).length - new Set(of(heard.computed)).size).toBe(1)
+    }
+    expect(heard.states.slice(0, 3)).toEqual(['running', 'recovering', 'running'])
+  })
+
+  test('a batch whose only range was lost is not missed', async () => {
+    const world = startDriver(() => null, true)
+    const { heard, countOf } = world
+    await eventually(() => countOf(heard.committed, 0) > 1)
+    for (const partition of [0, 1, 2]) {
+      world.lose(partition)
+      await systemRuntime.clock.sleep(30)
+    }
+    await systemRuntime.clock.sleep(30)
+    const claims = heard.claimed.length
+    expect(heard.claimed.slice(0, 3)).toEqual([[0, 1, 2], [1, 2], [2]])
+    expect(claims).toBe(3)
   })
 })

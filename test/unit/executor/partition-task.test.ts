@@ -618,14 +618,31 @@ describe('long work', () => {
   })
 
   test('is said to have taken the time that it has taken', async () => {
-    // Looks: the run begins, the pass begins, four blocks, the run has ended.
+    // Looks: the run begins, four blocks, the run has ended.
     const { computeMs } = await run(
       byItem,
       many,
       never,
       steppingClock(0.25, () => {}),
     )
-    expect(computeMs).toBe(1.5)
+    expect(computeMs).toBe(1.25)
+  })
+
+  test('is interrupted as often in many short ranges as in a long one, each alone or all as one', async () => {
+    const one = rangeOf(jsonRecords([{ item: 'a', amount: 1 }]))
+    const ranges = Array.from({ length: 8 }, () => one)
+    let yields = 0
+    const counting = () => {
+      yields += 1
+    }
+    const task = () => compilePartitionTask(byItem.plan.root, [byItem.plan], steppingClock(0.5, counting))
+    const alone = task()
+    for (const range of ranges) await alone.run(range, never)
+    const looksAlone = 8 * 3
+    expect(yields).toBe(Math.floor((looksAlone * 0.5) / 2.5))
+    yields = 0
+    await task().runAsOne(ranges, never)
+    expect(yields).toBeGreaterThan(1)
   })
 
   test('ends with the reason of the signal when it is aborted meanwhile', async () => {

@@ -3,7 +3,12 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { collectPartials } from '../../../../src/aggregation/collect.ts'
 import type { PartialResult } from '../../../../src/aggregation/partial-result.ts'
 import { OncesinkError } from '../../../../src/errors.ts'
-import type { BatchPlan, Executor, PartitionResult } from '../../../../src/executor/executor.ts'
+import {
+  areSeparate,
+  type BatchPlan,
+  type Executor,
+  type PartitionResult,
+} from '../../../../src/executor/executor.ts'
 import { createInlineExecutor } from '../../../../src/executor/inline.ts'
 import { compilePartitionTask } from '../../../../src/executor/partition-task.ts'
 import * as api from '../../../../src/index.ts'
@@ -223,6 +228,7 @@ async function drain(executor: Executor, job: Job, log: BufferedLog, seed: numbe
   await executor.open()
   await executor.seek(all.map(at))
   let batches = 0
+  const joinRanges = seed % 2 === 0
   const isDone = () => [...ends].every(([key, end]) => (committed.positions.get(key) ?? 0n) >= end)
   while (!isDone()) {
     if (++batches > 2_000) throw new Error('the log does not come to its end')
@@ -236,6 +242,7 @@ async function drain(executor: Executor, job: Job, log: BufferedLog, seed: numbe
         includeEmptyRanges: random.fraction() < 0.5,
         order: random.fraction() < 0.3 ? 'sequential' : 'fair',
         ...(random.fraction() < 0.5 && { until: ends }),
+        joinRanges,
       },
       never,
     )
@@ -260,8 +267,10 @@ test('what is committed depends neither on the executor, nor on the number of wo
       fc.nat(),
       fc.integer({ min: 1, max: 7 }),
       fc.boolean(),
-      async (seed, partitions, poison) => {
-        const job = jobOf(poison ? api.deadLetter() : 'fail')
+      fc.constantFrom('all', 'totals'),
+      async (seed, partitions, poison, kinds) => {
+        const policy = poison ? api.deadLetter() : 'fail'
+        const job = kinds === 'all' ? jobOf(policy) : totalsJob(policy)
         const log = randomLog(new SeededRandom(seed), partitions, poison)
         const inline = await drain(inlineOver(job, log), job, log, seed)
         // Once: an accumulator may be consumed by merging it.
@@ -513,7 +522,48 @@ describe('generations', () => {
     expect(rangesOf(await executor.compute(plan, never))).toEqual(['2:0+4'])
     expect(executor.progress().map(({ partition }) => partition)).toEqual([1, 2])
   })
+
+  test('what was added up as one stays together when a part of it is dropped on the way', async () => {
+    const job = totalsJob()
+    const log = evenLog(4, 3)
+    let onComputed = () => {}
+    const reach = async (point: FaultPoint) => {
+      if (point === 'batch.computed') onComputed()
+    }
+    const runtime = { ...systemRuntime, faultPoints: { reach } }
+    const { executor } = threads(job, { count: 1, sourceOf: () => bufferedSource(log), runtime })
+    const dropping = async (partitions: readonly number[]) => {
+      await executor.seek(partitionsOf(log).map((tp) => positionOf(tp)))
+      onComputed = () => executor.drop(partitions.map((partition) => ({ topic: 't', partition })))
+      return executor.compute({ ...plan, joinRanges: true }, never)
+    }
+    await executor.open()
+    const all = await dropping([0])
+    expect(rangesOf(all)).toEqual(['0:0+4', '1:0+4', '2:0+4'])
+    expect(areSeparate(all)).toBe(false)
+    expect(await dropping([0, 1, 2])).toEqual([])
+  })
 })
+
+/** Nothing but aggregates, whose ranges can be added up as one. */
+function totalsJob(poison: api.DeadLetterPolicy | 'fail' = 'fail'): Job {
+  const orders = api
+    .from(api.kafka({ brokers: ['localhost:1'], topics: ['t', 'u'] }))
+    .decode(api.json<Order>())
+  return api.defineJob({
+    name: 'totals',
+    database: api.postgres({ connectionString: 'postgres://localhost/db' }),
+    poison,
+    pipeline: orders
+      .groupBy({ k: (o) => (o.k === 'poison' ? (null as never) : o.k) })
+      .aggregate({
+        n: api.count(),
+        total: api.sum((o) => BigInt(o.v) * 10n ** 16n),
+        best: api.minBy((o) => `v${o.v % 9}`, { by: (o) => o.v % 4 }),
+      })
+      .into(api.merge({ table: 'a' })),
+  })
+}
 
 describe('workers that fail', () => {
   const over = (log: BufferedLog, options: Partial<ThreadsHereOptions> = {}) =>
