@@ -10,8 +10,8 @@ export const checkingMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/executor/partition-task.ts',
-        find: 'digest ? new RangeDigest() : null,',
-        replace: 'digest ? ((compiled as { digest?: RangeDigest }).digest ??= new RangeDigest()) : null,',
+        find: 'digest ? new RangeDigest() : null',
+        replace: 'digest ? ((compiled as { digest?: RangeDigest }).digest ??= new RangeDigest()) : null',
       },
     ],
     killedBy: simulation(),
