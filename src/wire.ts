@@ -22,12 +22,13 @@ import { createRate } from './rate/create-rate.ts'
 import type { Runtime } from './runtime/runtime.ts'
 import { createAllPartitions } from './source/kafka/all-partitions.ts'
 import { createKafkaGroup } from './source/kafka/group/kafka-group.ts'
+import { createSecondReader } from './source/kafka/second-reader/second-reader.ts'
 import type { Membership } from './source/membership.ts'
-import type { GroupUse, Source } from './source/source.ts'
+import type { GroupUse, LogSource, Source } from './source/source.ts'
 import type { DirectoryLoader } from './strategy/file-handoff/directory-loader.ts'
 import { createDirectoryLoader, type FileHandoffPlan } from './strategy/file-handoff/file-handoff.ts'
 import type { StrategyParts } from './strategy/strategy.ts'
-import type { JobEventBus } from './telemetry/events.ts'
+import { EventBus, type JobEventBus, type JobEvents } from './telemetry/events.ts'
 import { createSource, kafkaPlan } from './wire-source.ts'
 import { launcherOf } from './worker/launch.ts'
 
@@ -152,6 +153,13 @@ export function groupUseOf(job: Job): { readonly name: string; readonly use: Gro
 export function sharedGroupOf(job: Job): string | null {
   const { group, assignment } = kafkaPlan(job)
   return assignment === 'group' ? (group ?? job.name) : null
+}
+
+/** The job's log for whoever checks the job, read by another reader than the job's. */
+export function createLogToCheck(job: Job, runtime: Runtime): LogSource {
+  const guide = createSource(job, runtime, new EventBus<JobEvents>())
+  const { maxBufferedBytes } = job.limits
+  return createSecondReader(kafkaPlan(job), { runtime, maxBufferedBytes, guide })
 }
 
 /** The job's database, for commands that look but do not run the job. */

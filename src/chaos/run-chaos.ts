@@ -6,8 +6,7 @@ import type { LedgerRow } from '../database/dialect.ts'
 import { inSnapshot } from '../database/in-snapshot.ts'
 import { OncesinkError } from '../errors.ts'
 import { systemRuntime } from '../runtime/runtime.ts'
-import { EventBus, type JobEvents } from '../telemetry/events.ts'
-import { createDialect, createSource } from '../wire.ts'
+import { createDialect, createLogToCheck } from '../wire.ts'
 import { type CheckResult, LogRecords, runCheck } from './checks.ts'
 import { drained } from './drained.ts'
 import { type ChosenFaults, chooseFaults } from './endings.ts'
@@ -259,7 +258,7 @@ async function prove(world: ChaosWorld, onProgress: (message: string) => void): 
   const verify = await verifyJob({
     job,
     dialect: createDialect(job, systemRuntime),
-    source: createSource(job, systemRuntime, new EventBus<JobEvents>()),
+    source: createLogToCheck(job, systemRuntime),
     runtime: systemRuntime,
     onProgress,
     signal,

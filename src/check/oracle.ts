@@ -2,7 +2,7 @@ import type { Transaction } from '../database/dialect.ts'
 import type { PartitionTask } from '../executor/partition-task.ts'
 import type { Job } from '../job/job.ts'
 import type { Clock } from '../runtime/clock.ts'
-import type { FetchedRange, Source } from '../source/source.ts'
+import type { FetchedRange, LogSource } from '../source/source.ts'
 import type { DeadLetterCheck } from './dead-letters.ts'
 import { replay } from './replay.ts'
 import type { ReplayRange } from './replay-ranges.ts'
@@ -17,7 +17,7 @@ export interface OracleDeps {
   readonly job: Job
   /** Null where nothing is recomputed: the log is read for {@link consultOracle}'s `onFirstPass` only. */
   readonly task: PartitionTask | null
-  readonly source: Source
+  readonly source: LogSource
   readonly clock: Clock
   /** One snapshot: positions, ledger and tables of the same moment. */
   readonly snapshot: Transaction

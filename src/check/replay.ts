@@ -2,7 +2,7 @@ import { invariant, OncesinkError } from '../errors.ts'
 import { formatRange, type OffsetRange } from '../model/offset-range.ts'
 import { topicPartitionKey } from '../model/topic-partition.ts'
 import type { Clock } from '../runtime/clock.ts'
-import type { FetchedRange, SeekPosition, Source } from '../source/source.ts'
+import type { FetchedRange, LogSource, SeekPosition } from '../source/source.ts'
 import type { ReplayRange } from './replay-ranges.ts'
 
 /** Records taken at once: enough to be fast, few enough to report progress and hold little. */
@@ -19,7 +19,7 @@ export interface ReplayProgress {
 }
 
 export interface Replay {
-  readonly source: Source
+  readonly source: LogSource
   readonly ranges: readonly ReplayRange[]
   /** The ids that the positions belong to, by topic. */
   readonly topicIds: ReadonlyMap<string, string>
@@ -32,7 +32,7 @@ export interface Replay {
  * Reads ranges again, from their first to their last offset and not one further, in one thread. Several ranges of
  * one partition are read in their order, one per round.
  * @param onTurn called after every take, also when it brought nothing: at least about once a second
- * @throws OncesinkError what Source.seek and Source.take throw; SOURCE_UNAVAILABLE when reading makes no progress
+ * @throws OncesinkError what LogSource.seek and LogSource.take throw; SOURCE_UNAVAILABLE when reading makes no progress
  */
 export async function replay(
   { source, ranges, topicIds, clock, signal, onRange }: Replay,
@@ -48,8 +48,8 @@ export async function replay(
     let progressAt = clock.monotonicMs()
     while (open.size > 0) {
       signal.throwIfAborted()
-      const limits = { maxRecords: TAKE_RECORDS, maxWaitMs: TAKE_WAIT_MS, includeEmptyRanges: true, until }
-      const taken = await source.take({ ...limits, order: 'fair' }, signal)
+      const limits = { maxRecords: TAKE_RECORDS, maxWaitMs: TAKE_WAIT_MS, until }
+      const taken = await source.take({ ...limits, includeEmptyRanges: true, order: 'fair' }, signal)
       for (const fetched of taken) {
         const key = topicPartitionKey(fetched.range)
         const wanted = open.get(key)

@@ -7,7 +7,7 @@ import { describeShapeChange, shapeOf } from '../job/shape.ts'
 import type { TopicPartition } from '../model/topic-partition.ts'
 import type { PipelinePlan } from '../pipeline/plan.ts'
 import type { Runtime } from '../runtime/runtime.ts'
-import type { FetchedRange, Source, Watermarks } from '../source/source.ts'
+import type { FetchedRange, LogSource, Watermarks } from '../source/source.ts'
 import { createAppendCheck } from './append-check.ts'
 import { checkChain, unreadableChain } from './chain.ts'
 import { concludeReport, type VerifyFindings, type VerifyReport } from './conclusion.ts'
@@ -23,7 +23,7 @@ export interface VerifyDeps {
   readonly job: Job
   readonly dialect: Dialect
   /** Not opened yet, and for this verification only: it is opened, sought and closed here. */
-  readonly source: Source
+  readonly source: LogSource
   readonly runtime: Runtime
   /** Ledger, positions and dead letters only, in a moment: the log is not read, and tables are not compared. @default false */
   readonly chainOnly?: boolean
@@ -227,7 +227,7 @@ function checkOf(
 
 /** Topics whose log is not the one that was read, each with why. */
 async function topicObstacles(
-  source: Source,
+  source: LogSource,
   positions: readonly PositionRow[],
 ): Promise<ReadonlyMap<string, string>> {
   const { topics } = await source.describe()
@@ -248,7 +248,10 @@ async function topicObstacles(
 }
 
 /** Bounds of the partitions that the log has; the chain may know others. */
-async function knownWatermarks(source: Source, partitions: readonly TopicPartition[]): Promise<Watermarks[]> {
+async function knownWatermarks(
+  source: LogSource,
+  partitions: readonly TopicPartition[],
+): Promise<Watermarks[]> {
   const { topics } = await source.describe()
   const counts = new Map(topics.map((topic) => [topic.topic, topic.partitions]))
   const exists = ({ topic, partition }: TopicPartition) => partition < (counts.get(topic) ?? 0)

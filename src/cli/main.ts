@@ -80,7 +80,7 @@ command('peek', 'Compute the next micro-batch and print its rows; nothing is wri
 
 command(
   'verify',
-  'Recompute the tables from the log and compare; check the chain of offset ranges. Read-only.',
+  'Recompute the tables from the log, read by another reader than the job has, and compare; check the chain of offset ranges. Read-only.',
 )
   .option('--chain', 'only the chain of offset ranges, in a moment: the log is not read', false)
   .action(async (file: string, options: { chain: boolean }) => {

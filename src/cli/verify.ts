@@ -4,8 +4,7 @@ import { verifyJob } from '../check/verify-job.ts'
 import type { ExitCode } from '../errors.ts'
 import { loadJob } from '../job/load-job.ts'
 import { systemRuntime } from '../runtime/runtime.ts'
-import { EventBus, type JobEvents } from '../telemetry/events.ts'
-import { createDialect, createSource } from '../wire.ts'
+import { createDialect, createLogToCheck } from '../wire.ts'
 import type { OutputFormat } from './output.ts'
 
 /** `oncesink verify`: the tables against the log, and the chain of the ledger, on a live system. Read-only. */
@@ -18,7 +17,7 @@ export async function verify(
   const report = await verifyJob({
     job,
     dialect: createDialect(job, systemRuntime),
-    source: createSource(job, systemRuntime, new EventBus<JobEvents>()),
+    source: createLogToCheck(job, systemRuntime),
     runtime: systemRuntime,
     chainOnly: options.chain,
     onProgress: (message) => void stderr.write(`${message}\n`),

@@ -101,6 +101,23 @@ export interface Source {
   close(): Promise<void>
 }
 
+/**
+ * A log that is read again, to check what was made of it. A {@link Source} is one; what checks a job on Kafka uses another
+ * reader than the job, so that a record that the job's reader leaves out is not missing from the check as well.
+ */
+export interface LogSource
+  extends Pick<Source, 'open' | 'describe' | 'watermarks' | 'seek' | 'drop' | 'close'> {
+  /** As {@link Source.take}. */
+  take(limits: ReplayLimits, signal: AbortSignal): Promise<FetchedRange[]>
+}
+
+/** Stretches without visible records are taken as well, and nothing past `until`. */
+export interface ReplayLimits extends TakeLimits {
+  readonly includeEmptyRanges: true
+  readonly order: 'fair'
+  readonly until: ReadonlyMap<string, bigint>
+}
+
 /** What could be taken of one partition. */
 export interface PartitionOffer extends TopicPartition {
   /** Visible records, at most so many; 0 where there is only a stretch without any, which `includeEmptyRanges` asks for. */

@@ -9,8 +9,7 @@ import { append } from '../../src/sink/append.ts'
 import { kafka } from '../../src/source/kafka/options.ts'
 import { perPartition } from '../../src/strategy/per-partition.ts'
 import { repartitionToOne } from '../../src/strategy/repartition-to-one.ts'
-import { EventBus } from '../../src/telemetry/events.ts'
-import { createDialect, createSource } from '../../src/wire.ts'
+import { createDialect, createLogToCheck } from '../../src/wire.ts'
 import { type EngineTypes, onEveryEngine } from '../support/engines.ts'
 import { type Bench, drain, type Order, openBench } from '../support/running-job.ts'
 
@@ -75,7 +74,7 @@ onEveryEngine((engine) => {
       const verified = await verifyJob({
         job,
         dialect: createDialect(job, systemRuntime),
-        source: createSource(job, systemRuntime, new EventBus()),
+        source: createLogToCheck(job, systemRuntime),
         runtime: systemRuntime,
         onProgress: () => {},
       })

@@ -7,8 +7,7 @@ import { deadLetter } from '../../src/job/poison.ts'
 import type { Stream } from '../../src/pipeline/stream.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
 import { write } from '../../src/sink/write.ts'
-import { EventBus } from '../../src/telemetry/events.ts'
-import { createDialect, createSource } from '../../src/wire.ts'
+import { createDialect, createLogToCheck } from '../../src/wire.ts'
 import { type EngineTypes, onEveryEngine } from '../support/engines.ts'
 import { JobProcess, oncesink } from '../support/job-process.ts'
 import { kafkaService } from '../support/kafka-service.ts'
@@ -65,7 +64,7 @@ function verified(job: Job) {
   return verifyJob({
     job,
     dialect: createDialect(job, systemRuntime),
-    source: createSource(job, systemRuntime, new EventBus()),
+    source: createLogToCheck(job, systemRuntime),
     runtime: systemRuntime,
     onProgress: () => {},
   })

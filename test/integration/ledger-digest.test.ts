@@ -10,8 +10,7 @@ import { segmentFromRecords } from '../../src/source/record-segment.ts'
 import { fileHandoff } from '../../src/strategy/file-handoff/file-handoff.ts'
 import { perPartition } from '../../src/strategy/per-partition.ts'
 import { repartitionToOne } from '../../src/strategy/repartition-to-one.ts'
-import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
-import { createDialect, createSource } from '../../src/wire.ts'
+import { createDialect, createLogToCheck } from '../../src/wire.ts'
 import type { LedgerEntry } from '../support/broken-links.ts'
 import { onEveryEngine } from '../support/engines.ts'
 import { deleteRecordsBelow } from '../support/kafka-admin.ts'
@@ -36,7 +35,7 @@ async function batchesOf(bench: Bench): Promise<StoredBatch[]> {
 }
 
 function verify(job: Job): Promise<VerifyReport> {
-  const source = createSource(job, systemRuntime, new EventBus<JobEvents>())
+  const source = createLogToCheck(job, systemRuntime)
   const dialect = createDialect(job, systemRuntime)
   return verifyJob({ job, dialect, source, runtime: systemRuntime, onProgress: () => {} })
 }

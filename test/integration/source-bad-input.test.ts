@@ -4,8 +4,7 @@ import { systemRuntime } from '../../src/runtime/runtime.ts'
 import { Brokers } from '../../src/source/kafka/brokers.ts'
 import type { WireRequest } from '../../src/source/kafka/kafkajs.ts'
 import type { FetchResponse } from '../../src/source/kafka/protocol/fetch.ts'
-import { EventBus } from '../../src/telemetry/events.ts'
-import { createDialect, createSource } from '../../src/wire.ts'
+import { createDialect, createLogToCheck } from '../../src/wire.ts'
 import { createTopic, produce } from '../support/kafka-service.ts'
 import { drain, intoSeenWithText, observe, openBench, startFailure } from '../support/running-job.ts'
 
@@ -128,7 +127,7 @@ test('a clock that is set back, and forth, changes nothing', async () => {
   await running.stop()
   expect(await bench.actual()).toEqual(bench.expected())
   for (let look = 0; look < 2; look++) {
-    const source = createSource(bench.job(), runtime, new EventBus())
+    const source = createLogToCheck(bench.job(), runtime)
     const dialect = createDialect(bench.job(), runtime)
     const report = await verifyJob({
       job: bench.job(),

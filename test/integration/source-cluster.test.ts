@@ -4,7 +4,15 @@ import type { NativeKafkaCluster, NativeKafkaNode } from '../../src/services/ind
 import { eventually } from '../support/eventually.ts'
 import { JavaClient } from '../support/java-client.ts'
 import { kafkaAdmin } from '../support/kafka-admin.ts'
-import { Collector, never, openSource, positionsAt, takeRecords } from '../support/kafka-reading.ts'
+import {
+  Collector,
+  ends,
+  never,
+  openSecondReader,
+  openSource,
+  positionsAt,
+  takeRecords,
+} from '../support/kafka-reading.ts'
 import { createTopic, kafkaClient, ownKafkaCluster } from '../support/kafka-service.ts'
 
 let cluster: NativeKafkaCluster
@@ -175,6 +183,48 @@ describe('three brokers', () => {
       expect(actual.map(({ offset, value }) => `${offset} ${value}`)).toEqual(expected)
     }
     expect(troubles.length).toBeGreaterThan(3)
+  }, 400_000)
+
+  test('of which the leader is killed while the log is read again: nothing is left out and nothing comes twice', async () => {
+    const replicas = [
+      [1, 2, 3],
+      [2, 3, 1],
+    ]
+    const topic = await createTopic('again_faults', { brokers: cluster.brokers, replicas })
+    const pour = await pourInto(topic, 2)
+    await pour.more(1_500)
+    await pour.stop()
+    const options = {
+      brokers: cluster.brokers,
+      requestTimeoutMs: 2_000,
+      fetch: { maxBytesPerPartition: 4_096 },
+    }
+    // Room for one fetch, so that many are left when the leader goes.
+    const log = await openSecondReader([topic], options, 1)
+    const until = await ends(log)
+    const collector = new Collector()
+    await log.seek(await positionsAt(log, 0n))
+    const take = async () =>
+      collector.add(await log.take({ ...limits, includeEmptyRanges: true, maxRecords: 50, until }, never))
+    const isOver = () =>
+      collector.records.length >= [...until.values()].reduce((sum, end) => sum + Number(end), 0)
+    await take()
+    const leader = await leaderAmong(topic, [1, 2, 3])
+    await node(leader).kill('SIGKILL')
+    try {
+      await eventually(async () => {
+        await take()
+        return isOver()
+      }, 90_000)
+    } finally {
+      await node(leader).restart()
+    }
+    await leaderAmong(topic, [1, 2, 3])
+    for (const partition of [0, 1]) {
+      const expected = await eventually(() => java.read('all', topic, partition, 0), 90_000)
+      const read = collector.records.filter((record) => record.partition === partition)
+      expect(read.map(({ offset }) => String(offset))).toEqual(expected.map((line) => line.split('\t')[0]))
+    }
   }, 400_000)
 
   test('of which one without the last records is made the leader: the reader halts and names what was read and is gone', async () => {

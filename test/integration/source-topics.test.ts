@@ -8,8 +8,7 @@ import { from } from '../../src/pipeline/from.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
 import { append } from '../../src/sink/append.ts'
 import { type KafkaOptions, kafka } from '../../src/source/kafka/options.ts'
-import { EventBus } from '../../src/telemetry/events.ts'
-import { createDialect, createSource } from '../../src/wire.ts'
+import { createDialect, createLogToCheck } from '../../src/wire.ts'
 import { eventually } from '../support/eventually.ts'
 import { kafkaAdmin, produceAfresh } from '../support/kafka-admin.ts'
 import { createTopic, kafkaService } from '../support/kafka-service.ts'
@@ -209,7 +208,7 @@ describe('selected partitions', () => {
 
 function verified(job: Job) {
   const runtime = systemRuntime
-  const source = createSource(job, runtime, new EventBus())
+  const source = createLogToCheck(job, runtime)
   return verifyJob({
     job,
     dialect: createDialect(job, runtime),

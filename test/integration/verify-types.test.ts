@@ -16,12 +16,11 @@ import {
   tumbling,
 } from '../../src/index.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
-import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
-import { createDialect, createSource } from '../../src/wire.ts'
+import { createDialect, createLogToCheck } from '../../src/wire.ts'
 import { type Bench, drain, openBench } from '../support/running-job.ts'
 
 async function verify(job: Job): Promise<VerifyReport> {
-  const source = createSource(job, systemRuntime, new EventBus<JobEvents>())
+  const source = createLogToCheck(job, systemRuntime)
   const dialect = createDialect(job, systemRuntime)
   return verifyJob({ job, dialect, source, runtime: systemRuntime, onProgress: () => {} })
 }

@@ -1,19 +1,19 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { VerifyReport } from '../../src/check/conclusion.ts'
 import { formatReport } from '../../src/check/report.ts'
 import { verifyJob } from '../../src/check/verify-job.ts'
 import { type Job, merge, sum } from '../../src/index.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
-import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
-import { createDialect, createSource } from '../../src/wire.ts'
+import { createDialect, createLogToCheck } from '../../src/wire.ts'
 import { onEveryEngine } from '../support/engines.ts'
 import { eventually } from '../support/eventually.ts'
 import { deleteRecordsBelow, kafkaTransaction } from '../support/kafka-admin.ts'
+import { kafkaClient } from '../support/kafka-service.ts'
 import { drain, observe, openBench } from '../support/running-job.ts'
 
 onEveryEngine((engine) => {
   async function verify(job: Job): Promise<VerifyReport> {
-    const source = createSource(job, systemRuntime, new EventBus<JobEvents>())
+    const source = createLogToCheck(job, systemRuntime)
     const dialect = createDialect(job, systemRuntime)
     return verifyJob({ job, dialect, source, runtime: systemRuntime, onProgress: () => {} })
   }
@@ -82,6 +82,25 @@ onEveryEngine((engine) => {
       lost: 0n,
       duplicated: 0n,
     })
+  })
+
+  test('a producer that aborts and then commits: what was committed is in the tables, or verify says that it is not', async () => {
+    const bench = await openBench('verify-abort-commit', { engine, partitions: 1 })
+    const producer = kafkaClient().producer({
+      transactionalId: bench.name,
+      idempotent: true,
+      maxInFlightRequests: 1,
+    })
+    await producer.connect()
+    onTestFinished(() => producer.disconnect())
+    for (const end of ['abort', 'commit'] as const) {
+      const transaction = await producer.transaction()
+      const value = JSON.stringify({ k: end, v: 1 })
+      await transaction.send({ topic: bench.topic, messages: [{ partition: 0, value }] })
+      await transaction[end]()
+    }
+    await drain(bench.job())
+    await expectOutcome(bench.job(), 'ok')
   })
 
   describe('what the log or the ledger no longer tells', () => {

@@ -3,8 +3,9 @@ import { topicPartitionKey } from '../../src/model/topic-partition.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
 import { createKafkaSource } from '../../src/source/kafka/kafka-source.ts'
 import { type KafkaOptions, kafka } from '../../src/source/kafka/options.ts'
+import { createSecondReader } from '../../src/source/kafka/second-reader/second-reader.ts'
 import { recordHeaders, recordKey, recordOffset } from '../../src/source/record-fields.ts'
-import type { FetchedRange, SeekPosition, Source, TakeLimits } from '../../src/source/source.ts'
+import type { FetchedRange, LogSource, SeekPosition, Source, TakeLimits } from '../../src/source/source.ts'
 import { EventBus, type JobEvents } from '../../src/telemetry/events.ts'
 import { kafkaService } from './kafka-service.ts'
 
@@ -29,8 +30,23 @@ export async function openSource(
   return { source, events }
 }
 
+/** An open second reader that is closed when the test has finished. */
+export async function openSecondReader(
+  topics: readonly string[],
+  options: Partial<KafkaOptions> = {},
+  maxBufferedBytes = 64 * 1024 * 1024,
+): Promise<LogSource> {
+  const plan = kafka({ brokers: kafkaService().brokers, topics, ...options })
+  const deps = { runtime: systemRuntime, maxBufferedBytes }
+  const guide = createKafkaSource(plan, { ...deps, events: new EventBus<JobEvents>() })
+  const reader = createSecondReader(plan, { ...deps, guide })
+  onTestFinished(() => reader.close())
+  await reader.open()
+  return reader
+}
+
 /** Positions of every partition of every topic; `offset` is the same for all. */
-export async function positionsAt(source: Source, offset: bigint): Promise<SeekPosition[]> {
+export async function positionsAt(source: LogSource, offset: bigint): Promise<SeekPosition[]> {
   const { topics } = await source.describe()
   return topics.flatMap(({ topic, topicId, partitions }) =>
     Array.from({ length: partitions }, (_, partition) => ({
@@ -141,8 +157,35 @@ export async function takeUntil(source: Source, until: ReadonlyMap<string, bigin
   return collector
 }
 
+/** Reads a log again from the given positions up to `until` (by `topicPartitionKey`), and drops what has been read. */
+export async function readAgain(
+  log: LogSource,
+  positions: readonly SeekPosition[],
+  until: ReadonlyMap<string, bigint>,
+  maxRecords = 1_000,
+): Promise<Collector> {
+  const collector = new Collector()
+  const deadline = Date.now() + 60_000
+  const open = new Map(positions.map((position) => [topicPartitionKey(position), position]))
+  for (const [key, { nextOffset }] of open) if (nextOffset >= (until.get(key) ?? 0n)) open.delete(key)
+  await log.seek([...open.values()])
+  const limits = { maxRecords, maxWaitMs: 100, until, includeEmptyRanges: true, order: 'fair' } as const
+  while (open.size > 0) {
+    if (Date.now() > deadline) throw new Error(`still open: ${[...open.keys()].join(', ')}`)
+    const ranges = await log.take(limits, never)
+    collector.add(ranges)
+    for (const { range } of ranges) {
+      const key = topicPartitionKey(range)
+      if (range.until < (until.get(key) ?? 0n)) continue
+      open.delete(key)
+      log.drop([range])
+    }
+  }
+  return collector
+}
+
 /** Where every partition ends now for a reader of committed records, by `topicPartitionKey`. */
-export async function ends(source: Source): Promise<Map<string, bigint>> {
+export async function ends(source: LogSource): Promise<Map<string, bigint>> {
   const marks = await source.watermarks(await positionsAt(source, 0n))
   return new Map(marks.map((mark) => [topicPartitionKey(mark), mark.lastStable]))
 }

@@ -51,7 +51,7 @@ export function encodeBatch(options: BatchOptions): Buffer {
   header.writeInt16BE(attributes, 21)
   header.writeInt32BE(lastOffset - baseOffset, 23)
   header.writeBigInt64BE(BigInt(baseTimestamp), 27)
-  const maxTimestamp = Math.max(...records.map((r) => r.timestampMs ?? 0), 0)
+  const maxTimestamp = records.reduce((latest, r) => Math.max(latest, r.timestampMs ?? 0), 0)
   header.writeBigInt64BE(BigInt(options.appendedAtMs ?? maxTimestamp), 35)
   header.writeBigInt64BE(options.producerId ?? -1n, 43)
   header.writeInt32BE(-1, 53)

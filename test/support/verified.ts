@@ -2,15 +2,14 @@ import { formatReport } from '../../src/check/report.ts'
 import { verifyJob } from '../../src/check/verify-job.ts'
 import type { Job } from '../../src/job/job.ts'
 import { systemRuntime } from '../../src/runtime/runtime.ts'
-import { EventBus } from '../../src/telemetry/events.ts'
-import { createDialect, createSource } from '../../src/wire.ts'
+import { createDialect, createLogToCheck } from '../../src/wire.ts'
 
 /** What `oncesink verify` finds, and its text. */
 export async function verified(job: Job) {
   const report = await verifyJob({
     job,
     dialect: createDialect(job, systemRuntime),
-    source: createSource(job, systemRuntime, new EventBus()),
+    source: createLogToCheck(job, systemRuntime),
     runtime: systemRuntime,
     onProgress: () => {},
   })

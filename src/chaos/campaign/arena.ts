@@ -7,8 +7,7 @@ import { hasOwnTables } from '../../database/own-tables.ts'
 import type { Job } from '../../job/job.ts'
 import { systemRuntime } from '../../runtime/runtime.ts'
 import type { Engine } from '../../services/index.ts'
-import { EventBus, type JobEvents } from '../../telemetry/events.ts'
-import { createDialect, createSource } from '../../wire.ts'
+import { createDialect, createLogToCheck } from '../../wire.ts'
 import type { KafkaTools } from './kafka-tools.ts'
 import { connectSql, createDatabase, dropDatabase, query, type SqlConnection } from './sql.ts'
 import type { Verdict } from './verdict.ts'
@@ -173,7 +172,7 @@ export class Arena {
     const report = await verifyJob({
       job,
       dialect: createDialect(job, systemRuntime),
-      source: createSource(job, systemRuntime, new EventBus<JobEvents>()),
+      source: createLogToCheck(job, systemRuntime),
       runtime: systemRuntime,
       digestsExpected: true,
       onProgress: () => {},

@@ -1,9 +1,10 @@
 import { asError, OncesinkError } from '../../errors.ts'
 import { topicRefused } from './cluster-view.ts'
+import { corrupt } from './corrupt-batch.ts'
 import { ErrorCode, errorCodeName, isRefusal } from './protocol/error-codes.ts'
 import type { FetchedPartition } from './protocol/fetch.ts'
 import type { ReadPartition } from './read-partition.ts'
-import { corrupt, scanRecordBatches } from './record-batch.ts'
+import { scanRecordBatches } from './record-batch.ts'
 import { committedBatches, dataBatches } from './visible-batches.ts'
 
 /**

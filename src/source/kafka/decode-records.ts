@@ -3,9 +3,9 @@ import type { TopicPartition } from '../../model/topic-partition.ts'
 import type { RecordSegment } from '../record-segment.ts'
 import { VarintCursor } from '../varint.ts'
 import { decompress } from './codecs.ts'
+import { corrupt } from './corrupt-batch.ts'
 import {
   codecOf,
-  corrupt,
   hasLogAppendTime,
   headerBytes,
   type RecordBatch,

@@ -1,7 +1,7 @@
 import { crc32c } from '@node-rs/crc32'
-import { OncesinkError } from '../../errors.ts'
 import type { TopicPartition } from '../../model/topic-partition.ts'
 import { VarintCursor } from '../varint.ts'
+import { corrupt } from './corrupt-batch.ts'
 
 /*
  * Record batches of format 2, the only one that Kafka 4 writes:
@@ -117,24 +117,6 @@ export function verifyChecksum(batch: RecordBatch, where: TopicPartition): void 
       `its checksum is ${hex(actual)}, not ${hex(expected)} as written in it`,
     )
   }
-}
-
-export function corrupt(
-  where: TopicPartition,
-  baseOffset: number,
-  what: string,
-  cause?: unknown,
-): OncesinkError {
-  const { topic, partition } = where
-  const record = Number.isSafeInteger(baseOffset)
-    ? { record: { topic, partition, offset: BigInt(baseOffset) } }
-    : {}
-  return new OncesinkError(
-    'RECORD_BATCH_CORRUPT',
-    `the record batch at offset ${baseOffset} of ${topic}/${partition} cannot be read: ${what}; check the broker's ` +
-      'log and disk, and the network to it',
-    { cause, partition: { topic, partition }, ...record },
-  )
 }
 
 /** A signed 64-bit integer as a number; exact within the safe integers. */

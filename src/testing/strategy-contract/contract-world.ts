@@ -10,8 +10,7 @@ import { asError } from '../../errors.ts'
 import { systemRuntime } from '../../runtime/runtime.ts'
 import type { Engine } from '../../services/index.ts'
 import { collectThenCommit } from '../../strategy/collect-then-commit.ts'
-import { EventBus } from '../../telemetry/events.ts'
-import { createDialect, createSource } from '../../wire.ts'
+import { createDialect, createLogToCheck } from '../../wire.ts'
 import { createContractDatabase } from './contract-database.ts'
 import { type ContractJobSettings, contractJob, JOB } from './contract-job.ts'
 import { ContractLog, type Poison } from './contract-log.ts'
@@ -211,7 +210,7 @@ export class ContractWorld {
     const report = await verifyJob({
       job,
       dialect: createDialect(job, systemRuntime),
-      source: createSource(job, systemRuntime, new EventBus()),
+      source: createLogToCheck(job, systemRuntime),
       runtime: systemRuntime,
       digestsExpected: true,
       onProgress: () => {},

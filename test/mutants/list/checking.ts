@@ -52,4 +52,45 @@ export const checkingMutants: readonly Mutant[] = [
     edits: [{ file: 'src/check/chain.ts', find: 'if (oldest.every(', replace: 'if (!oldest.every(' }],
     killedBy: unit('check/chain.test.ts', 'two commits that the ledger shows as one'),
   },
+  {
+    name: 'committed records left out by the reader of the job',
+    breaks:
+      'what a producer commits after it has aborted is missing in the tables, and would be from a check that reads likewise',
+    edits: [
+      {
+        file: 'src/source/kafka/visible-batches.ts',
+        find: 'if (isAbortMarker(batch)) open.delete(producerIdOf(batch))',
+        replace: 'if (isAbortMarker(batch)) open.add(producerIdOf(batch))',
+      },
+    ],
+    killedBy: integration('verify.test.ts', 'a producer that aborts and then commits'),
+  },
+  {
+    name: 'aborted transaction of the second reader never ended',
+    breaks:
+      'the check misses what a producer commits after it has aborted, and takes the job for one that counts twice',
+    edits: [
+      {
+        file: 'src/source/kafka/second-reader/aborted-transactions.ts',
+        find: 'this.#begun.get(producerId)?.shift()',
+        replace: 'this.#begun.get(producerId)?.slice(1)',
+      },
+    ],
+    killedBy: unit(
+      'source/kafka/second-reader/reading.test.ts',
+      'is every committed record of the range and no other',
+    ),
+  },
+  {
+    name: 'position after the last record of a batch',
+    breaks: 'the check does not come past what compaction has left at the end of a batch',
+    edits: [
+      {
+        file: 'src/source/kafka/second-reader/decode-batch.ts',
+        find: 'const nextOffset = firstOffset + context.lastOffsetDelta + 1',
+        replace: 'const nextOffset = firstOffset + Math.max(1, batch.readInt32BE(countAt))',
+      },
+    ],
+    killedBy: unit('source/kafka/second-reader/reading.test.ts', 'goes past what compaction has left'),
+  },
 ]
