@@ -14,6 +14,8 @@ const builtAlias = {
   ...alias,
 }
 
+const propertySeed = 'test/support/property-seed.ts'
+
 /** Files that are about MySQL and MariaDB alone, where ONCESINK_ENGINES leaves one of them out. */
 function testsOfEnginesLeftOut(): string[] {
   const chosen = chosenEngines()
@@ -26,10 +28,18 @@ export default defineConfig({
     // One .only left behind would quietly switch off the rest.
     allowOnly: false,
     projects: [
-      { resolve: { alias }, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       {
         resolve: { alias },
-        test: { name: 'simulation', include: ['test/simulation/**/*.test.ts'], testTimeout: 60_000 },
+        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], setupFiles: [propertySeed] },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: 'simulation',
+          include: ['test/simulation/**/*.test.ts'],
+          setupFiles: [propertySeed],
+          testTimeout: 60_000,
+        },
       },
       {
         resolve: { alias },
@@ -52,7 +62,7 @@ export default defineConfig({
           exclude: [...configDefaults.exclude, ...testsOfEnginesLeftOut()],
           // Starts Kafka and PostgreSQL once, and only when integration tests run.
           globalSetup: ['test/support/start-services.ts'],
-          setupFiles: ['test/support/services-environment.ts'],
+          setupFiles: ['test/support/services-environment.ts', propertySeed],
           // All files share the servers and, at worst, two cores; much of what they do is waiting.
           maxWorkers: 2,
           testTimeout: 120_000,

@@ -57,6 +57,7 @@ onEveryEngine((engine) => {
       // Past it, where the marker of the last transaction was not there yet.
       return Number((await bench.positions())[1]) >= end
     }, 15_000)
+    await bench.untilCommitted()
     await running.stop()
     expect(await bench.totals()).toEqual(bench.expected().totals)
   })

@@ -25,7 +25,8 @@ export interface AskedFetch {
     fetchOffset: number
     maxBytes: number
   }[]
-  answer(partitions: readonly Partial<FetchedPartition>[], errorCode?: number): void
+  /** @param bytes size of the whole response */
+  answer(partitions: readonly Partial<FetchedPartition>[], errorCode?: number, bytes?: number): void
   fail(error: Error): void
 }
 
@@ -54,8 +55,8 @@ export function fakeLeader(
     const asked = decodeFetch((await request.request.encode()).buf)
     return new Promise<FetchResponse>((resolve, reject) => {
       reader.closed.addEventListener('abort', () => reject(new Error('closed')))
-      const answer = (partitions: readonly Partial<FetchedPartition>[], errorCode = 0) =>
-        resolve({ errorCode, bytes: 1000, partitions: partitions.map((p) => ({ ...nothing, ...p })) })
+      const answer = (partitions: readonly Partial<FetchedPartition>[], errorCode = 0, bytes = 1000) =>
+        resolve({ errorCode, bytes, partitions: partitions.map((p) => ({ ...nothing, ...p })) })
       fetches.push({ lane, ...asked, answer, fail: reject })
     })
   }

@@ -9,13 +9,13 @@ import { committedBatches, dataBatches } from './visible-batches.ts'
 
 /**
  * What became of a partition's part of a response:
- * - `accepted`: it was buffered. `progressed` says that there were record batches; without them the partition is
+ * - `accepted`: it was buffered. `largestBatchBytes` is 0 where there was no record batch; then the partition is
  *   `atEnd`, unless its next batch did not fit into the response;
  * - `troubled`: passing, or to be looked into by comparing the position with the log;
  * - `failed`: the partition cannot be read on.
  */
 export type Accepted =
-  | { readonly kind: 'accepted'; readonly progressed: boolean; readonly atEnd: boolean }
+  | { readonly kind: 'accepted'; readonly largestBatchBytes: number; readonly atEnd: boolean }
   | { readonly kind: 'troubled'; readonly error: Error }
   | { readonly kind: 'failed'; readonly error: OncesinkError }
 
@@ -45,10 +45,10 @@ export function acceptFetched(
   const { recordBatches } = fetched
   const bytes =
     recordBatches.length * worthCopying < responseBytes ? Buffer.from(recordBatches) : recordBatches
-  let progressed: boolean
+  let largestBatchBytes: number
   try {
     const batches = scanRecordBatches(bytes, partition)
-    progressed = batches.length > 0
+    largestBatchBytes = batches.reduce((largest, { size }) => Math.max(largest, size), 0)
     const before = buffer.fetchedUntil
     const visible =
       isolation === 'read_committed' ? committedBatches(batches, fetched.aborted) : dataBatches(batches)
@@ -60,7 +60,8 @@ export function acceptFetched(
     return { kind: 'failed', error: error instanceof OncesinkError ? error : unexpected(error) }
   }
   partition.endOffset = isolation === 'read_committed' ? fetched.lastStableOffset : fetched.highWatermark
-  return { kind: 'accepted', progressed, atEnd: bytes.length === 0 }
+  const atEnd = bytes.length === 0 && buffer.fetchedUntil >= partition.endOffset
+  return { kind: 'accepted', largestBatchBytes, atEnd }
 }
 
 function unexpected(error: unknown): OncesinkError {

@@ -91,16 +91,26 @@ export class LeaderLoop {
     const budget = new FetchBudget(maxBufferedBytes, [...partitions.values()])
     const free = [...partitions.values()].filter((partition) => this.#isFree(partition, lane))
     // Those that have waited longest for records go first: the broker fills a response in the order of the request.
-    return free
-      .sort((a, b) => a.servedAt - b.servedAt)
-      .flatMap((partition) => {
-        const maxBytes = budget.grant(partition, plan.fetch.maxBytesPerPartition)
-        if (maxBytes === 0) return []
-        const { topic, partition: number, topicId, leaderEpoch, buffer, seekCounter } = partition
-        const fetchOffset = buffer.fetchedUntil
-        const position = { topic, partition: number, topicId, leaderEpoch, fetchOffset, maxBytes }
-        return [{ partition, seekCounter, position }]
-      })
+    const asking = free.sort((a, b) => a.servedAt - b.servedAt)
+    const sizes = nextBatchSizes(asking)
+    const bytes = budget.grant(
+      asking.map(({ claimedBytes }, i) => ({ claimedBytes, nextBatchBytes: sizes[i] ?? 0 })),
+      plan.fetch.maxBytesPerPartition,
+    )
+    const asks: Ask[] = []
+    let tight: Ask | null = null
+    for (const [i, partition] of asking.entries()) {
+      const maxBytes = bytes[i] ?? 0
+      if (maxBytes === 0) continue
+      const { topic, partition: number, topicId, leaderEpoch, buffer, seekCounter } = partition
+      const fetchOffset = buffer.fetchedUntil
+      const position = { topic, partition: number, topicId, leaderEpoch, fetchOffset, maxBytes }
+      const ask = { partition, seekCounter, position }
+      if (maxBytes >= Math.min(sizes[i] ?? 0, plan.fetch.maxBytesPerPartition)) asks.push(ask)
+      else tight ??= ask
+    }
+    // A broker sends the first batch of a response whole, however little is asked for, and no other one.
+    return tight ? [tight, ...asks] : asks
   }
 
   #isFree(partition: ReadPartition, lane: Lane): boolean {
@@ -136,7 +146,7 @@ export class LeaderLoop {
       if (response.errorCode !== ErrorCode.NONE) throw refusedWhole(this.subject, response.errorCode)
       this.#allowance.answered()
       troubles.recovered(this.subject)
-      this.#accept(asks, response)
+      this.#accept(asks, response, limits.maxBytes)
     } catch (error) {
       if (!closed.aborted) this.#fail(asks, error)
     } finally {
@@ -156,7 +166,7 @@ export class LeaderLoop {
     } else for (const { partition } of asks) this.#reader.fail(partition, error)
   }
 
-  #accept(asks: readonly Ask[], response: FetchResponse): void {
+  #accept(asks: readonly Ask[], response: FetchResponse, maxBytes: number): void {
     const byId = new Map(asks.map((ask) => [`${ask.position.topicId}/${ask.position.partition}`, ask]))
     this.#responses += 1
     for (const fetched of response.partitions) {
@@ -177,11 +187,31 @@ export class LeaderLoop {
       } else {
         this.#reader.troubles.recovered(topicPartitionKey(partition))
         partition.atEnd = outcome.atEnd
-        if (outcome.progressed) partition.servedAt = this.#responses
+        if (outcome.largestBatchBytes > 0) {
+          partition.servedAt = this.#responses
+          partition.batchBytes = outcome.largestBatchBytes
+        } else if (!outcome.atEnd && response.bytes + position.maxBytes <= maxBytes) {
+          // There was room, and something to send: the next batch is larger than what was asked for.
+          partition.batchBytes = Math.max(partition.batchBytes, 2 * position.maxBytes)
+        }
       }
     }
     this.#reader.news.wake()
   }
+}
+
+/**
+ * How large the next record batch of each partition may be, in bytes: as its last ones, or as those of its topic until it has
+ * had one. 0 at the end of the log, where one may come that is as small as can be.
+ */
+function nextBatchSizes(partitions: readonly ReadPartition[]): number[] {
+  const ofTopic = new Map<string, number>()
+  for (const { topic, batchBytes } of partitions)
+    ofTopic.set(topic, Math.max(ofTopic.get(topic) ?? 0, batchBytes))
+  return partitions.map(({ topic, batchBytes, atEnd }) => {
+    if (atEnd) return 0
+    return batchBytes === 0 ? (ofTopic.get(topic) ?? 0) : batchBytes
+  })
 }
 
 function refusedWhole(subject: string, errorCode: number): OncesinkError {

@@ -25,8 +25,13 @@ export class ReadPartition implements TopicPartition {
   endOffset: bigint
   /** When it last brought records, on a counter of its leader's fetches; those that waited longest go first. */
   servedAt = 0
-  /** Whether the last fetch found nothing: it is at the end of the log, and waits there for records. */
+  /** Whether the last fetch found nothing because there was nothing: it waits at the end of the log for records. */
   atEnd = false
+  /**
+   * Largest record batch of the last answer that had one, in bytes; more where less was asked for in vain since. 0 until
+   * there was one.
+   */
+  batchBytes = 0
   /** Whether its position is being compared with the log right now. */
   beingChecked = false
   /** When a metadata answer first did not have the partition, by the monotonic clock; null while they have it. */

@@ -65,6 +65,49 @@ describe('LeaderLoop', () => {
     ])
   })
 
+  test('of those whose next batch is larger than what they may have, only the one that waited longest is asked, and first', async () => {
+    const kibibyte = 1024
+    const fake = fakeLeader({}, 128 * kibibyte)
+    const partitions = [0, 1, 2, 3].map((partition) => fake.partition(partition))
+    for (const [i, partition] of partitions.entries()) {
+      partition.servedAt = i
+      partition.batchBytes = 64 * kibibyte
+    }
+    start(fake)
+    // 16 KiB are each one's own, and 64 KiB are common: enough for one of them, and then for no other.
+    const first = await next(fake)
+    expect(first.partitions).toMatchObject([
+      { partition: 1, maxBytes: 32 * kibibyte },
+      { partition: 0, maxBytes: 64 * kibibyte },
+    ])
+    first.answer([
+      { partition: 1, ...recordsAt(0) },
+      { partition: 0, ...recordsAt(0) },
+    ])
+    await eventually(() => partitions[0]?.buffer.fetchedUntil === 1)
+    const size = partitions[0]?.batchBytes
+    expect(size).toBe(partitions[0]?.buffer.bytes)
+    const second = await next(fake)
+    expect(second.partitions.map(({ partition }) => partition)).toContain(2)
+  })
+
+  test('a batch that did not come, though there was room for what was asked, is taken for a larger one', async () => {
+    const fake = fakeLeader({ fetch: { maxBytesPerPartition: 40_000, maxBytes: 60_000 } })
+    const partition = fake.partition(0)
+    start(fake)
+    const end = { highWatermark: 9n, lastStableOffset: 9n }
+    ;(await next(fake)).answer([{ ...end }])
+    const second = await next(fake)
+    expect([partition.atEnd, partition.batchBytes]).toEqual([false, 80_000])
+    partition.batchBytes = 0
+    second.answer([{ ...end }], 0, 20_001)
+    const third = await next(fake)
+    expect([partition.atEnd, partition.batchBytes]).toEqual([false, 0])
+    third.answer([{}])
+    await next(fake)
+    expect([partition.atEnd, partition.batchBytes]).toEqual([true, 0])
+  })
+
   test('an answer to a fetch from before a seek, or a change of leader, is refused', async () => {
     const fake = fakeLeader()
     const moved = fake.partition(0)

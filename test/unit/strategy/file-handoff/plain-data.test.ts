@@ -11,7 +11,7 @@ const leaf = fc.oneof(
   fc.boolean(),
   fc.bigInt(),
   fc.constantFrom(null, undefined, -0, Number.NaN, Number.POSITIVE_INFINITY),
-  fc.date({ noInvalidDate: false }),
+  fc.date({ noInvalidDate: true }),
   fc.uint8Array(),
   fc.uint8Array().map((bytes) => Buffer.from(bytes)),
 )
@@ -33,6 +33,12 @@ test('every plain value comes back as what it was, to the sign of a zero and the
       expect(isDeepStrictEqual(there(given), given), format(given)).toBe(true)
     }),
   )
+})
+
+test('a date that is none comes back as one that is none', () => {
+  // isDeepStrictEqual() takes two of them for different in Node 20.
+  const back = there([new Date(Number.NaN)]) as Date[]
+  expect(back).toStrictEqual([new Date(Number.NaN)])
 })
 
 test('a lone surrogate, and an object that looks like a tagged value, come back', () => {
