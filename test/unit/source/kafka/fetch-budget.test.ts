@@ -15,7 +15,9 @@ describe('FetchBudget', () => {
       fc.property(partitions, fc.integer({ min: 1, max: 64 * mebibyte }), (of, limit) => {
         const budgeted = of.map(([claimedBytes, nextBatchBytes]) => asking(claimedBytes, nextBatchBytes))
         const granted = new FetchBudget(limit, budgeted).grant(budgeted, mebibyte)
-        const empty = budgeted.filter((p, i) => p.claimedBytes === 0 && (granted[i] ?? 0) <= 32 * kibibyte).length
+        const empty = budgeted.filter(
+          (p, i) => p.claimedBytes === 0 && (granted[i] ?? 0) <= 32 * kibibyte,
+        ).length
         const before = of.reduce((sum, [claimed]) => sum + claimed, 0)
         const sum = granted.reduce((a, b) => a + b, 0)
         if (sum > 0)
