@@ -4,12 +4,12 @@ import type { RepeatedBatch } from '../test/support/raw-producer.ts'
 
 /*
  * The workload of the benchmarks: JSON orders of about 84 bytes (95 in the log) with 1,000 items. A batch of 1,000 orders is what a
- * producer sends at once; up to 200 batches differ, and are sent again in turns until there are records enough.
+ * producer sends at once; up to 200 batches differ, if nothing else is said, and are sent again in turns until there are
+ * records enough.
  */
 
 export const partitions = 4
 export const ordersPerBatch = 1_000
-const maxBatches = 200
 const defaultKeys = 1_000
 /** Has no factor in common with the numbers of keys, so that its multiples meet every one of them. */
 const keyStride = 7_919
@@ -32,13 +32,15 @@ export interface OrderLogOptions {
   readonly partitions?: number
   /** Distinct items; all of them are in the log where it has records enough. Default: 1,000. */
   readonly keys?: number
+  /** Batches that differ, at least one for each partition; more for more keys. Default: 200. */
+  readonly distinctBatches?: number
 }
 
 /** The log of at least `records` orders; the same ones for the same number and options. */
 export function orderLog(records: number, options: OrderLogOptions = {}): OrderLog {
-  const { partitions: partitionCount = partitions, keys = defaultKeys } = options
+  const { partitions: partitionCount = partitions, keys = defaultKeys, distinctBatches = 200 } = options
   const wanted = Math.ceil(records / ordersPerBatch)
-  const distinct = Math.max(maxBatches, keys / ordersPerBatch)
+  const distinct = Math.max(distinctBatches, keys / ordersPerBatch)
   const count = Math.ceil(Math.min(distinct, wanted) / partitionCount) * partitionCount
   const times = Math.ceil(wanted / count)
   const random = new SeededRandom(7)

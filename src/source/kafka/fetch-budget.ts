@@ -2,10 +2,6 @@
 export interface BudgetedPartition {
   /** Bytes buffered, and bytes that a fetch under way may bring. */
   readonly claimedBytes: number
-}
-
-/** A partition that could be fetched now. */
-export interface AskingPartition extends BudgetedPartition {
   /** Size of its next record batch, in bytes, as far as it can be guessed; 0 where there may be none. */
   readonly nextBatchBytes: number
 }
@@ -15,9 +11,11 @@ const worthwhileBytes = 32 * 1024
 
 /**
  * Shares the memory for fetched bytes between partitions: half of it is theirs in equal parts, whatever the others
- * do; the other half goes to whoever asks first, so that one busy partition is not confined to its part. Everybody gets
- * what the next record batch takes before anybody gets more: a broker sends nothing of a batch that is too large,
- * unless it is the first of its answer.
+ * do; the other half goes to whoever asks first, so that one busy partition is not confined to its part. Where there are
+ * so many partitions that most parts would not hold a single fetch, everything goes to whoever asks first.
+ *
+ * Everybody gets what the next record batch takes before anybody gets more: a broker sends nothing of a batch that is
+ * too large, unless it is the first of its answer.
  *
  * A partition with nothing buffered may always fetch a little: what is taken next may depend on it, and a record
  * batch that is larger than any limit must still get through.
@@ -27,8 +25,10 @@ export class FetchBudget {
   #poolBytes: number
 
   constructor(maxBufferedBytes: number, partitions: readonly BudgetedPartition[]) {
-    this.#ownBytes = Math.floor(maxBufferedBytes / 2 / Math.max(partitions.length, 1))
-    this.#poolBytes = maxBufferedBytes / 2
+    const wanted = partitions.reduce((sum, partition) => sum + worthFetching(partition), 0)
+    const parts = wanted <= maxBufferedBytes / 2 ? maxBufferedBytes / 2 : 0
+    this.#ownBytes = Math.floor(parts / Math.max(partitions.length, 1))
+    this.#poolBytes = maxBufferedBytes - parts
     for (const { claimedBytes } of partitions) this.#poolBytes -= Math.max(claimedBytes - this.#ownBytes, 0)
   }
 
@@ -37,7 +37,7 @@ export class FetchBudget {
    * for.
    * @param asking in the order in which they are served
    */
-  grant(asking: readonly AskingPartition[], maxBytes: number): number[] {
+  grant(asking: readonly BudgetedPartition[], maxBytes: number): number[] {
     const least = asking.map((partition) => this.#least(partition, maxBytes))
     return asking.map(({ claimedBytes }, i) => {
       const granted = least[i] ?? 0
@@ -47,8 +47,9 @@ export class FetchBudget {
   }
 
   /** The next record batch, or as much as is worth a round trip. */
-  #least({ claimedBytes, nextBatchBytes }: AskingPartition, maxBytes: number): number {
-    const wanted = Math.min(Math.max(nextBatchBytes, worthwhileBytes), maxBytes)
+  #least(partition: BudgetedPartition, maxBytes: number): number {
+    const { claimedBytes } = partition
+    const wanted = Math.min(worthFetching(partition), maxBytes)
     const taken = this.#take(claimedBytes, wanted, wanted)
     if (taken > 0 || claimedBytes > 0) return taken
     const little = Math.min(worthwhileBytes, maxBytes)
@@ -64,4 +65,8 @@ export class FetchBudget {
     this.#poolBytes -= Math.max(taken - own, 0)
     return taken
   }
+}
+
+function worthFetching({ nextBatchBytes }: BudgetedPartition): number {
+  return Math.max(nextBatchBytes, worthwhileBytes)
 }

@@ -220,7 +220,7 @@ class KafkaSource implements Source {
       const offers = offersOf([...this.#reader.partitions.values()], limits)
       const leftMs = signal.aborted ? 0 : deadline - clock.monotonicMs()
       if (leftMs <= 0 || offers.some(({ records }) => records > 0)) return offers
-      await this.#reader.news.wait(leftMs, signal)
+      await this.#awaitRecords(leftMs, signal)
     }
   }
 
@@ -240,8 +240,15 @@ class KafkaSource implements Source {
       const ranges = takeShares(shares, limits.includeEmptyRanges && isLast)
       if (ranges.length > 0) for (const loop of this.#loops.values()) loop.wake()
       if (ranges.length > 0 || leftMs <= 0) return ranges
-      await this.#reader.news.wait(leftMs, signal)
+      await this.#awaitRecords(leftMs, signal)
     }
+  }
+
+  async #awaitRecords(ms: number, signal: AbortSignal): Promise<void> {
+    this.#reader.isAwaited = true
+    for (const loop of this.#loops.values()) loop.wake()
+    await this.#reader.news.wait(ms, signal)
+    this.#reader.isAwaited = false
   }
 
   progress(): PartitionProgress[] {

@@ -1,7 +1,7 @@
 import { invariant, OncesinkError } from '../../errors.ts'
 import { topicPartitionKey } from '../../model/topic-partition.ts'
 import { acceptFetched } from './accept-fetched.ts'
-import { FetchBudget } from './fetch-budget.ts'
+import { type BudgetedPartition, FetchBudget } from './fetch-budget.ts'
 import { ErrorCode, errorCodeName, isRefusal } from './protocol/error-codes.ts'
 import { type FetchPosition, type FetchResponse, fetchRequest } from './protocol/fetch.ts'
 import type { ReadPartition } from './read-partition.ts'
@@ -88,29 +88,33 @@ export class LeaderLoop {
   #plan(lane: Lane): Ask[] {
     if (this.#suspended || (lane === 'express' && !this.#isWaiting)) return []
     const { partitions, maxBufferedBytes, plan } = this.#reader
-    const budget = new FetchBudget(maxBufferedBytes, [...partitions.values()])
     const free = [...partitions.values()].filter((partition) => this.#isFree(partition, lane))
+    if (free.length === 0) return []
+    const budgeted = budgetedPartitions(partitions.values())
+    const budget = new FetchBudget(maxBufferedBytes, [...budgeted.values()])
     // Those that have waited longest for records go first: the broker fills a response in the order of the request.
-    const asking = free.sort((a, b) => a.servedAt - b.servedAt)
-    const sizes = nextBatchSizes(asking)
-    const bytes = budget.grant(
-      asking.map(({ claimedBytes }, i) => ({ claimedBytes, nextBatchBytes: sizes[i] ?? 0 })),
-      plan.fetch.maxBytesPerPartition,
-    )
+    const asking = free
+      .sort((a, b) => a.servedAt - b.servedAt)
+      .flatMap((partition) => {
+        const known = budgeted.get(partition)
+        return known ? [{ partition, ...known }] : []
+      })
+    const bytes = budget.grant(asking, plan.fetch.maxBytesPerPartition)
     const asks: Ask[] = []
     let tight: Ask | null = null
-    for (const [i, partition] of asking.entries()) {
+    for (const [i, { partition, nextBatchBytes }] of asking.entries()) {
       const maxBytes = bytes[i] ?? 0
       if (maxBytes === 0) continue
       const { topic, partition: number, topicId, leaderEpoch, buffer, seekCounter } = partition
       const fetchOffset = buffer.fetchedUntil
       const position = { topic, partition: number, topicId, leaderEpoch, fetchOffset, maxBytes }
       const ask = { partition, seekCounter, position }
-      if (maxBytes >= Math.min(sizes[i] ?? 0, plan.fetch.maxBytesPerPartition)) asks.push(ask)
+      if (maxBytes >= Math.min(nextBatchBytes, plan.fetch.maxBytesPerPartition)) asks.push(ask)
       else tight ??= ask
     }
-    // A broker sends the first batch of a response whole, however little is asked for, and no other one.
-    return tight ? [tight, ...asks] : asks
+    // A broker sends the first batch of a response whole, however little is asked for, and no other one. It goes beyond the
+    // budget: that is done only while whoever takes records has nothing to do, and may wait for this very partition.
+    return tight && this.#reader.isAwaited ? [tight, ...asks] : asks
   }
 
   #isFree(partition: ReadPartition, lane: Lane): boolean {
@@ -201,17 +205,20 @@ export class LeaderLoop {
 }
 
 /**
- * How large the next record batch of each partition may be, in bytes: as its last ones, or as those of its topic until it has
- * had one. 0 at the end of the log, where one may come that is as small as can be.
+ * The next record batch of each partition may be as large as its last ones, or as those of its topic until it has had one;
+ * at the end of the log, where one may come that is as small as can be, nothing is assumed.
  */
-function nextBatchSizes(partitions: readonly ReadPartition[]): number[] {
+function budgetedPartitions(partitions: Iterable<ReadPartition>): Map<ReadPartition, BudgetedPartition> {
+  const all = [...partitions]
   const ofTopic = new Map<string, number>()
-  for (const { topic, batchBytes } of partitions)
-    ofTopic.set(topic, Math.max(ofTopic.get(topic) ?? 0, batchBytes))
-  return partitions.map(({ topic, batchBytes, atEnd }) => {
-    if (atEnd) return 0
-    return batchBytes === 0 ? (ofTopic.get(topic) ?? 0) : batchBytes
-  })
+  for (const { topic, batchBytes } of all) ofTopic.set(topic, Math.max(ofTopic.get(topic) ?? 0, batchBytes))
+  return new Map(
+    all.map((partition) => {
+      const { topic, batchBytes, atEnd, claimedBytes } = partition
+      const usual = batchBytes === 0 ? (ofTopic.get(topic) ?? 0) : batchBytes
+      return [partition, { claimedBytes, nextBatchBytes: atEnd ? 0 : usual }]
+    }),
+  )
 }
 
 function refusedWhole(subject: string, errorCode: number): OncesinkError {

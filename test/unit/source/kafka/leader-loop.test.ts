@@ -65,30 +65,31 @@ describe('LeaderLoop', () => {
     ])
   })
 
-  test('of those whose next batch is larger than what they may have, only the one that waited longest is asked, and first', async () => {
+  test('beyond the budget is fetched only while somebody waits for records, and of one partition at a time', async () => {
     const kibibyte = 1024
     const fake = fakeLeader({}, 128 * kibibyte)
     const partitions = [0, 1, 2, 3].map((partition) => fake.partition(partition))
     for (const [i, partition] of partitions.entries()) {
       partition.servedAt = i
-      partition.batchBytes = 64 * kibibyte
+      partition.batchBytes = 60 * kibibyte
     }
-    start(fake)
-    // 16 KiB are each one's own, and 64 KiB are common: enough for one of them, and then for no other.
+    const loop = start(fake)
     const first = await next(fake)
-    expect(first.partitions).toMatchObject([
-      { partition: 1, maxBytes: 32 * kibibyte },
-      { partition: 0, maxBytes: 64 * kibibyte },
+    expect(first.partitions.map(({ partition, maxBytes }) => [partition, maxBytes])).toEqual([
+      [0, 60 * kibibyte],
+      [1, 60 * kibibyte],
     ])
-    first.answer([
-      { partition: 1, ...recordsAt(0) },
-      { partition: 0, ...recordsAt(0) },
-    ])
-    await eventually(() => partitions[0]?.buffer.fetchedUntil === 1)
-    const size = partitions[0]?.batchBytes
-    expect(size).toBe(partitions[0]?.buffer.bytes)
-    const second = await next(fake)
-    expect(second.partitions.map(({ partition }) => partition)).toContain(2)
+    loop.wake()
+    await settle()
+    expect(fake.fetches).toEqual([])
+    fake.reader.isAwaited = true
+    loop.wake()
+    const beyond = await next(fake)
+    expect([beyond.lane, asked(beyond)]).toEqual(['express', [[2, 0]]])
+    beyond.answer([{ partition: 2, ...recordsAt(0) }])
+    await eventually(() => partitions[2]?.buffer.fetchedUntil === 1)
+    expect(partitions[2]?.batchBytes).toBe(partitions[2]?.buffer.bytes)
+    expect(asked(await next(fake))).toEqual([[3, 0]])
   })
 
   test('a batch that did not come, though there was room for what was asked, is taken for a larger one', async () => {
