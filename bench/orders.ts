@@ -10,6 +10,11 @@ import type { RepeatedBatch } from '../test/support/raw-producer.ts'
 
 export const partitions = 4
 export const ordersPerBatch = 1_000
+/**
+ * Times the records asked for that a suite takes which measures a rate, or what a batch costs: the start and its small batches
+ * take half a second, whatever comes after them.
+ */
+export const STEADY = 4
 const defaultKeys = 1_000
 /** Has no factor in common with the numbers of keys, so that its multiples meet every one of them. */
 const keyStride = 7_919

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { produceRepeated } from '../../test/support/raw-producer.ts'
 import type { Phases } from '../measured-strategies.ts'
 import { OrderRuns, onGround } from '../order-runs.ts'
-import { orderLog, partitions } from '../orders.ts'
+import { orderLog, partitions, STEADY } from '../orders.ts'
 import type { Sample, Suite } from '../suite.ts'
 
 /** Pairs for each turn asked for: 20 for the default of 5; one turn is one pair, to see that it works. */
@@ -18,7 +18,7 @@ export const exactlyOnce: Suite = {
   turns: (runs) => (runs === 1 ? 1 : runs * pairsPerTurn),
   open: (settings) =>
     onGround(settings, async (ground) => {
-      const log = orderLog(settings.records)
+      const log = orderLog(settings.records * STEADY)
       const topic = await ground.topics.create('exactly_once', partitions)
       await produceRepeated(ground.topics.brokers, topic, log.batches)
       const runs = new OrderRuns(ground)

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { compressFrameSync } from 'lz4-napi'
 import { produceRepeated } from '../../test/support/raw-producer.ts'
 import { type Ground, OrderRuns, onGround } from '../order-runs.ts'
-import { type OrderLog, orderLog, partitions } from '../orders.ts'
+import { type OrderLog, orderLog, partitions, STEADY } from '../orders.ts'
 import { profiling, runProgram } from '../program.ts'
 import type { Contestant, OpenSuite, Row, Sample, Suite, SuiteSettings } from '../suite.ts'
 
@@ -20,7 +20,7 @@ export const w1: Suite = {
 
 function openW1(settings: SuiteSettings): Promise<OpenSuite> {
   return onGround(settings, async (ground) => {
-    const log = orderLog(settings.records)
+    const log = orderLog(settings.records * STEADY)
     settings.log(`producing ${log.records} records twice, uncompressed and lz4`)
     const topicOf: Record<Codec, string> = {
       none: await ground.topics.create('w1_none', partitions),
