@@ -5,7 +5,9 @@ import type { Decoder } from './decoder.ts'
 import { JsonBlockParser } from './json-block.ts'
 import { parseJson } from './json-text.ts'
 import { hasLongNumber, inexactNumber, withRawNumbers } from './raw-numbers.ts'
-import { type DecodedBlock, withShortCuts } from './short-cuts.ts'
+import { FieldScanner } from './scan/field-scanner.ts'
+import { scannedReader } from './scan/scanned-reader.ts'
+import { type DecodedBlock, type ValueAccess, withShortCuts } from './short-cuts.ts'
 import { NoBytes } from './utf8.ts'
 
 export interface JsonOptions {
@@ -38,12 +40,23 @@ export function json<T>(options: JsonOptions = {}): Decoder<T> {
     },
   }
   return withShortCuts(decoder, {
+    // With `exact`, what the whole text holds decides about a record, not only what is read of it.
+    ...(!exact && { accessTo }),
     decodeBlock({ buffer, valueStart, valueEnd }, begin, end) {
       const block = blocks.parse(buffer, valueStart, valueEnd, begin, end)
       if (block === null || (exact && hasLongNumber(block.text))) return null
       return block as DecodedBlock<T>
     },
   })
+}
+
+/**
+ * Properties of the object that JSON.parse makes. Those that are missing are left to it: an object has others than its own.
+ */
+function accessTo(names: readonly string[]): ValueAccess {
+  const scanner = new FieldScanner(names.map((name) => [name]))
+  const read = scannedReader(false, (value) => value)
+  return { scanner, read: (slot) => read(scanner, slot) }
 }
 
 /** @throws Error that names the first number that a double does not hold */

@@ -18,6 +18,8 @@ export interface ShortCuts<T> {
     | undefined
   /** Where fields can be found without making values of them. */
   readonly access?: FieldAccess | undefined
+  /** The same for a decoder that declares none: of the objects that it gives, the properties with these names. */
+  readonly accessTo?: ((names: readonly string[]) => ValueAccess) | undefined
 }
 
 /** Where the values of a segment are: see RecordSegment. */
@@ -33,11 +35,15 @@ export interface DecodedBlock<T> {
   readonly step: number
 }
 
-/** The fields of a record where they lie. What the scanner does not understand, `decode` does. */
-export interface FieldAccess {
+/** Some values of a record where they lie. What the scanner does not understand, `decode` does. */
+export interface ValueAccess {
   readonly scanner: ScannedFields & { scan(buffer: Buffer, start: number, end: number): boolean }
-  /** The value of the field in `slot`, of the record that was scanned; undefined where only `decode` can say what it is. */
+  /** The value in `slot`, of the record that was scanned; undefined where only `decode` can say what it is. */
   read(slot: number): unknown
+}
+
+/** The declared fields of a record. */
+export interface FieldAccess extends ValueAccess {
   /** What `decode` does without looking for fields in bytes. */
   readonly parse: Decoder<unknown>['decode']
   /** What is declared, by slot of the scanner. */

@@ -20,6 +20,8 @@ type TerminalOf<K extends Terminal['kind']> = Extract<Terminal, { kind: K }>
 
 /** Takes records from their bytes, where it can. */
 export interface FromBytes {
+  /** Whether it takes enough of the records to be worth asking. */
+  readonly isWorthwhile: boolean
   /** @returns whether the record was taken; if not, it has to go the general way */
   add(segment: RecordSegment, i: number): boolean
 }

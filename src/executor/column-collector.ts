@@ -12,6 +12,12 @@ const powers = Array.from({ length: 31 }, (_, exponent) => 10 ** exponent)
 /** As long as the term, times a power of ten, stays below this, the general way gives the same integer. */
 const EXACT_BOUND = 1e15
 
+/**
+ * So many records may be refused in one range, and a quarter as many as were taken besides, before the rest of it goes the
+ * general way at once: reading a record in vain costs a third of what that costs.
+ */
+const MAX_REFUSED = 64
+
 /** What is kept between the ranges of one task: which keys stand for which bytes. */
 export class ColumnState {
   readonly plan: ColumnPlan
@@ -49,6 +55,8 @@ export class ColumnCollector {
   readonly #scales: Int32Array
   readonly #terms: Float64Array
   readonly #range: number
+  #taken = 0
+  #refused = 0
 
   /** @param groupOf the range's group of these keys, made if need be; throws when they cannot be keys */
   constructor(state: ColumnState, groupOf: (keys: readonly KeyValue[]) => Group) {
@@ -64,8 +72,19 @@ export class ColumnCollector {
     this.#range = state.range
   }
 
+  get isWorthwhile(): boolean {
+    return this.#refused <= MAX_REFUSED + this.#taken / 4
+  }
+
   /** @returns whether the record was added; if not, it has to go the general way */
   add(segment: RecordSegment, i: number): boolean {
+    const isTaken = this.#add(segment, i)
+    if (isTaken) this.#taken += 1
+    else this.#refused += 1
+    return isTaken
+  }
+
+  #add(segment: RecordSegment, i: number): boolean {
     const { plan } = this.#state
     const { scanner } = plan.access
     const end = segment.valueEnd[i] as number

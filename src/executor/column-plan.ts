@@ -1,12 +1,12 @@
 import type { AggregateFunction } from '../aggregation/aggregate-function.ts'
-import { type FieldAccess, shortCutsOf } from '../decode/short-cuts.ts'
+import { shortCutsOf, type ValueAccess } from '../decode/short-cuts.ts'
 import type { Field } from '../fields/field.ts'
 import type { PipelinePlan, RootPlan, Terminal } from '../pipeline/plan.ts'
 import { plainRead } from './plain-read.ts'
 
 /** A pipeline whose groups can be added up from the bytes of its records. */
 export interface ColumnPlan {
-  readonly access: FieldAccess
+  readonly access: ValueAccess
   readonly keySlots: readonly number[]
   /** One per aggregate; null counts records. */
   readonly terms: readonly (TermPlan | null)[]
@@ -25,7 +25,7 @@ export interface TermPlan {
 
 export interface NumberPlan {
   readonly slot: number
-  /** Most digits after the point that the field may have. */
+  /** Most digits after the point that the value may have. */
   readonly scale: number
   /** Exclusive bound of the value, as an integer with `scale` digits after the point. */
   readonly bound: number
@@ -40,23 +40,56 @@ const MAX_FIELD_SCALE = 14
 const keyKinds: ReadonlySet<string> = new Set(['text', 'integer', 'boolean'])
 
 /**
- * The plan of `pipelines`, where there is one: a single pipeline, of a decoder that finds fields in bytes, without steps,
+ * The plan of `pipelines`, where there is one: a single pipeline, of a decoder that finds values in bytes, without steps,
  * whose keys are just fields, and whose aggregates count, or add up, just fields. Null for everything else.
  */
 export function columnPlanOf(root: RootPlan, pipelines: readonly PipelinePlan[]): ColumnPlan | null {
   const [pipeline] = pipelines
-  const { access } = shortCutsOf(root.decoder)
-  if (!access || root.keyDecoder || pipelines.length !== 1 || !pipeline || pipeline.steps.length > 0)
-    return null
-  if (pipeline.terminal.kind !== 'aggregate') return null
-  return planOf(access, pipeline.terminal)
+  if (root.keyDecoder || pipelines.length !== 1 || !pipeline || pipeline.steps.length > 0) return null
+  const { terminal } = pipeline
+  if (terminal.kind !== 'aggregate') return null
+  const { access, accessTo } = shortCutsOf(root.decoder)
+  if (access) return planOf(access, access.fields, terminal)
+  const names = accessTo ? namesRead(terminal) : null
+  if (!accessTo || !names) return null
+  return planOf(
+    accessTo(names),
+    names.map((name) => ({ name, field: null })),
+    terminal,
+  )
 }
 
-function planOf(access: FieldAccess, terminal: Extract<Terminal, { kind: 'aggregate' }>): ColumnPlan | null {
-  const slotOf = (select: unknown) => access.fields.findIndex(({ name }) => name === plainRead(select))
-  const fieldOf = (slot: number) => access.fields[slot]?.field
+type AggregateTerminal = Extract<Terminal, { kind: 'aggregate' }>
+
+/** What is found in bytes: a declared field, or whatever a record has under this name. */
+interface Found {
+  readonly name: string
+  readonly field: Field<unknown> | null
+}
+
+/** What the functions of `terminal` read; null where one does more than that, or where there is nothing to read. */
+function namesRead({ keys, aggregates }: AggregateTerminal): string[] | null {
+  const selects = [
+    ...keys.map(({ select }) => select),
+    ...aggregates.flatMap(({ fn }) => (fn.kind === 'count' ? [] : [fn.select])),
+  ]
+  const names = new Set<string>()
+  for (const select of selects) {
+    const name = plainRead(select)
+    if (name === null) return null
+    names.add(name)
+  }
+  return names.size === 0 ? null : [...names]
+}
+
+function planOf(
+  access: ValueAccess,
+  found: readonly Found[],
+  terminal: AggregateTerminal,
+): ColumnPlan | null {
+  const slotOf = (select: unknown) => found.findIndex(({ name }) => name === plainRead(select))
   const keySlots = terminal.keys.map(({ select, windowMs }) => (windowMs === undefined ? slotOf(select) : -1))
-  if (keySlots.some((slot) => !keyKinds.has(fieldOf(slot)?.kind ?? ''))) return null
+  if (keySlots.some((slot) => !isKey(found[slot]))) return null
   const numbers: NumberPlan[] = []
   const terms: (TermPlan | null)[] = []
   for (const { fn, by } of terminal.aggregates) {
@@ -66,16 +99,19 @@ function planOf(access: FieldAccess, terminal: Extract<Terminal, { kind: 'aggreg
       continue
     }
     const slot = slotOf(fn.select)
-    const field = fieldOf(slot)
-    const number = field && isSum(fn) ? numberPlanOf(slot, field) : null
+    const number = isSum(fn) ? numberPlanOf(slot, found[slot]) : null
     if (number === null) return null
     const known = numbers.findIndex((other) => other.slot === slot)
     if (known === -1) numbers.push(number)
     terms.push({ number: known === -1 ? numbers.length - 1 : known, scale: fn.scale ?? 0 })
   }
   const used = new Set([...keySlots, ...numbers.map(({ slot }) => slot)])
-  const others = access.fields.map((_, slot) => slot).filter((slot) => !used.has(slot))
+  const others = found.map((_, slot) => slot).filter((slot) => !used.has(slot))
   return { access, keySlots, terms, numbers, others }
+}
+
+function isKey(found: Found | undefined): boolean {
+  return found !== undefined && (found.field === null || keyKinds.has(found.field.kind))
 }
 
 /** Exact sums with integers as states. */
@@ -83,7 +119,11 @@ function isSum({ kind }: AggregateFunction): boolean {
   return kind === 'sum' || kind === 'sumDecimal'
 }
 
-function numberPlanOf(slot: number, { kind, scale, precision }: Field<unknown>): NumberPlan | null {
+function numberPlanOf(slot: number, found: Found | undefined): NumberPlan | null {
+  if (!found) return null
+  // What is no number, or has too many digits, shows in the record: it goes the general way.
+  if (found.field === null) return { slot, scale: MAX_FIELD_SCALE, bound: Number.POSITIVE_INFINITY }
+  const { kind, scale, precision } = found.field
   if (kind !== 'integer' && kind !== 'decimal') return null
   const digits = scale ?? 0
   if (digits > MAX_FIELD_SCALE) return null

@@ -425,13 +425,14 @@ class BlockRunner {
     // Before the job's own functions have the bytes in their hands.
     this.digest?.add(segment, begin, end)
     try {
-      const block = this.#fromBytes === null ? this.#runner.decodeBlock(segment, begin, end) : null
+      const fromBytes = this.#fromBytes?.isWorthwhile ? this.#fromBytes : null
+      const block = fromBytes === null ? this.#runner.decodeBlock(segment, begin, end) : null
       for (; i < end; i++) {
         const offset = recordOffset(segment, i)
         this.#advanceTo(offset)
         this.#watch?.atRecord(offset)
         if (this.#leaveOut?.(offset, segment, i)) continue
-        if (this.#fromBytes?.add(segment, i)) continue
+        if (fromBytes?.add(segment, i)) continue
         if (block === null) this.#runner.run(segment, i)
         else this.#runner.runDecoded(segment, i, block.values[(i - begin) * block.step])
       }

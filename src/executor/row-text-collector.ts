@@ -31,6 +31,8 @@ const decimal = new PlainDecimal()
  * is not taken; nothing of it is left behind, and the general way says what becomes of it.
  */
 export class RowTextCollector {
+  /** What is not taken from bytes is decoded by the same scanner, one record at a time. */
+  readonly isWorthwhile = true
   readonly #plan: RowTextPlan
   readonly #writer: RowTextWriter
   /** Of the last record's partition. */

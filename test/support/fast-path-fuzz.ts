@@ -65,6 +65,21 @@ const pipelines: readonly Pipeline[] = [
     .aggregate({ d: sumDecimal((o) => o.d, { scale: 3 }) })
     .into(into),
   from(source)
+    .decode(json<{ k: string; n: number; d: number }>())
+    .groupBy({ k: (o) => o.k })
+    .aggregate({
+      records: count(),
+      n: sum((o) => o.n),
+      d: sumDecimal((o) => o.d, { scale: 2 }),
+      d24: sumDecimal((o) => o.d, { scale: 24 }),
+    })
+    .into(into),
+  from(source)
+    .decode(json<{ k: string; n: number; d: number }>())
+    .groupBy({ n: (o) => o.n, k: ({ k }) => k })
+    .aggregate({ records: count(), d: sumDecimal((o) => o.d, { scale: 30 }) })
+    .into(into),
+  from(source)
     .decode(fields(declared))
     .into(append({ table: 't' })),
   from(source)

@@ -27,6 +27,58 @@ export const fastPathMutants: readonly Mutant[] = [
     killedBy: unit('decode/scan/field-scanner.test.ts', 'is refused'),
   },
   {
+    name: 'json: a missing value read as null',
+    breaks: 'a record without the key counts, where the function reads what every object has, or nothing',
+    edits: [
+      {
+        file: 'src/decode/json.ts',
+        find: 'scannedReader(false, (value) => value)',
+        replace: 'scannedReader(true, (value) => value ?? "")',
+      },
+      {
+        file: 'src/executor/column-collector.ts',
+        find: 'if (value === undefined || value === null) return null',
+        replace: 'if (value === undefined) return null',
+      },
+    ],
+    killedBy: unit('executor/columns-json.test.ts', 'a key that is missing'),
+  },
+  {
+    name: 'json: numbers found in bytes although others can fail the record',
+    breaks: "a record counts that json({ numbers: 'exact' }) refuses",
+    edits: [{ file: 'src/decode/json.ts', find: '!exact && { accessTo }', replace: '{ accessTo }' }],
+    killedBy: unit('executor/columns-json.test.ts', 'which pipelines are added up from bytes'),
+  },
+  {
+    name: 'json: functions that do more than read a field',
+    breaks: 'what a function makes of a field is not what is counted',
+    edits: [
+      {
+        file: 'src/executor/column-plan.ts',
+        find: 'if (name === null) return null\n    names.add(name)',
+        replace: 'if (name !== null) names.add(name)',
+      },
+      {
+        file: 'src/executor/column-plan.ts',
+        find: 'name === plainRead(select))',
+        replace: 'String(select).includes(name))',
+      },
+    ],
+    killedBy: unit('executor/columns-json.test.ts', 'which pipelines are added up from bytes'),
+  },
+  {
+    name: 'json: too many digits after the point cut off',
+    breaks: 'an amount that the sum refuses is added with another value',
+    edits: [
+      {
+        file: 'src/executor/column-collector.ts',
+        find: 'const missing = term.scale - (this.#scales[term.number] as number)\n      if (missing < 0) return false',
+        replace: 'const missing = Math.max(0, term.scale - (this.#scales[term.number] as number))',
+      },
+    ],
+    killedBy: unit('executor/columns-json.test.ts', 'amounts that fail'),
+  },
+  {
     name: 'COPY escape left out',
     breaks: 'a tab or backslash in a value is read as the end of its field',
     edits: [

@@ -5,15 +5,11 @@ import { sum } from '../../../src/aggregation/sum.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
 import { tumbling } from '../../../src/aggregation/tumbling.ts'
 import { fields } from '../../../src/decode/fields.ts'
-import { json } from '../../../src/decode/json.ts'
-import { columnPlanOf } from '../../../src/executor/column-plan.ts'
-import { compilePartitionTask } from '../../../src/executor/partition-task.ts'
 import { boolean, decimal, integer, optional, text, timestamp } from '../../../src/fields/builders.ts'
 import { from } from '../../../src/pipeline/from.ts'
 import type { Pipeline } from '../../../src/pipeline/pipeline.ts'
-import { systemClock } from '../../../src/runtime/clock.ts'
 import { merge } from '../../../src/sink/merge.ts'
-import type { PlainRecord } from '../../../src/source/record-segment.ts'
+import { expectSame, fast, outcome, records, taskOf } from './both-ways.ts'
 import { rangeOf } from './ranges.ts'
 
 /*
@@ -46,51 +42,14 @@ const byThree = orders
   .aggregate({ orders: count(), revenue: sumDecimal((o) => o.amount, { scale: 2 }) })
   .into(into)
 
-const fast = ({ plan }: Pipeline) => columnPlanOf(plan.root, [plan])
-const taskOf = ({ plan }: Pipeline, way: 'fast' | 'plain') =>
-  compilePartitionTask(plan.root, [plan], systemClock, { way })
-
-async function outcome(task: ReturnType<typeof taskOf>, records: readonly PlainRecord[]): Promise<unknown> {
-  try {
-    const { partials, records: seen, lastOffset } = await task.run(rangeOf(records), never)
-    const [partial] = partials
-    if (partial?.kind !== 'groups') throw new Error('no groups')
-    return { groups: partial.groups, seen, lastOffset }
-  } catch (error) {
-    return { message: (error as Error).message }
-  }
-}
-
-const records = (values: readonly (string | null)[]): PlainRecord[] =>
-  values.map((value, offset) => ({ offset, value }))
 const orderText = (item: string, amount: string, quantity = '1', more = '') =>
   `{"item":${item},"amount":${amount},"quantity":${quantity},"gift":true${more}}`
-
-/** Ranges one after the other through one task of each kind, as a job runs them. */
-async function expectSame(
-  pipeline: Pipeline,
-  ranges: readonly (readonly (string | null)[])[],
-): Promise<void> {
-  const [fastTask, plainTask] = [taskOf(pipeline, 'fast'), taskOf(pipeline, 'plain')]
-  for (const values of ranges) {
-    const [actual, expected] = [
-      await outcome(fastTask, records(values)),
-      await outcome(plainTask, records(values)),
-    ]
-    expect(actual).toStrictEqual(expected)
-  }
-}
 
 test('which pipelines are added up from bytes', () => {
   expect(fast(byItem)).not.toBeNull()
   expect(fast(byThree)).not.toBeNull()
   const grouped = orders.groupBy({ item: (o) => o.item })
   const others: Pipeline[] = [
-    from(source)
-      .decode(json<{ item: string }>())
-      .groupBy({ item: (o) => o.item })
-      .aggregate({ n: count() })
-      .into(into),
     orders
       .filter((o) => o.gift)
       .groupBy({ item: (o) => o.item })

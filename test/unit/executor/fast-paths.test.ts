@@ -7,7 +7,7 @@ const from = Number(process.env.FUZZ_FROM ?? 0)
 const seeds = Number(process.env.FUZZ_SEEDS ?? 8)
 
 test('short cuts from bytes to results come to what calling every function comes to', async () => {
-  expect(shortCuts.slice(0, 2)).toEqual([true, true])
+  expect(shortCuts).toEqual([true, true, false, true, true, false, false, false])
   let [records, failed] = [0, 0]
   for (let seed = from; seed < from + seeds; seed++) {
     const outcome = await fuzzFastPaths(seed, (fast, plain, what) => {
