@@ -27,18 +27,13 @@ export const fastPathMutants: readonly Mutant[] = [
     killedBy: unit('decode/scan/field-scanner.test.ts', 'is refused'),
   },
   {
-    name: 'json: a missing value read as null',
-    breaks: 'a record without the key counts, where the function reads what every object has, or nothing',
+    name: 'json: a missing key read as empty text',
+    breaks: 'a record without the key counts, and so does one of a name that every object has',
     edits: [
       {
         file: 'src/decode/json.ts',
-        find: 'scannedReader(false, (value) => value)',
-        replace: 'scannedReader(true, (value) => value ?? "")',
-      },
-      {
-        file: 'src/executor/column-collector.ts',
-        find: 'if (value === undefined || value === null) return null',
-        replace: 'if (value === undefined) return null',
+        find: 'read: (slot) => read(scanner, slot) }',
+        replace: "read: (slot) => read(scanner, slot) ?? '' }",
       },
     ],
     killedBy: unit('executor/columns-json.test.ts', 'a key that is missing'),

@@ -75,7 +75,7 @@ test('which pipelines are added up from bytes', () => {
       .into(into),
     orders
       .groupBy({ item: (o) => o.item })
-      .aggregate({ n: sum((o) => o.quantity * 2) })
+      .aggregate({ n: sum((o) => o.quantity), twice: sum((o) => o.quantity * 2) })
       .into(into),
     orders
       .groupBy({ at: hopping({ size: '2 minutes', every: '1 minute' }, (o) => o.at) })
