@@ -23,8 +23,8 @@ ${suites.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`).join('\n')}
 Options:
   --engine <name>    postgres, mysql or mariadb (default: the suite's own)
   --runs <n>         turns of every case and what it is measured against (default 5)
-  --records <n>      records of a workload (default 2000000); w1 and exactly-once take four times as many, memory and
-                     growth up to five times
+  --records <n>      records of a workload (default 2000000); w1, growth and exactly-once take four times as many,
+                     memory five times
   --json             the last line of standard output is one JSON object with every row
   --profile [--profile-dir <folder>]
                      writes a CPU profile of every run of a job (default folder: bench-profiles)

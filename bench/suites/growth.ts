@@ -1,6 +1,6 @@
 import { produceRepeated } from '../../test/support/raw-producer.ts'
 import { OrderRuns, onGround } from '../order-runs.ts'
-import { type OrderLogOptions, orderLog } from '../orders.ts'
+import { type OrderLogOptions, orderLog, STEADY } from '../orders.ts'
 import type { Contestant, Row, Sample, Suite } from '../suite.ts'
 
 interface Size extends OrderLogOptions {
@@ -10,15 +10,15 @@ interface Size extends OrderLogOptions {
 }
 
 /** The same batches whatever the number of partitions: what parsing them costs depends on how many texts they have. */
-const base = { name: '4 partitions', factor: 1, partitions: 4, keys: 1_000, distinctBatches: 512 }
+const base = { name: '4 partitions', factor: STEADY, partitions: 4, keys: 1_000, distinctBatches: 512 }
 const sizes: readonly Size[] = [
   base,
   { ...base, name: '64 partitions', partitions: 64 },
   { ...base, name: '512 partitions', partitions: 512 },
   { ...base, name: '1 million records', factor: 1 / 2 },
   { ...base, name: '10 million records', factor: 5 },
-  { ...base, name: '100,000 keys', keys: 100_000 },
-  { ...base, name: '1,000,000 keys', keys: 1_000_000 },
+  { ...base, name: '100,000 keys', factor: 1, keys: 100_000 },
+  { ...base, name: '1,000,000 keys', factor: 1, keys: 1_000_000 },
 ]
 
 /** Whether more of something makes a job slower for each record, or for each row that it writes. */
