@@ -137,6 +137,7 @@ export class Caretaker {
     const again = new ReadPartition(partition, partition.topicId, position, positionEpoch, counter)
     again.leader = partition.leader
     again.leaderEpoch = partition.leaderEpoch
+    again.servedAt = partition.servedAt
     partition.state = 'dropped'
     this.#reader.partitions.set(topicPartitionKey(again), again)
     this.#startCheck(again)

@@ -174,6 +174,7 @@ class KafkaSource implements Source {
     const partition = new ReadPartition(position, topicId, Number(nextOffset), position.leaderEpoch, counter)
     partition.leader = leader
     partition.leaderEpoch = leaderEpoch
+    partition.servedAt = this.#reader.answers
     partition.state = 'reading'
     this.#reader.partitions.set(key, partition)
   }

@@ -36,7 +36,6 @@ export class LeaderLoop {
   readonly #outstanding = new Map<ReadPartition, Ask>()
   #suspended = false
   #isWaiting = false
-  #responses = 0
 
   constructor(nodeId: number, reader: Reader) {
     this.nodeId = nodeId
@@ -112,9 +111,17 @@ export class LeaderLoop {
       if (maxBytes >= Math.min(nextBatchBytes, plan.fetch.maxBytesPerPartition)) asks.push(ask)
       else tight ??= ask
     }
-    // A broker sends the first batch of a response whole, however little is asked for, and no other one. It goes beyond the
-    // budget: that is done only while whoever takes records has nothing to do, and may wait for this very partition.
-    return tight && this.#reader.isAwaited ? [tight, ...asks] : asks
+    // A broker sends the first batch of a response whole, however little is asked for, and no other one.
+    return tight && this.#mayExceedBudget(tight) ? [tight, ...asks] : asks
+  }
+
+  /**
+   * Whether somebody waits for records, who may wait for this very partition; or others, whose batches are smaller, have
+   * left it too little of the memory over and over, and would for ever.
+   */
+  #mayExceedBudget({ partition: { servedAt } }: Ask): boolean {
+    const { isAwaited, answers, partitions } = this.#reader
+    return isAwaited || answers - servedAt > partitions.size
   }
 
   #isFree(partition: ReadPartition, lane: Lane): boolean {
@@ -172,7 +179,7 @@ export class LeaderLoop {
 
   #accept(asks: readonly Ask[], response: FetchResponse, maxBytes: number): void {
     const byId = new Map(asks.map((ask) => [`${ask.position.topicId}/${ask.position.partition}`, ask]))
-    this.#responses += 1
+    this.#reader.answers += 1
     for (const fetched of response.partitions) {
       const ask = byId.get(`${fetched.topicId}/${fetched.partition}`)
       if (ask === undefined || !isCurrent(ask)) continue
@@ -192,7 +199,7 @@ export class LeaderLoop {
         this.#reader.troubles.recovered(topicPartitionKey(partition))
         partition.atEnd = outcome.atEnd
         if (outcome.largestBatchBytes > 0) {
-          partition.servedAt = this.#responses
+          partition.servedAt = this.#reader.answers
           partition.batchBytes = outcome.largestBatchBytes
         } else if (!outcome.atEnd && response.bytes + position.maxBytes <= maxBytes) {
           // There was room, and something to send: the next batch is larger than what was asked for.

@@ -23,7 +23,7 @@ export class ReadPartition implements TopicPartition {
   leaderEpoch = -1
   /** End of the log for the isolation level, as of the last answer; the position until there was one. */
   endOffset: bigint
-  /** When it last brought records, on a counter of its leader's fetches; those that waited longest go first. */
+  /** When it last brought records, or began to wait for them, as {@link Reader.answers}; those that waited longest go first. */
   servedAt = 0
   /** Whether the last fetch found nothing because there was nothing: it waits at the end of the log for records. */
   atEnd = false

@@ -22,6 +22,8 @@ export class Reader {
   readonly partitions = new Map<string, ReadPartition>()
   /** Whoever takes records waits here for records or a reason to stop. */
   readonly news: Wakeup
+  /** Answers to fetches so far, of all leaders: partitions move from one to another. */
+  answers = 0
   /** Whether somebody waits for records. */
   isAwaited = false
   /** The caretaker waits here for troubles. */
