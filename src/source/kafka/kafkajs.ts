@@ -5,6 +5,7 @@ import type { Clock } from '../../runtime/clock.ts'
 import { loginMechanism } from './authentication.ts'
 import { openSocket } from './open-socket.ts'
 import type { KafkaSourcePlan } from './options.ts'
+import { ResponseFrames, wholeResponse } from './response-frames.ts'
 import { isLogin, revealed } from './security.ts'
 
 /*
@@ -59,6 +60,8 @@ interface ConnectionPool {
 interface Connection {
   readonly requestQueue: RequestQueue
   readonly socket?: Socket
+  /** Of the login under way, whose answers are not the request queue's; null besides. */
+  readonly authHandlers: unknown
   isConnected(): boolean
   connect(): Promise<boolean>
   /** What was received of a response that is not complete yet, its size, and the size at which it is looked at. */
@@ -70,6 +73,13 @@ interface Connection {
 }
 
 interface RequestQueue {
+  /** Answers the request of that number. */
+  fulfillRequest(response: {
+    readonly correlationId: number
+    readonly payload: Buffer
+    /** Bytes of the response. */
+    readonly size: number
+  }): void
   /** Requests that wait because the broker has asked to slow down. */
   readonly pending: readonly unknown[]
   /** Sets a timer that looks after them. */
@@ -111,7 +121,8 @@ export function createKafkajsClient(plan: KafkaSourcePlan, clock: Clock): Kafkaj
     logLevel: kafkajs.logLevel.NOTHING,
     logCreator: () => () => undefined,
     socketFactory: (args) => {
-      const socket = openSocket(args, args.onConnect)
+      const frames = new ResponseFrames((bytes) => socket.emit('data', bytes))
+      const socket: Socket = openSocket(args, args.onConnect, (bytes) => frames.receive(bytes))
       sockets.set(socket, args)
       socket.once('close', () => sockets.delete(socket))
       return socket
@@ -125,6 +136,7 @@ export function createKafkajsClient(plan: KafkaSourcePlan, clock: Clock): Kafkaj
       for (const connection of connectionPool.pool) {
         stopIdleTimer(connection.requestQueue)
         connectAfresh(connection)
+        takeWholeResponses(connection)
         breakOffNonsense(connection)
       }
       return cluster.brokerPool.createBroker({ connectionPool, logger: cluster.rootLogger })
@@ -186,6 +198,20 @@ function connectAfresh(connection: Connection): void {
       })
     }
     return connecting
+  }
+}
+
+/**
+ * kafkajs puts what it receives behind what is left of the response before, which is nothing, and so copies each response:
+ * those that come whole are handed to their requests as they are.
+ */
+function takeWholeResponses(connection: Connection): void {
+  const process = connection.processData.bind(connection)
+  connection.processData = (bytes) => {
+    const isFirst = connection.authHandlers === null && connection.bytesBuffered === 0
+    const whole = isFirst ? wholeResponse(bytes) : null
+    if (whole) connection.requestQueue.fulfillRequest({ ...whole, size: bytes.length - responseSizeBytes })
+    else process(bytes)
   }
 }
 
