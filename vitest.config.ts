@@ -30,7 +30,13 @@ export default defineConfig({
     projects: [
       {
         resolve: { alias },
-        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], setupFiles: [propertySeed] },
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          setupFiles: [propertySeed],
+          // None takes a second where nothing else runs.
+          testTimeout: 30_000,
+        },
       },
       {
         resolve: { alias },
