@@ -8,7 +8,7 @@ import { fieldReader, type ReadField } from './field-reader.ts'
 import { parseJson } from './json-text.ts'
 import { pathText } from './path-text.ts'
 import { hasLongNumber, withRawNumbers } from './raw-numbers.ts'
-import { FieldScanner } from './scan/field-scanner.ts'
+import { RecordScanner } from './scan/record-scanner.ts'
 import { scannedReader } from './scan/scanned-reader.ts'
 import { type FieldAccess, withShortCuts } from './short-cuts.ts'
 import { NoBytes } from './utf8.ts'
@@ -43,11 +43,11 @@ export interface FieldPlan {
  */
 export function fields<const F extends FieldMap>(declared: F): FieldsDecoder<F> {
   const plans = plansOf(declared)
-  const scanner = new FieldScanner(plans.map(({ path }) => path))
+  const scanner = new RecordScanner(plans.map(({ path }) => path))
   const readScanned = plans.map(({ optional, read }) => scannedReader(optional, read))
   const access: FieldAccess = {
     scanner,
-    read: (slot) => readScanned[slot]?.(scanner, slot),
+    read: (found, slot) => readScanned[slot]?.(found, slot),
     parse(buffer, start, end) {
       if (end === -1) throw new NoBytes()
       return parsedRow(plans, buffer, start, end)
@@ -57,10 +57,11 @@ export function fields<const F extends FieldMap>(declared: F): FieldsDecoder<F> 
 
   /** Null where only the long way says what becomes of the record. */
   function scannedRow(buffer: Buffer, start: number, end: number): Record<string, unknown> | null {
-    if (!scanner.scan(buffer, start, end)) return null
+    const found = scanner.scan(buffer, start, end)
+    if (found === null) return null
     const row: Record<string, unknown> = {}
     for (let slot = 0; slot < plans.length; slot++) {
-      const value = readScanned[slot]?.(scanner, slot)
+      const value = readScanned[slot]?.(found, slot)
       if (value === undefined) return null
       row[(plans[slot] as FieldPlan).name] = value
     }

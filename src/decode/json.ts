@@ -5,7 +5,7 @@ import type { Decoder } from './decoder.ts'
 import { JsonBlockParser } from './json-block.ts'
 import { parseJson } from './json-text.ts'
 import { hasLongNumber, inexactNumber, withRawNumbers } from './raw-numbers.ts'
-import { FieldScanner } from './scan/field-scanner.ts'
+import { RecordScanner } from './scan/record-scanner.ts'
 import { scannedReader } from './scan/scanned-reader.ts'
 import { type DecodedBlock, type ValueAccess, withShortCuts } from './short-cuts.ts'
 import { NoBytes } from './utf8.ts'
@@ -54,9 +54,8 @@ export function json<T>(options: JsonOptions = {}): Decoder<T> {
  * Properties of the object that JSON.parse makes. Those that are missing are left to it: an object has others than its own.
  */
 function accessTo(names: readonly string[]): ValueAccess {
-  const scanner = new FieldScanner(names.map((name) => [name]))
-  const read = scannedReader(false, (value) => value)
-  return { scanner, read: (slot) => read(scanner, slot) }
+  const scanner = new RecordScanner(names.map((name) => [name]))
+  return { scanner, read: scannedReader(false, (value) => value) }
 }
 
 /** @throws Error that names the first number that a double does not hold */

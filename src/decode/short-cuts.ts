@@ -1,6 +1,7 @@
 import type { Field } from '../fields/field.ts'
 import type { Decoder } from './decoder.ts'
-import type { ScannedFields } from './scan/scanned-fields.ts'
+import type { RecordScanner } from './scan/record-scanner.ts'
+import type { ScannedFields, ValueColumns } from './scan/scanned-fields.ts'
 
 /*
  * Ways from bytes to values that are faster than a decoder's `decode`, and come to the same. They belong to that very
@@ -22,13 +23,6 @@ export interface ShortCuts<T> {
   readonly accessTo?: ((names: readonly string[]) => ValueAccess) | undefined
 }
 
-/** Where the values of a segment are: see RecordSegment. */
-export interface ValueColumns {
-  readonly buffer: Buffer
-  readonly valueStart: Int32Array
-  readonly valueEnd: Int32Array
-}
-
 export interface DecodedBlock<T> {
   /** The value of the record `i` after the first one is `values[i * step]`. */
   readonly values: readonly T[]
@@ -37,9 +31,9 @@ export interface DecodedBlock<T> {
 
 /** Some values of a record where they lie. What the scanner does not understand, `decode` does. */
 export interface ValueAccess {
-  readonly scanner: ScannedFields & { scan(buffer: Buffer, start: number, end: number): boolean }
-  /** The value in `slot`, of the record that was scanned; undefined where only `decode` can say what it is. */
-  read(slot: number): unknown
+  readonly scanner: RecordScanner
+  /** The value in `slot`, of a record that was scanned; undefined where only `decode` can say what it is. */
+  read(found: ScannedFields, slot: number): unknown
 }
 
 /** The declared fields of a record. */

@@ -1,9 +1,12 @@
-import type { ScannedFields } from '../decode/scan/scanned-fields.ts'
+import { HASH_PRIME, hashOfBytes, type ScannedFields } from '../decode/scan/scanned-fields.ts'
 import type { KeyValue } from '../model/values.ts'
 
 /** All is forgotten when there are more keys, or more bytes of them: a look-up that misses costs little more. */
 const MAX_KEYS = 1 << 18
 const MAX_BYTES = 1 << 25
+
+/** Numbers that each cell has. */
+const CELL = 3
 
 /**
  * Key values by the bytes that they are written with: a value is made once for all records of the same bytes, and kept
@@ -18,9 +21,7 @@ export class ByteKeys {
   #table = new Int32Array(1 << 12)
   #hashes = new Int32Array(1 << 11)
   /** By entry and column: where its bytes are in the arena, how many, and of what kind the value was. */
-  #starts: Int32Array<ArrayBuffer>
-  #lengths: Int32Array<ArrayBuffer>
-  #kinds: Uint8Array
+  #cells: Int32Array<ArrayBuffer>
   #arena = new Uint8Array(1 << 16)
   #arenaEnd = 0
   readonly #values: (readonly KeyValue[])[] = []
@@ -30,10 +31,7 @@ export class ByteKeys {
   constructor(slots: readonly number[]) {
     this.#slots = Int32Array.from(slots)
     this.#columns = slots.length
-    const cells = this.#hashes.length * slots.length
-    this.#starts = new Int32Array(cells)
-    this.#lengths = new Int32Array(cells)
-    this.#kinds = new Uint8Array(cells)
+    this.#cells = new Int32Array(this.#hashes.length * slots.length * CELL)
   }
 
   /** Number of entries. */
@@ -61,22 +59,22 @@ export class ByteKeys {
 
   /** Adds an entry for the keys that {@link find} has just not found. Entries before it may be gone. */
   add(found: ScannedFields, values: readonly KeyValue[]): number {
-    const { buffer, kinds, starts, ends } = found
+    const { buffer, at, kinds, starts, ends } = found
     let bytes = 0
-    for (const slot of this.#slots) bytes += (ends[slot] as number) - (starts[slot] as number)
+    for (const slot of this.#slots) bytes += (ends[at + slot] as number) - (starts[at + slot] as number)
     if (this.size >= MAX_KEYS || this.#arenaEnd + bytes > MAX_BYTES) this.#clear()
     this.#makeRoom(bytes)
     const entry = this.size
     this.#values.push(values)
     this.#hashes[entry] = this.#hash
     for (let column = 0; column < this.#columns; column++) {
-      const slot = this.#slots[column] as number
-      const cell = entry * this.#columns + column
-      const start = starts[slot] as number
-      const length = (ends[slot] as number) - start
-      this.#starts[cell] = this.#arenaEnd
-      this.#lengths[cell] = length
-      this.#kinds[cell] = kinds[slot] as number
+      const from = at + (this.#slots[column] as number)
+      const cell = (entry * this.#columns + column) * CELL
+      const start = starts[from] as number
+      const length = (ends[from] as number) - start
+      this.#cells[cell] = this.#arenaEnd
+      this.#cells[cell + 1] = length
+      this.#cells[cell + 2] = kinds[from] as number
       this.#arena.set(buffer.subarray(start, start + length), this.#arenaEnd)
       this.#arenaEnd += length
     }
@@ -84,29 +82,31 @@ export class ByteKeys {
     return entry
   }
 
-  #hashOf({ buffer, kinds, starts, ends }: ScannedFields): number {
-    let hash = 0x811c9dc5
+  #hashOf({ buffer, at, kinds, starts, ends, known }: ScannedFields): number {
+    let hash = 0
     for (let column = 0; column < this.#columns; column++) {
-      const slot = this.#slots[column] as number
-      const end = ends[slot] as number
-      for (let p = starts[slot] as number; p < end; p++) {
-        hash = Math.imul(hash ^ (buffer[p] as number), 0x01000193)
-      }
+      const from = at + (this.#slots[column] as number)
+      const bytes =
+        known === null
+          ? hashOfBytes(buffer, starts[from] as number, ends[from] as number)
+          : (known.hashes[from] as number)
       // Where one key ends and the next begins is part of what they are.
-      hash = Math.imul(hash ^ (256 + (kinds[slot] as number)), 0x01000193)
+      hash = Math.imul(hash ^ bytes, HASH_PRIME)
+      hash = Math.imul(hash ^ (256 + (kinds[from] as number)), HASH_PRIME)
     }
     return hash ^ (hash >>> 15)
   }
 
-  #isEntry(entry: number, { buffer, kinds, starts, ends }: ScannedFields): boolean {
+  #isEntry(entry: number, { buffer, at, kinds, starts, ends }: ScannedFields): boolean {
     const arena = this.#arena
-    for (let column = 0; column < this.#columns; column++) {
-      const slot = this.#slots[column] as number
-      const cell = entry * this.#columns + column
-      const start = starts[slot] as number
-      const length = (ends[slot] as number) - start
-      if (this.#lengths[cell] !== length || this.#kinds[cell] !== kinds[slot]) return false
-      const own = this.#starts[cell] as number
+    const cells = this.#cells
+    let cell = entry * this.#columns * CELL
+    for (let column = 0; column < this.#columns; column++, cell += CELL) {
+      const from = at + (this.#slots[column] as number)
+      const start = starts[from] as number
+      const length = (ends[from] as number) - start
+      if (cells[cell + 1] !== length || cells[cell + 2] !== kinds[from]) return false
+      const own = cells[cell] as number
       for (let i = 0; i < length; i++) if (arena[own + i] !== buffer[start + i]) return false
     }
     return true
@@ -127,11 +127,7 @@ export class ByteKeys {
     }
     if (this.size < this.#hashes.length) return
     this.#hashes = grown(this.#hashes)
-    this.#starts = grown(this.#starts)
-    this.#lengths = grown(this.#lengths)
-    const kinds = new Uint8Array(this.#kinds.length * 2)
-    kinds.set(this.#kinds)
-    this.#kinds = kinds
+    this.#cells = grown(this.#cells)
     this.#table = new Int32Array(this.#table.length * 2)
     for (let entry = 0; entry < this.size; entry++) this.#insert(entry)
   }

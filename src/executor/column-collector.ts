@@ -1,6 +1,6 @@
 import { addExact, type ExactInteger } from '../aggregation/exact-integer.ts'
 import type { Group } from '../aggregation/partial-result.ts'
-import { PlainDecimal } from '../decode/scan/scanned-fields.ts'
+import { PlainDecimal, type ScannedFields } from '../decode/scan/scanned-fields.ts'
 import type { KeyValue } from '../model/values.ts'
 import type { RecordSegment } from '../source/record-segment.ts'
 import { ByteKeys, grown } from './byte-keys.ts'
@@ -32,6 +32,7 @@ export class ColumnState {
   constructor(plan: ColumnPlan) {
     this.plan = plan
     this.keys = new ByteKeys(plan.keySlots)
+    plan.access.scanner.hash(plan.keySlots)
   }
 }
 
@@ -86,15 +87,14 @@ export class ColumnCollector {
 
   #add(segment: RecordSegment, i: number): boolean {
     const { plan } = this.#state
-    const { scanner } = plan.access
-    const end = segment.valueEnd[i] as number
-    if (end === -1 || !scanner.scan(segment.buffer, segment.valueStart[i] as number, end)) return false
+    const found = plan.access.scanner.scanRecord(segment, i)
+    if (found === null) return false
     const { others } = plan
     for (let n = 0; n < others.length; n++) {
-      if (plan.access.read(others[n] as number) === undefined) return false
+      if (plan.access.read(found, others[n] as number) === undefined) return false
     }
-    if (!this.#readTerms()) return false
-    const at = this.#groupIndex()
+    if (!this.#readTerms(found)) return false
+    const at = this.#groupIndex(found)
     if (at === -1) return false
     for (let n = 0; n < this.#sums.length; n++) {
       const sums = this.#sums[n] as Float64Array
@@ -122,16 +122,13 @@ export class ColumnCollector {
   }
 
   /** Reads the numbers of the record into `#terms`. */
-  #readTerms(): boolean {
+  #readTerms(found: ScannedFields): boolean {
     const { plan, decimal } = this.#state
-    const { buffer, kinds, starts, ends } = plan.access.scanner
     const { numbers, terms } = plan
     for (let n = 0; n < numbers.length; n++) {
       const number = numbers[n] as ColumnPlan['numbers'][number]
-      const { slot } = number
       // Kind.number, written out for the compiler's sake.
-      if (kinds[slot] !== 4 || !decimal.read(buffer, starts[slot] as number, ends[slot] as number))
-        return false
+      if (found.kinds[found.at + number.slot] !== 4 || !decimal.readFrom(found, number.slot)) return false
       const missing = number.scale - decimal.scale
       if (missing < 0) return false
       const whole = decimal.mantissa * (powers[missing] as number)
@@ -152,14 +149,14 @@ export class ColumnCollector {
   }
 
   /** The group of the record's keys; -1 when they are left to the general way. */
-  #groupIndex(): number {
+  #groupIndex(found: ScannedFields): number {
     const state = this.#state
-    const { keys, plan } = state
-    let entry = keys.find(plan.access.scanner)
+    const { keys } = state
+    let entry = keys.find(found)
     if (entry === -1) {
-      const values = this.#keyValues()
+      const values = this.#keyValues(found)
       if (values === null) return -1
-      entry = keys.add(plan.access.scanner, values)
+      entry = keys.add(found, values)
       // A table that was emptied begins anew; what this range knows of its entries is void.
       if (entry === 0) state.seenIn.fill(0)
       if (entry >= state.seenIn.length) {
@@ -172,11 +169,11 @@ export class ColumnCollector {
   }
 
   /** Null where a key is not one. */
-  #keyValues(): readonly KeyValue[] | null {
+  #keyValues(found: ScannedFields): readonly KeyValue[] | null {
     const { keySlots, access } = this.#state.plan
     const values: unknown[] = []
     for (const slot of keySlots) {
-      const value = access.read(slot)
+      const value = access.read(found, slot)
       if (value === undefined || value === null) return null
       values.push(value)
     }

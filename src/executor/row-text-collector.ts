@@ -1,5 +1,5 @@
 import type { PartialResult, PlainMeta } from '../aggregation/partial-result.ts'
-import { Kind, PlainDecimal } from '../decode/scan/scanned-fields.ts'
+import { Kind, PlainDecimal, type ScannedFields } from '../decode/scan/scanned-fields.ts'
 import type { RecordMeta } from '../model/record-meta.ts'
 import { recordOffset } from '../source/record-fields.ts'
 import type { RecordSegment } from '../source/record-segment.ts'
@@ -50,20 +50,18 @@ export class RowTextCollector {
   /** @returns whether the row was written; if not, the record has to go the general way */
   add(segment: RecordSegment, i: number): boolean {
     const { access, fields, metas } = this.#plan
-    const { scanner } = access
-    const { buffer } = segment
-    const end = segment.valueEnd[i] as number
-    if (end === -1 || !scanner.scan(buffer, segment.valueStart[i] as number, end)) return false
-    const { starts, ends } = scanner
+    const found = access.scanner.scanRecord(segment, i)
+    if (found === null) return false
+    const { at, starts, ends } = found
     // No field is written with more bytes than it has, or than a value has that is no text: an escape is never shorter.
     let room = 0
     for (let slot = 0; slot < fields.length; slot++) {
-      room += FIELD_BYTES + Math.max(0, (ends[slot] as number) - (starts[slot] as number))
+      room += FIELD_BYTES + Math.max(0, (ends[at + slot] as number) - (starts[at + slot] as number))
     }
     if (segment.topic !== this.#topic) this.#enterTopic(segment.topic)
     this.#writer.beginRow(room + metas.length * (FIELD_BYTES + this.#topicBytes.length))
     for (let slot = 0; slot < fields.length; slot++) {
-      if (!this.#field(slot, fields[slot] as RowTextField)) return false
+      if (!this.#field(found, slot, fields[slot] as RowTextField)) return false
     }
     for (let n = 0; n < metas.length; n++) this.#meta(metas[n] as PlainMeta, segment, i)
     this.#writer.endRow()
@@ -85,11 +83,11 @@ export class RowTextCollector {
     return { kind: 'row text', fields, metas, text: this.#writer.finish() }
   }
 
-  #field(slot: number, field: RowTextField): boolean {
-    const { buffer, kinds, starts, ends } = this.#plan.access.scanner
-    const start = starts[slot] as number
-    const end = ends[slot] as number
-    switch (kinds[slot]) {
+  #field(found: ScannedFields, slot: number, field: RowTextField): boolean {
+    const { buffer, at, kinds, starts, ends } = found
+    const start = starts[at + slot] as number
+    const end = ends[at + slot] as number
+    switch (kinds[at + slot]) {
       case Kind.missing:
       case Kind.null:
         if (!field.optional) return false
@@ -108,19 +106,23 @@ export class RowTextCollector {
         this.#writer.plainText(buffer, start, end)
         return true
       case Kind.number:
-        if (field.text === 'number' && this.#number(buffer, start, end, field)) return true
+        if (
+          field.text === 'number' &&
+          decimal.readFrom(found, slot) &&
+          this.#number(buffer, start, end, field)
+        )
+          return true
         break
       default:
     }
-    const value = this.#plan.access.read(slot)
+    const value = this.#plan.access.read(found, slot)
     if (value === undefined) return false
     this.#writer.value(value as FieldValue)
     return true
   }
 
-  /** @returns whether the bytes, without zeros at the end, are what `String` would write */
+  /** @returns whether the bytes of `decimal`, without zeros at the end, are what `String` would write */
   #number(buffer: Buffer, start: number, end: number, { kind, scale, bound }: RowTextField): boolean {
-    if (!decimal.read(buffer, start, end)) return false
     const { mantissa, scale: digits } = decimal
     const size = Math.abs(mantissa)
     if (digits > scale) return false

@@ -39,7 +39,9 @@ interface Wanted {
  * may be one of those that are wanted, where a wanted value lies inside of an array, or very deep.
  */
 export class FieldScanner implements ScannedFields {
-  readonly kinds: Uint8Array
+  readonly at = 0
+  readonly known = null
+  readonly kinds: Int32Array
   readonly starts: Int32Array
   readonly ends: Int32Array
   buffer: Buffer = Buffer.alloc(0)
@@ -50,7 +52,7 @@ export class FieldScanner implements ScannedFields {
 
   /** @param paths one per slot: names from the outermost object inwards */
   constructor(paths: readonly (readonly string[])[]) {
-    this.kinds = new Uint8Array(paths.length)
+    this.kinds = new Int32Array(paths.length)
     this.starts = new Int32Array(paths.length)
     this.ends = new Int32Array(paths.length)
     this.#root = nodeOf(paths.map((path, slot) => ({ path, slot })))

@@ -18,16 +18,47 @@ export const Kind = {
 } as const
 export type Kind = (typeof Kind)[keyof typeof Kind]
 
-/** Where the wanted values of one record are, by slot. Overwritten by the next record. */
-export interface ScannedFields {
+/** Where the values of a segment are: see RecordSegment. */
+export interface ValueColumns {
   readonly buffer: Buffer
-  readonly kinds: Uint8Array
-  readonly starts: Int32Array
-  readonly ends: Int32Array
+  readonly valueStart: Int32Array
+  readonly valueEnd: Int32Array
 }
 
+/** Where the wanted values of one record are: what is in `slot` is in the cell `at + slot`. Overwritten by the next record. */
+export interface ScannedFields {
+  readonly buffer: Buffer
+  readonly at: number
+  readonly kinds: Int32Array
+  readonly starts: Int32Array
+  readonly ends: Int32Array
+  /** What is known of the values besides; null where it has to be read from their bytes. */
+  readonly known: KnownOfValues | null
+}
+
+/** By cell, as the positions are. */
+export interface KnownOfValues {
+  /** Of numbers: their {@link PlainDecimal}, whose scale is {@link NO_SCALE} where they are none. */
+  readonly scales: Int32Array
+  readonly mantissas: Float64Array
+  /** FNV-1a of the bytes of keys: see {@link hashOfBytes}. */
+  readonly hashes: Int32Array
+}
+
+export const NO_SCALE = -1
+
 /** Most digits of a number that is read without JSON.parse: every such decimal has a double of its own. */
-const MAX_DIGITS = 15
+export const MAX_DIGITS = 15
+
+export const HASH_BASIS = 0x811c9dc5 | 0
+export const HASH_PRIME = 0x01000193
+
+/** FNV-1a of 32 bits (Fowler, Noll, Vo). */
+export function hashOfBytes(buffer: Uint8Array, start: number, end: number): number {
+  let hash = HASH_BASIS
+  for (let p = start; p < end; p++) hash = Math.imul(hash ^ (buffer[p] as number), HASH_PRIME)
+  return hash
+}
 
 /**
  * A decimal of at most 15 digits without an exponent, as an integer and its digits after the point. One object, used
@@ -39,6 +70,15 @@ export class PlainDecimal {
   /** Digits after the point. */
   scale = 0
   negative = false
+
+  /** Reads the number in `slot` of a record: see {@link read}. */
+  readFrom({ buffer, at, starts, ends, known }: ScannedFields, slot: number): boolean {
+    const cell = at + slot
+    if (known === null) return this.read(buffer, starts[cell] as number, ends[cell] as number)
+    this.scale = known.scales[cell] as number
+    this.mantissa = known.mantissas[cell] as number
+    return this.scale !== NO_SCALE
+  }
 
   /** @returns whether the JSON number at `buffer[start, end)` is such a decimal */
   read(buffer: Uint8Array, start: number, end: number): boolean {

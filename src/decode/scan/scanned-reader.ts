@@ -13,7 +13,7 @@ const decimal = new PlainDecimal()
  */
 export function scannedReader(optional: boolean, read: ReadField): ReadScanned {
   return (found, slot) => {
-    const kind = found.kinds[slot]
+    const kind = found.kinds[found.at + slot]
     if (kind === Kind.missing || kind === Kind.null) return optional ? null : undefined
     try {
       return readAs(read, found, slot)
@@ -24,10 +24,10 @@ export function scannedReader(optional: boolean, read: ReadField): ReadScanned {
 }
 
 function readAs(read: ReadField, found: ScannedFields, slot: number): unknown {
-  const { buffer, kinds } = found
-  const start = found.starts[slot] as number
-  const end = found.ends[slot] as number
-  switch (kinds[slot]) {
+  const { buffer, at, kinds } = found
+  const start = found.starts[at + slot] as number
+  const end = found.ends[at + slot] as number
+  switch (kinds[at + slot]) {
     case Kind.true:
       return read(true, null)
     case Kind.false:
