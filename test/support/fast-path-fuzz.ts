@@ -139,9 +139,12 @@ export interface FuzzOutcome {
 
 class Generator {
   readonly #random: SeededRandom
+  /** Whether records are written alike, as those of one producer are: then they are found many at once. */
+  readonly #alike: boolean
 
   constructor(seed: number) {
     this.#random = new SeededRandom(seed)
+    this.#alike = this.chance(0.5)
   }
 
   below(bound: number): number {
@@ -158,7 +161,7 @@ class Generator {
 
   /** A record that may be whole. */
   order(): string {
-    const space = () => this.of(spaces)
+    const space = () => (this.#alike ? '' : this.of(spaces))
     const member = (name: string, value: string) => `${space()}${name}${space()}:${space()}${value}${space()}`
     const value = (good: readonly string[], share = 0.05) => this.of(this.chance(share) ? odd : good)
     const tame = this.chance(0.7)
@@ -170,8 +173,9 @@ class Generator {
       member('"n"', tame ? this.of(['0', '1', '-7', '1.0', '999999999999999']) : value(integers)),
       member('"d"', tame ? this.of(['1', '0.1', '-3.3', '5.0', '1e1']) : value(decimals)),
     ]
-    if (this.chance(0.8))
+    if (this.#alike || this.chance(0.8))
       members.push(member('"o"', `{"flag":${value(['true', 'false'])},"d":${value(decimals)}}`))
+    if (this.#alike && this.chance(0.95)) return `{${members.join(',')}}`
     if (this.chance(0.1))
       members.push(member('"fine"', value(['0.00000000000000000001', 'null', '1', '0.5'])))
     if (this.chance(0.1))
@@ -225,7 +229,7 @@ class Generator {
   }
 
   segment(offset: number, length: number): RecordSegment {
-    const calm = this.chance(0.5)
+    const calm = this.#alike || this.chance(0.5)
     // Values that only make sense together come in one piece.
     const cut = this.chance(0.1) ? this.mutated(Buffer.from(`{"a":[${this.order()},${this.order()}]}`)) : null
     const records = Array.from({ length }, (_, i): PlainRecord => {

@@ -71,7 +71,7 @@ export class PlainDecimal {
   scale = 0
   negative = false
 
-  /** Reads the number in `slot` of a record: see {@link read}. */
+  /** {@link read} for the number in `slot` of a record; its sign, where it is 0, is not read. */
   readFrom({ buffer, at, starts, ends, known }: ScannedFields, slot: number): boolean {
     const cell = at + slot
     if (known === null) return this.read(buffer, starts[cell] as number, ends[cell] as number)

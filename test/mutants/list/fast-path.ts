@@ -74,6 +74,66 @@ export const fastPathMutants: readonly Mutant[] = [
     killedBy: unit('executor/columns-json.test.ts', 'amounts that fail'),
   },
   {
+    name: 'block scanner takes control characters in strings',
+    breaks: 'a record that is no JSON counts, where it comes among records that are',
+    edits: [
+      {
+        file: 'src/decode/scan/block/kernel.ts',
+        find: 'belowBytes(bytes.get, splat(i32(32)))',
+        replace: 'belowBytes(bytes.get, splat(i32(0)))',
+      },
+    ],
+    killedBy: unit('decode/scan/block/block-scanner.test.ts', 'a string ends at the first byte'),
+  },
+  {
+    name: 'block scanner does not ask where a record ends',
+    breaks: 'a record that is cut off is read on in the bytes of the next one',
+    edits: [
+      {
+        file: 'src/decode/scan/block/kernel.ts',
+        find: 'body.push(equal(p.get, end.get))',
+        replace: 'body.push(i32(1))',
+      },
+    ],
+    killedBy: unit('decode/scan/block/block-scanner.test.ts', 'of two records that touch'),
+  },
+  {
+    name: 'block scanner learns a layout with one name twice',
+    breaks: 'of two values with one name the first one may count as well',
+    edits: [
+      {
+        file: 'src/decode/scan/block/layout.ts',
+        find: 'names.has(name) || ',
+        replace: '',
+      },
+    ],
+    killedBy: unit('decode/scan/block/block-scanner.test.ts', 'other layouts are learned'),
+  },
+  {
+    name: 'block scanner keeps what it knew of the block before',
+    breaks: 'records that nobody has scanned have the values of others',
+    edits: [
+      {
+        file: 'src/decode/scan/block/block-scanner.ts',
+        find: '    this.#done.fill(0)\n',
+        replace: '',
+      },
+    ],
+    killedBy: unit('decode/scan/block/block-scanner.test.ts', 'of two records that touch'),
+  },
+  {
+    name: 'block scanner adds digits up beyond what a double holds',
+    breaks: 'a number of more than 15 digits is added as another one',
+    edits: [
+      {
+        file: 'src/decode/scan/block/kernel.ts',
+        find: 'aboveUnsigned(add(digits.get, scale.get), i32(MAX_DIGITS))',
+        replace: 'aboveUnsigned(digits.get, i32(MAX_DIGITS))',
+      },
+    ],
+    killedBy: unit('decode/scan/block/block-scanner.test.ts', 'numbers are the decimals'),
+  },
+  {
     name: 'COPY escape left out',
     breaks: 'a tab or backslash in a value is read as the end of its field',
     edits: [
@@ -118,7 +178,7 @@ export const fastPathMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/executor/row-text-collector.ts',
-        find: 'room += FIELD_BYTES + Math.max(0, (ends[slot] as number) - (starts[slot] as number))',
+        find: 'room += FIELD_BYTES + Math.max(0, (ends[at + slot] as number) - (starts[at + slot] as number))',
         replace: 'room += FIELD_BYTES',
       },
     ],

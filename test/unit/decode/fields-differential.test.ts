@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type FieldMap, fields, parsedRow, plansOf } from '../../../src/decode/fields.ts'
+import { type FieldMap, type FieldsDecoder, fields, parsedRow, plansOf } from '../../../src/decode/fields.ts'
+import { shortCutsOf } from '../../../src/decode/short-cuts.ts'
 import {
   binary,
   boolean,
@@ -12,6 +13,7 @@ import {
   text,
   timestamp,
 } from '../../../src/fields/builders.ts'
+import { segmentFromRecords } from '../../../src/source/record-segment.ts'
 import { accepted, bytesOf, either, notUtf8, refused } from '../../support/json-cases.ts'
 import { decode } from './decode.ts'
 
@@ -37,6 +39,28 @@ const declared: FieldMap = {
   second: optional(integer({ path: 'v.1' })),
 }
 
+/** The value of a record that comes in a block, put together from where its fields are; undefined where one is left to the long way. */
+function fromBlock(decoder: FieldsDecoder<FieldMap>, bytes: Buffer): unknown {
+  const { access } = shortCutsOf(decoder)
+  if (!access) throw new Error('no short cut')
+  // Among records that are written alike.
+  const values = [1, 2, 3, 4].flatMap((n) => [wrap(Buffer.from(String(n))), bytes])
+  const segment = segmentFromRecords(
+    'orders',
+    0,
+    values.map((value, offset) => ({ offset, value })),
+  )
+  access.scanner.scanRecord(segment, 0)
+  const found = access.scanner.scanRecord(segment, 1)
+  if (found === null) return undefined
+  if (found.known !== null) blocks += 1
+  const row = access.fields.map(({ name }, slot) => [name, access.read(found, slot)])
+  return row.some(([, value]) => value === undefined) ? undefined : Object.fromEntries(row)
+}
+
+/** Records that were found in a block. */
+let blocks = 0
+
 /** One decoder per field, and one for its optional form, so that every field's own error shows. */
 const decoders = Object.entries(declared).flatMap(([name, field]) =>
   [field, optional(field)].map((one) => {
@@ -58,6 +82,8 @@ function expectSame(bytes: Buffer): void {
     const expected = outcome(() => parsedRow(plans, bytes, 0, bytes.length))
     const actual = outcome(() => decode(decoder, bytes))
     expect(actual, bytes.toString()).toStrictEqual(expected)
+    const row = fromBlock(decoder, bytes)
+    if (row !== undefined) expect({ row }, bytes.toString()).toStrictEqual(expected)
     if (expected.row) expect(Object.keys(actual.row as object)).toEqual(Object.keys(expected.row))
   }
 }
@@ -141,4 +167,8 @@ test('two fields may read one path', () => {
     c: integer({ path: 'y.z' }),
   })
   expect(decode(decoder, '{"x":"v","y":{"z":1}}')).toEqual({ a: 'v', b: 'v', c: 1 })
+})
+
+test('many of them were found in blocks', () => {
+  expect(blocks).toBeGreaterThan(1_000)
 })

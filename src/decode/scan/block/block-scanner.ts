@@ -70,7 +70,7 @@ export class BlockScanner implements ScannedFields {
   /**
    * @param paths one per slot: names from the outermost object inwards
    * @param hashed slots whose values are hashed
-   * @throws where WebAssembly is not what is needed
+   * @throws where there is no WebAssembly, or no memory for it
    */
   constructor(paths: readonly (readonly string[])[], hashed: ReadonlySet<number>) {
     if (paths.length > MAX_SLOTS) throw new RangeError(`no more than ${MAX_SLOTS} slots`)
@@ -93,8 +93,6 @@ export class BlockScanner implements ScannedFields {
     this.#begins = new Int32Array(buffer, map.begins, MAX_RECORDS)
     this.#untils = new Int32Array(buffer, map.untils, MAX_RECORDS)
     this.#input = new Uint8Array(buffer, map.input)
-    // Says now, and not in the middle of a batch, whether every instruction is there.
-    this.#host.load(kernelOf({ fixed: [], slots: [] }, map, hashed))
   }
 
   /** Scans the value of record `i`, together with those after it. @returns whether it was understood */
@@ -125,7 +123,11 @@ export class BlockScanner implements ScannedFields {
       const layout = this.#learn(values, begin, count)
       if (layout !== null) left -= this.#run(layout, count, shift)
     }
-    if (count - left < count * WORTH_SHARE) this.#pausedUntil = this.#blocks + 1 + PAUSE_BLOCKS
+    if (count >= MIN_RECORDS && count - left < count * WORTH_SHARE) this.#pause(PAUSE_BLOCKS)
+  }
+
+  #pause(blocks: number): void {
+    this.#pausedUntil = Math.max(this.#pausedUntil, this.#blocks + 1 + blocks)
   }
 
   /** Copies records from `begin` on, up to `end` at most. @returns how many; none if the first is too long */
@@ -161,14 +163,29 @@ export class BlockScanner implements ScannedFields {
     return null
   }
 
-  #keep(learned: Layout): LearnedLayout {
+  /** Null where the engine does not have every instruction: then there is nothing to be learned, ever. */
+  #keep(learned: Layout): LearnedLayout | null {
     this.#lessons += 1
     if (this.#lessons >= QUICK_LESSONS) this.#nextLesson = this.#blocks + BLOCKS_PER_LESSON
-    const layout = { kernel: this.#host.load(kernelOf(learned, this.#map, this.#hashed)), records: 0 }
+    const kernel = this.#load(learned)
+    if (kernel === null) {
+      this.#pause(Number.POSITIVE_INFINITY)
+      this.#nextLesson = Number.POSITIVE_INFINITY
+      return null
+    }
+    const layout = { kernel, records: 0 }
     const others = this.#layouts.sort((a, b) => b.records - a.records).slice(0, MAX_LAYOUTS - 1)
     for (const other of others) other.records = 0
     this.#layouts = [...others, layout]
     return layout
+  }
+
+  #load(layout: Layout): Kernel | null {
+    try {
+      return this.#host.load(kernelOf(layout, this.#map, this.#hashed))
+    } catch {
+      return null
+    }
   }
 
   #run(layout: LearnedLayout, count: number, shift: number): number {
