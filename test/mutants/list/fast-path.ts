@@ -32,8 +32,8 @@ export const fastPathMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'src/decode/json.ts',
-        find: 'read: (slot) => read(scanner, slot) }',
-        replace: "read: (slot) => read(scanner, slot) ?? '' }",
+        find: 'read: scannedReader(false, (value) => value) }',
+        replace: "read: (...where) => scannedReader(false, (value) => value)(...where) ?? '' }",
       },
     ],
     killedBy: unit('executor/columns-json.test.ts', 'a key that is missing'),
