@@ -45,6 +45,30 @@ export const fastPathMutants: readonly Mutant[] = [
     killedBy: unit('executor/columns-json.test.ts', 'which pipelines are added up from bytes'),
   },
   {
+    name: 'json: numbers as keys taken for text',
+    breaks: 'the number 1 counts for the text "1", where the job has to stop',
+    edits: [
+      {
+        file: 'src/executor/column-collector.ts',
+        find: 'this.#groupOf(state.keys.valuesOf(entry))',
+        replace: 'this.#groupOf(state.keys.valuesOf(entry).map(String))',
+      },
+    ],
+    killedBy: unit('executor/columns-json.test.ts', 'text and numbers as keys of one column'),
+  },
+  {
+    name: 'json: records read in vain without end',
+    breaks: 'a topic of which nothing is added up from bytes takes longer than it would without',
+    edits: [
+      {
+        file: 'src/executor/column-collector.ts',
+        find: 'return this.#refused <= MAX_REFUSED + this.#taken / 4',
+        replace: 'return this.#refused >= 0',
+      },
+    ],
+    killedBy: unit('executor/columns-json.test.ts', 'a block of a range at most'),
+  },
+  {
     name: 'json: functions that do more than read a field',
     breaks: 'what a function makes of a field is not what is counted',
     edits: [

@@ -1,12 +1,14 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { count } from '../../../src/aggregation/count.ts'
 import { max } from '../../../src/aggregation/extreme.ts'
 import { hopping } from '../../../src/aggregation/hopping.ts'
 import { sum } from '../../../src/aggregation/sum.ts'
 import { sumDecimal } from '../../../src/aggregation/sum-decimal.ts'
 import { json } from '../../../src/decode/json.ts'
+import { JsonBlockParser } from '../../../src/decode/json-block.ts'
 import { nullable } from '../../../src/decode/nullable.ts'
+import { ColumnCollector } from '../../../src/executor/column-collector.ts'
 import { from } from '../../../src/pipeline/from.ts'
 import type { Pipeline } from '../../../src/pipeline/pipeline.ts'
 import { merge } from '../../../src/sink/merge.ts'
@@ -205,5 +207,46 @@ describe('comes to the same as the functions', { timeout: 60_000 }, () => {
       ),
       { numRuns: 200 },
     )
+  })
+})
+
+describe('how many records are read in vain', () => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  const many = (amountOf: (n: number) => string) =>
+    records(Array.from({ length: 2_000 }, (_, n) => text(`"${n % 7}"`, amountOf(n))))
+  const good = many(() => '1')
+  /** sumDecimal takes text, which is not added up from bytes. */
+  const odd = many(() => '"1"')
+
+  async function readingOf(task: ReturnType<typeof taskOf>, range: typeof good) {
+    const add = vi.spyOn(ColumnCollector.prototype, 'add')
+    const parse = vi.spyOn(JsonBlockParser.prototype, 'parse')
+    expect(await outcome(task, range)).toHaveProperty('seen', range.length)
+    const reading = {
+      read: add.mock.calls.length,
+      taken: add.mock.results.filter(({ value }) => value === true).length,
+      blocks: parse.mock.calls.length,
+    }
+    vi.restoreAllMocks()
+    return reading
+  }
+
+  test('a block of a range at most, where none is taken; what follows is parsed in blocks', async () => {
+    const reading = await readingOf(taskOf(byItem, 'fast'), odd)
+    expect(reading).toEqual({ read: 256, taken: 0, blocks: 7 })
+  })
+
+  test('all of them where a fifth is refused', async () => {
+    const range = many((n) => (n % 5 === 0 ? '"1"' : '1'))
+    expect(await readingOf(taskOf(byItem, 'fast'), range)).toEqual({ read: 2_000, taken: 1_600, blocks: 0 })
+  })
+
+  test('the next range is read anew', async () => {
+    const task = taskOf(byItem, 'fast')
+    await readingOf(task, odd)
+    expect(await readingOf(task, good)).toEqual({ read: 2_000, taken: 2_000, blocks: 0 })
   })
 })
