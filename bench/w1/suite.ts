@@ -54,11 +54,24 @@ function contestants(rig: W1Rig): Contestant[] {
     { name: `read ceiling ${codec}`, run: () => runReader(rig, codec) },
     ...(engine === 'postgres' ? [{ name: `recipe ${codec}`, run: () => runRecipe(rig, codec) }] : []),
   ])
-  return [{ name: 'JSON.parse alone', run: () => runJsonParse(rig) }, ...perCodec]
+  return [
+    { name: 'JSON.parse alone', run: () => runJsonParse(rig) },
+    { name: filtered, run: () => runJob(rig, 'none', 'json', { BENCH_STEPS: '1' }) },
+    ...perCodec,
+  ]
 }
 
+/** A function that does more than read a field is called for every record, which is an object then. */
+const filtered = 'json with a filter'
+
 function rows(hasRecipe: boolean): Row[] {
-  return codecs.flatMap((codec): Row[] => {
+  const objects: Row = {
+    id: 'w1.none.json-with-a-filter/JSON.parse',
+    title: `${filtered} (an object of every record) / JSON.parse alone`,
+    target: null,
+    of: (figure) => figure(filtered) / figure('JSON.parse alone'),
+  }
+  const perCodec = codecs.flatMap((codec): Row[] => {
     const ratio = (of: string, to: string, atLeast: number): Row => ({
       id: `w1.${codec}.${of}/${to.replace(' alone', '').replace(' ', '-')}`,
       title: `${of} ${codec} / ${to}`,
@@ -71,11 +84,18 @@ function rows(hasRecipe: boolean): Row[] {
       ...(hasRecipe ? [ratio('json', 'recipe', 2.5), ratio('fields', 'recipe', 6)] : []),
     ]
   })
+  return [...perCodec, objects]
 }
 
-function runJob(rig: W1Rig, codec: Codec, decoder: 'json' | 'fields'): Promise<Sample> {
+function runJob(
+  rig: W1Rig,
+  codec: Codec,
+  decoder: 'json' | 'fields',
+  env: Readonly<Record<string, string>> = {},
+): Promise<Sample> {
   const name = `w1 ${decoder} ${codec}`
-  return rig.runs.totals({ topic: rig.topicOf[codec], name, env: { BENCH_DECODER: decoder } }, rig.log)
+  const order = { topic: rig.topicOf[codec], name, env: { BENCH_DECODER: decoder, ...env } }
+  return rig.runs.totals(order, rig.log)
 }
 
 async function runRecipe(rig: W1Rig, codec: Codec): Promise<Sample> {
