@@ -85,6 +85,7 @@ function unguarded(): StrategyPlan {
     create: (parts) => ({
       name: 'unguarded',
       unit: 'batch',
+      joinsRanges: true,
       async commit(batch) {
         const connection = await parts.session.connection()
         const trx = await connection.begin('batch')
