@@ -247,7 +247,7 @@ class KafkaSource implements Source {
 
   async #awaitRecords(ms: number, signal: AbortSignal): Promise<void> {
     this.#reader.isAwaited = true
-    for (const loop of this.#loops.values()) loop.wake()
+    for (const loop of this.#loops.values()) loop.want()
     await this.#reader.news.wait(ms, signal)
     this.#reader.isAwaited = false
   }

@@ -36,6 +36,8 @@ export class LeaderLoop {
   readonly #outstanding = new Map<ReadPartition, Ask>()
   #suspended = false
   #isWaiting = false
+  /** Whether a partition was not asked for that may be while somebody waits for records. */
+  #isHoldingBack = false
 
   constructor(nodeId: number, reader: Reader) {
     this.nodeId = nodeId
@@ -54,6 +56,11 @@ export class LeaderLoop {
   wake(): void {
     this.#wakeups.waiting.wake()
     this.#wakeups.express.wake()
+  }
+
+  /** Says that somebody waits for records. */
+  want(): void {
+    if (this.#isHoldingBack) this.wake()
   }
 
   /** Tries again after the node has failed. */
@@ -112,7 +119,8 @@ export class LeaderLoop {
       else tight ??= ask
     }
     // A broker sends the first batch of a response whole, however little is asked for, and no other one.
-    return tight && this.#mayExceedBudget(tight) ? [tight, ...asks] : asks
+    this.#isHoldingBack = tight !== null && !this.#mayExceedBudget(tight)
+    return tight && !this.#isHoldingBack ? [tight, ...asks] : asks
   }
 
   /**
